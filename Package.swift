@@ -1,0 +1,92 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+/// Every Swift target of the product: Swift 6 language mode (below), all warnings are errors.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "Murmuration",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "murmur", targets: ["murmur"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
+  targets: [
+    // System libraries and C.
+    .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+    .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
+    .target(name: "CFederationMessages", dependencies: ["CProtobufC"]),
+    .target(name: "CKernels"),
+
+    // Vocabulary.
+    module("Tensors", []),
+    module("Federation", ["Tensors"]),
+    module("Cryptography", ["COpenSSL"]),
+
+    // Algorithms.
+    module("SecureAggregation", ["Federation", "Cryptography", "CKernels"]),
+    module("Aggregation", ["Federation", "Tensors"]),
+    module("GradientKernel", ["Tensors", "CKernels"]),
+    module("Training", ["GradientKernel", "Federation", "Tensors"]),
+
+    // Cores: events in, actions out.
+    module("Membership", ["Federation"]),
+    module("Transfer", ["Federation"]),
+    module("ModelRegistry", ["Federation", "Cryptography", "Tensors"]),
+    module("Rounds", ["Aggregation", "SecureAggregation", "Federation", "Cryptography"]),
+    module("Serving", ["ModelRegistry", "Federation"]),
+
+    // Edges.
+    module(
+      "Wire",
+      ["Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
+        "CFederationMessages", "CProtobufC"]),
+    module(
+      "ClusterConfiguration",
+      ["Federation", "Cryptography", "Training", "GradientKernel", .product(name: "Yams", package: "Yams")]),
+    module("Conformance", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
+    module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
+
+    // Drivers and the program.
+    module(
+      "ClusterRuntime",
+      ["Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "Aggregation", "SecureAggregation",
+        "Training", "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
+        .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log")]),
+    module(
+      "Simulation",
+      ["Wire", "Rounds", "Membership", "Transfer", "ModelRegistry", "Aggregation", "SecureAggregation", "Training",
+        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration"]),
+    .executableTarget(
+      name: "murmur",
+      dependencies: [
+        "ClusterRuntime", "Simulation", "Training", "Conformance", "ClusterConfiguration", "ModelRegistry",
+        "GradientKernel", "Tensors", "Federation", "Cryptography",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+
+    // Tests, one folder per module.
+    tests("Federation", ["Federation"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
