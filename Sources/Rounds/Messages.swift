@@ -113,7 +113,7 @@ package enum WorkerMessage: Hashable, Sendable {
   case advert(AttemptID, KeyAdvert)
   case bundle(SignedBundle)
   case shareCheck(SignedShareCheck)
-  case agree(Agreement)
+  case agree(SurvivorAgreement)
   case unmask(UnmaskShares)
   case abort(WorkerAbort)
 

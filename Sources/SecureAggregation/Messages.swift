@@ -155,7 +155,7 @@ package struct SurvivorSet: Hashable, Sendable {
 }
 
 /// M7, worker → coordinator: agreement to exactly one U3.
-package struct Agreement: Hashable, Sendable {
+package struct SurvivorAgreement: Hashable, Sendable {
   package let transcript: Digest
   package let worker: Int
   package let signature: Signature
@@ -192,8 +192,9 @@ package struct QuorumCertificate: Hashable, Sendable {
 package struct UnmaskShares: Hashable, Sendable {
   package struct Entry: Hashable, Sendable {
     package let owner: Int
-    package let share: Shamir.Share
-    package init(owner: Int, share: Shamir.Share) {
+    /// The 40 bytes of a `Shamir.Share`, in the clear.
+    package let share: [UInt8]
+    package init(owner: Int, share: [UInt8]) {
       self.owner = owner
       self.share = share
     }
@@ -235,21 +236,14 @@ package struct AttemptResult: Hashable, Sendable {
 
 /// M10, worker → coordinator: the worker leaves the attempt.
 package struct WorkerAbort: Hashable, Sendable {
-  package enum Code: UInt16, Sendable, CaseIterable {
-    case deadline = 1
-    case refusedMessage = 2
-    case ownPolicy = 3
-    case ownFailure = 4
-  }
-
   package let transcript: Digest
   package let worker: Int
   /// False is a promise: no share of this transcript was released, and none ever will be (ruling A8).
   package let hasReleased: Bool
-  package let code: Code
+  package let code: AbortCode
   package let signature: Signature
 
-  package init(transcript: Digest, worker: Int, hasReleased: Bool, code: Code, signature: Signature) {
+  package init(transcript: Digest, worker: Int, hasReleased: Bool, code: AbortCode, signature: Signature) {
     self.transcript = transcript
     self.worker = worker
     self.hasReleased = hasReleased
