@@ -169,14 +169,7 @@ package struct SurvivorAgreement: Hashable, Sendable {
 
 /// M8, coordinator → survivors: enough agreements to show that no other U3 can be certified.
 package struct QuorumCertificate: Hashable, Sendable {
-  package struct Signer: Hashable, Sendable {
-    package let worker: Int
-    package let signature: Signature
-    package init(worker: Int, signature: Signature) {
-      self.worker = worker
-      self.signature = signature
-    }
-  }
+  package typealias Signer = QuorumSignature
 
   package let transcript: Digest
   /// Ascending by worker.
