@@ -1,0 +1,14 @@
+/// What a key, signature, share or link of another party can make go wrong here.
+///
+/// Everything else that OpenSSL may refuse (no memory, a library without the algorithm) is no input's doing and ends the
+/// program with the name of the call.
+package enum CryptographyError: Error, Equatable, Sendable {
+  /// A key of another length than its algorithm has, in bytes.
+  case badKeyLength(expected: Int, found: Int)
+  /// A nonce of another length than 12 bytes.
+  case badNonceLength(found: Int)
+  /// The peer's X25519 key has small order: the agreed secret would be all zero (RFC 7748, §6.1).
+  case allZeroSharedSecret
+  /// The tag does not fit key, nonce, associated data and ciphertext; or there is no room for a tag.
+  case notAuthentic
+}

@@ -1,0 +1,42 @@
+import COpenSSL
+
+/// Bytes that nobody else may see: a key, a seed, a share.
+///
+/// They live on OpenSSL's heap, are shared by reference and never copied, are wiped when the last reference goes, compare
+/// in constant time and do not print.
+package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflectable {
+  package let count: Int
+  private nonisolated(unsafe) let start: UnsafeMutableRawPointer  // Written by initializers only.
+
+  /// `count` bytes that `initialize` writes; they are zero before.
+  package init<E: Error>(
+    count: Int, initializingWith initialize: (UnsafeMutableRawBufferPointer) throws(E) -> Void
+  ) throws(E) {
+    precondition(count >= 0)
+    self.count = count
+    start = OpenSSL.require(CRYPTO_zalloc(max(count, 1), "SecretBytes", 0), "CRYPTO_zalloc")
+    try initialize(UnsafeMutableRawBufferPointer(start: start, count: count))
+  }
+
+  package convenience init(copying bytes: [UInt8]) {
+    self.init(count: bytes.count) { $0.copyBytes(from: bytes) }
+  }
+
+  package convenience init(copying bytes: UnsafeRawBufferPointer) {
+    self.init(count: bytes.count) { $0.copyMemory(from: bytes) }
+  }
+
+  deinit { CRYPTO_clear_free(start, max(count, 1), "SecretBytes", 0) }
+
+  package func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+    try body(UnsafeRawBufferPointer(start: start, count: count))
+  }
+
+  /// Whether both hold the same bytes, in time that depends on the count only.
+  package func isEqual(to other: SecretBytes) -> Bool {
+    count == other.count && CRYPTO_memcmp(start, other.start, count) == 0
+  }
+
+  package var description: String { "secret of \(count) bytes" }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}

@@ -1,0 +1,29 @@
+/// A helper's word that a dealer's share was missing or wrong.
+package struct Complaint: Hashable, Sendable {
+  package let dealer: Int
+  package let complainer: Int
+
+  package init(dealer: Int, complainer: Int) {
+    self.dealer = dealer
+    self.complainer = complainer
+  }
+}
+
+package enum Complaints {
+  /// Who is left out of U2 (ruling A3).
+  ///
+  /// Whoever stands in more than n_C complaints as dealer, or in more than n_C as complainer, is removed and those
+  /// complaints are struck: more than the corruption bound cannot all be lies. Of each remaining one both are removed.
+  package static func settle(_ complaints: Set<Complaint>, corruptionBound: Int) -> Set<Int> {
+    func above(_ side: KeyPath<Complaint, Int>) -> Set<Int> {
+      let counts = complaints.reduce(into: [Int: Int]()) { $0[$1[keyPath: side], default: 0] += 1 }
+      return Set(counts.filter { $0.value > corruptionBound }.keys)
+    }
+    let convicted = above(\.dealer).union(above(\.complainer))
+    return complaints.reduce(into: convicted) { removed, complaint in
+      guard !convicted.contains(complaint.dealer), !convicted.contains(complaint.complainer) else { return }
+      removed.insert(complaint.dealer)
+      removed.insert(complaint.complainer)
+    }
+  }
+}

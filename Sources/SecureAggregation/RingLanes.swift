@@ -1,0 +1,105 @@
+#if _endian(big)
+  #error("Lanes are kept little-endian in memory: this host is not supported.")
+#endif
+
+/// Wrapping arithmetic on the lanes of Z_{2^k}, k = 16, 24, 32 or 64.
+///
+/// On the wire a lane has k/8 bytes. In memory it has 2, 4, 4 or 8 (`LaneWidth.memoryByteCount`): lanes of 24 bits
+/// compute in 32 and drop the upper eight on output. Pointers need no alignment. The loops have no branches, so the
+/// compiler vectorises them.
+enum RingLanes {
+  /// `lanes[e] ±= stream[e]`, stream in wire form.
+  static func accumulate(
+    _ width: LaneWidth, stream: UnsafeRawPointer, into lanes: UnsafeMutableRawPointer, count: Int, isAdded: Bool
+  ) {
+    switch width {
+    case .bits16: accumulate(UInt16.self, stream, lanes, count, isAdded)
+    case .bits24: accumulate24(stream, lanes, count, isAdded)
+    case .bits32: accumulate(UInt32.self, stream, lanes, count, isAdded)
+    case .bits64: accumulate(UInt64.self, stream, lanes, count, isAdded)
+    }
+  }
+
+  /// Writes lanes in wire form; for 16, 32 and 64 bits the memory form already is.
+  static func pack24(_ lanes: UnsafeRawPointer, into out: UnsafeMutableRawPointer, count: Int) {
+    for e in 0..<count {
+      let value = lanes.loadUnaligned(fromByteOffset: 4 * e, as: UInt32.self)
+      out.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: 3 * e, as: UInt16.self)
+      out.storeBytes(of: UInt8(truncatingIfNeeded: value >> 16), toByteOffset: 3 * e + 2, as: UInt8.self)
+    }
+  }
+
+  /// Lane `e` as a two's complement number of k bits.
+  static func signed(_ width: LaneWidth, _ lanes: UnsafeRawPointer, at e: Int) -> Int64 {
+    switch width {
+    case .bits16: Int64(lanes.loadUnaligned(fromByteOffset: 2 * e, as: Int16.self))
+    case .bits24: Int64((lanes.loadUnaligned(fromByteOffset: 4 * e, as: Int32.self) << 8) >> 8)
+    case .bits32: Int64(lanes.loadUnaligned(fromByteOffset: 4 * e, as: Int32.self))
+    case .bits64: lanes.loadUnaligned(fromByteOffset: 8 * e, as: Int64.self)
+    }
+  }
+
+  /// Stores `value mod 2^k` (24 bits: mod 2^32) as lane `e`.
+  @inline(__always)
+  static func store(_ width: LaneWidth, _ value: Int64, in lanes: UnsafeMutableRawPointer, at e: Int) {
+    switch width {
+    case .bits16: lanes.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: 2 * e, as: UInt16.self)
+    case .bits24, .bits32:
+      lanes.storeBytes(of: UInt32(truncatingIfNeeded: value), toByteOffset: 4 * e, as: UInt32.self)
+    case .bits64: lanes.storeBytes(of: value, toByteOffset: 8 * e, as: Int64.self)
+    }
+  }
+
+  @inline(__always)
+  private static func accumulate<Lane: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+    _: Lane.Type, _ stream: UnsafeRawPointer, _ lanes: UnsafeMutableRawPointer, _ count: Int, _ isAdded: Bool
+  ) {
+    let size = MemoryLayout<Lane>.size
+    if isAdded {
+      for e in 0..<count {
+        let sum =
+          lanes.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
+          &+ stream.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
+        lanes.storeBytes(of: sum, toByteOffset: size * e, as: Lane.self)
+      }
+    } else {
+      for e in 0..<count {
+        let difference =
+          lanes.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
+          &- stream.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
+        lanes.storeBytes(of: difference, toByteOffset: size * e, as: Lane.self)
+      }
+    }
+  }
+
+  private static func accumulate24(
+    _ stream: UnsafeRawPointer, _ lanes: UnsafeMutableRawPointer, _ count: Int, _ isAdded: Bool
+  ) {
+    @inline(__always) func lane(_ e: Int) -> UInt32 {
+      UInt32(stream.loadUnaligned(fromByteOffset: 3 * e, as: UInt16.self))
+        | UInt32(stream.load(fromByteOffset: 3 * e + 2, as: UInt8.self)) << 16
+    }
+    if isAdded {
+      for e in 0..<count {
+        let sum = lanes.loadUnaligned(fromByteOffset: 4 * e, as: UInt32.self) &+ lane(e)
+        lanes.storeBytes(of: sum, toByteOffset: 4 * e, as: UInt32.self)
+      }
+    } else {
+      for e in 0..<count {
+        let difference = lanes.loadUnaligned(fromByteOffset: 4 * e, as: UInt32.self) &- lane(e)
+        lanes.storeBytes(of: difference, toByteOffset: 4 * e, as: UInt32.self)
+      }
+    }
+  }
+}
+
+/// k: how many bits a lane of the ring has.
+package enum LaneWidth: UInt8, Sendable, CaseIterable {
+  case bits16 = 16
+  case bits24 = 24
+  case bits32 = 32
+  case bits64 = 64
+
+  package var wireByteCount: Int { Int(rawValue) / 8 }
+  package var memoryByteCount: Int { self == .bits24 ? 4 : wireByteCount }
+}
