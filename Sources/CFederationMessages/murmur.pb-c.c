@@ -4712,7 +4712,7 @@ const ProtobufCMessageDescriptor murmur__roster__descriptor =
   (ProtobufCMessageInit) murmur__roster__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[5] =
+static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[6] =
 {
   {
     "dealer",
@@ -4727,8 +4727,20 @@ static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[5]
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "nonce",
+    "helper",
     2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__SealedShare, helper),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "nonce",
+    3,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
@@ -4740,7 +4752,7 @@ static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[5]
   },
   {
     "ciphertext",
-    3,
+    4,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
@@ -4752,7 +4764,7 @@ static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[5]
   },
   {
     "self_mask_commitment",
-    4,
+    5,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
@@ -4764,7 +4776,7 @@ static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[5]
   },
   {
     "mask_key_commitment",
-    5,
+    6,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
@@ -4776,16 +4788,17 @@ static const ProtobufCFieldDescriptor murmur__sealed_share__field_descriptors[5]
   },
 };
 static const unsigned murmur__sealed_share__field_indices_by_name[] = {
-  2,   /* field[2] = ciphertext */
+  3,   /* field[3] = ciphertext */
   0,   /* field[0] = dealer */
-  4,   /* field[4] = mask_key_commitment */
-  1,   /* field[1] = nonce */
-  3,   /* field[3] = self_mask_commitment */
+  1,   /* field[1] = helper */
+  5,   /* field[5] = mask_key_commitment */
+  2,   /* field[2] = nonce */
+  4,   /* field[4] = self_mask_commitment */
 };
 static const ProtobufCIntRange murmur__sealed_share__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor murmur__sealed_share__descriptor =
 {
@@ -4795,7 +4808,7 @@ const ProtobufCMessageDescriptor murmur__sealed_share__descriptor =
   "Murmur__SealedShare",
   "murmur",
   sizeof(Murmur__SealedShare),
-  5,
+  6,
   murmur__sealed_share__field_descriptors,
   murmur__sealed_share__field_indices_by_name,
   1,  murmur__sealed_share__number_ranges,

@@ -497,6 +497,10 @@ struct  Murmur__SealedShare
 {
   ProtobufCMessage base;
   uint32_t dealer;
+  /*
+   * The receiver's index.
+   */
+  uint32_t helper;
   ProtobufCBinaryData nonce;
   ProtobufCBinaryData ciphertext;
   ProtobufCBinaryData self_mask_commitment;
@@ -504,7 +508,7 @@ struct  Murmur__SealedShare
 };
 #define MURMUR__SEALED_SHARE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__sealed_share__descriptor) \
-    , 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
+    , 0, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
 
 
 struct  Murmur__PeerShares
