@@ -1,6 +1,6 @@
 import Federation
 
-internal import CProtobufC
+internal import CFederationMessages
 
 /// Turns fields of a received message into values, or says which field is wrong.
 ///

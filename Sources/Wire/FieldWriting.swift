@@ -1,6 +1,6 @@
 import Federation
 
-internal import CProtobufC
+internal import CFederationMessages
 
 /// Builds the C form of messages that are about to be packed. Everything made lives as long as the arena.
 extension MessageArena {

@@ -1,4 +1,4 @@
-internal import CProtobufC
+internal import CFederationMessages
 
 #if canImport(Glibc)
   import Glibc

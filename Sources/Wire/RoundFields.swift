@@ -1,6 +1,7 @@
 import Federation
 import Rounds
 import SecureAggregation
+import Transfer
 
 internal import CFederationMessages
 
@@ -261,7 +262,7 @@ extension WorkerMessage {
       self = .bundle(try SignedBundle(wire: Field.required(envelope.bundle, "bundle")))
     case MURMUR__ENVELOPE__BODY_SHARE_CHECK:
       self = .shareCheck(try SignedShareCheck(wire: Field.required(envelope.share_check, "share_check")))
-    case MURMUR__ENVELOPE__BODY_AGREE: self = .agree(try Agreement(wire: Field.required(envelope.agree, "agree")))
+    case MURMUR__ENVELOPE__BODY_AGREE: self = .agree(try SurvivorAgreement(wire: Field.required(envelope.agree, "agree")))
     case MURMUR__ENVELOPE__BODY_UNMASK:
       self = .unmask(try UnmaskShares(wire: Field.required(envelope.unmask, "unmask")))
     case MURMUR__ENVELOPE__BODY_ABORT: self = .abort(try WorkerAbort(wire: Field.required(envelope.abort, "abort")))

@@ -1,9 +1,7 @@
-import Cryptography
 import Federation
 import SecureAggregation
 
 internal import CFederationMessages
-internal import CProtobufC
 
 extension Bitmap {
   init(wire message: UnsafeMutablePointer<Murmur__Bitmap>?, _ field: String) throws(WireError) {
@@ -229,7 +227,7 @@ extension SurvivorSet {
   }
 }
 
-extension Agreement {
+extension SurvivorAgreement {
   init(wire message: Murmur__Agreement) throws(WireError) {
     self.init(
       transcript: try Field.fixed(message.transcript, "agree.transcript"),
@@ -274,20 +272,17 @@ extension QuorumCertificate {
 }
 
 extension UnmaskShares.Entry {
+  /// Whether the limbs are canonical and match the dealer's commitment is the receiver's to check.
   fileprivate init(wire message: Murmur__OwnedShare) throws(WireError) {
-    let owner = try Field.index(message.owner, "unmask.owner")
-    let bytes = try Field.bytes(message.share, "unmask.share", count: Shamir.Share.byteCount)
-    do throws(Refusal) {
-      self.init(owner: owner, share: try Shamir.Share(SecretBytes(copying: bytes)))
-    } catch {
-      throw .badField("unmask.share", found: error.rawValue, expected: "five limbs below the modulus")
-    }
+    self.init(
+      owner: try Field.index(message.owner, "unmask.owner"),
+      share: try Field.bytes(message.share, "unmask.share", count: Shamir.Share.byteCount))
   }
 
   fileprivate func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__OwnedShare> {
     arena.make(murmur__owned_share__init) {
       $0.owner = UInt32(owner)
-      $0.share = arena.data(share.released)
+      $0.share = arena.data(share)
     }
   }
 }
