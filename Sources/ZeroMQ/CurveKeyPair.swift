@@ -86,7 +86,8 @@ package struct CurveKeyPair: Equatable, Sendable {
     var secretText = publicText
     defer { wipe(&secretText) }
     guard zmq_curve_keypair(&publicText, &secretText) == 0 else { throw .last(.generateKeyPair) }
-    guard let publicKey = CurvePublicKey(z85: string(publicText)), let secretKey = CurveSecretKey(z85: string(secretText))
+    guard let publicKey = CurvePublicKey(z85: string(publicText)),
+      let secretKey = CurveSecretKey(z85: string(secretText))
     else { throw ZeroMQError(.generateKeyPair, code: EINVAL) }
     return CurveKeyPair(publicKey: publicKey, secretKey: secretKey)
   }

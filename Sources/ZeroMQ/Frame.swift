@@ -107,7 +107,7 @@ package final class Frame: @unchecked Sendable {
   package var userID: String? { property("User-Id") }
 
   /// The IP address a received frame came from; nil for `inproc://`.
-  package var peerAddress: String? { property("Peer-Address") }
+  package var peerAddress: String? { property("Peer-Address").map(plainAddress) }
 
   private func property(_ name: String) -> String? {
     zmq_msg_gets(message, name).map { String(cString: $0) }
@@ -123,6 +123,12 @@ package final class Frame: @unchecked Sendable {
     zmq_msg_copy(&copy, message)
     zmq_msg_close(&copy)
   }
+}
+
+/// An IP address as people write it: sockets of both families name IPv4 peers `::ffff:192.0.2.1` (RFC 4291, §2.5.5.2).
+func plainAddress(_ text: String) -> String {
+  let prefix = "::ffff:"
+  return text.hasPrefix(prefix) && text.contains(".") ? String(text.dropFirst(prefix.count)) : text
 }
 
 /// Memory to fill once and then hand to a ``Frame``, aligned to 64 bytes.

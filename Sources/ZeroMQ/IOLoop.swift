@@ -141,11 +141,12 @@ package final class IOLoop: SerialExecutor, @unchecked Sendable {
     let timer = LoopTimer(loop: self)
     func arm(after previous: ContinuousClock.Instant) {
       let deadline = max(previous + interval, ContinuousClock.now)
-      timer.id = schedule(at: deadline) { [weak owner] in
-        guard let owner else { return }
-        arm(after: deadline)
-        owner.assumeIsolated { body($0) }
-      }.id
+      timer.id =
+        schedule(at: deadline) { [weak owner] in
+          guard let owner else { return }
+          arm(after: deadline)
+          owner.assumeIsolated { body($0) }
+        }.id
     }
     arm(after: ContinuousClock.now)
     return timer

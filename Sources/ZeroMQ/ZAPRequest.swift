@@ -29,7 +29,7 @@ struct ZAPRequest: Equatable {
     guard frames[0] == Self.version else { throw .unsupportedVersion }
     requestID = frames[1]
     domain = String(decoding: frames[2], as: UTF8.self)
-    address = String(decoding: frames[3], as: UTF8.self)
+    address = plainAddress(String(decoding: frames[3], as: UTF8.self))
     mechanism = String(decoding: frames[5], as: UTF8.self)
     credentials = Array(frames[6...])
   }

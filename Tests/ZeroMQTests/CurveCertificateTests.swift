@@ -139,7 +139,8 @@ struct CurveCertificateTests {
     #expect(throws: CurveCertificateError.malformed(file: file, line: line, reason: reason)) {
       try CurveCertificate(readingFrom: file)
     }
-    #expect("\(CurveCertificateError.malformed(file: file, line: line, reason: reason))" == "\(file):\(line): \(reason)")
+    #expect(
+      "\(CurveCertificateError.malformed(file: file, line: line, reason: reason))" == "\(file):\(line): \(reason)")
   }
 
   @Test("Files without a key, with keys that disagree, exposed, endless or missing ones are refused")
@@ -165,7 +166,9 @@ struct CurveCertificateTests {
     }
   }
 
-  @Test("Metadata that the format cannot hold is refused", arguments: [("na me", "x"), ("", "x"), ("a", "x\ny"), ("a", "\"")])
+  @Test(
+    "Metadata that the format cannot hold is refused",
+    arguments: [("na me", "x"), ("", "x"), ("a", "x\ny"), ("a", "\"")])
   func unrepresentable(name: String, value: String) throws {
     let certificate = CurveCertificate(try CurveKeyPair.generate(), metadata: [.init(name: name, value: value)])
     #expect(throws: CurveCertificateError.unrepresentable(name: name)) {
