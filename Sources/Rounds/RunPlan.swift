@@ -1,0 +1,98 @@
+import Federation
+import SecureAggregation
+
+/// Everything a run does that does not depend on who takes part.
+package struct RunPlan: Sendable {
+  package var run: RunID
+  package var modelName: ModelName
+  /// Training rounds; one evaluation-only round follows the last.
+  package var rounds: UInt64
+  /// The rules of a training attempt.
+  package var configuration: RoundConfiguration
+  /// The rules of the evaluation-only attempt at the end: no update vector.
+  package var evaluationConfiguration: RoundConfiguration
+  package var task: TrainingTask
+  package var evaluationTask: TrainingTask
+  package var policy: CohortPolicy
+  /// The most workers in one cohort.
+  package var cohortTarget: Int
+  /// The first round starts when so many workers are here; later, or at the deadline, when the minimum is.
+  package var expectedWorkers: Int
+  package var gatherDeadline: Duration = .seconds(10)
+  package var attemptsPerRoundMax: UInt32 = 3
+  package var retryDelay: Duration = .milliseconds(500)
+  /// Seeds the selection of cohorts.
+  package var seed: UInt64
+
+  package init(
+    run: RunID, modelName: ModelName, rounds: UInt64, configuration: RoundConfiguration,
+    evaluationConfiguration: RoundConfiguration, task: TrainingTask, evaluationTask: TrainingTask,
+    policy: CohortPolicy, cohortTarget: Int, expectedWorkers: Int, seed: UInt64
+  ) {
+    self.run = run
+    self.modelName = modelName
+    self.rounds = rounds
+    self.configuration = configuration
+    self.evaluationConfiguration = evaluationConfiguration
+    self.task = task
+    self.evaluationTask = evaluationTask
+    self.policy = policy
+    self.cohortTarget = cohortTarget
+    self.expectedWorkers = expectedWorkers
+    self.seed = seed
+  }
+
+  /// Fewest workers with which an attempt is worth offering.
+  package var minimumWorkers: Int { max(1, policy.minimumCohort) }
+}
+
+/// The committed model that the next attempt trains on.
+package struct BaseModel: Hashable, Sendable {
+  package let version: ModelVersion
+  package let modelDigest: Digest
+  package let tensors: [TensorReference]
+
+  package init(version: ModelVersion, modelDigest: Digest, tensors: [TensorReference]) {
+    self.version = version
+    self.modelDigest = modelDigest
+    self.tensors = tensors
+  }
+}
+
+/// What an open sum says: the auxiliary vector of all who are counted. The update itself stays with the driver.
+package struct SumSummary: Hashable, Sendable {
+  /// Σω: summed capped weights, in examples.
+  package var weight: UInt64
+  package var workers: UInt64
+  package var clipped: UInt64
+  package var saturated: UInt64
+  package var metrics: RoundMetrics
+
+  package init(weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics) {
+    self.weight = weight
+    self.workers = workers
+    self.clipped = clipped
+    self.saturated = saturated
+    self.metrics = metrics
+  }
+}
+
+/// One line about one attempt, committed or not.
+package struct RoundReport: Hashable, Sendable {
+  package enum Outcome: Hashable, Sendable {
+    case committed(ModelVersion, modelDigest: Digest)
+    /// The evaluation-only round: metrics, no new version.
+    case evaluated
+    case abandoned(reason: String)
+  }
+
+  package let attempt: AttemptID
+  /// The version whose metrics these are: the one the round trained on.
+  package let baseVersion: ModelVersion
+  package let cohort: Int
+  package let reported: Int
+  package let dropped: Int
+  /// Nil when the attempt was abandoned.
+  package let summary: SumSummary?
+  package let outcome: Outcome
+}

@@ -1,0 +1,162 @@
+import Federation
+import SecureAggregation
+
+/// The nested machine of the running attempt: events in, its actions translated.
+extension RunStateMachine {
+  mutating func secure(_ event: SecureAggregationCoordinator.Event) -> [Action] {
+    guard case .attempting(var attempt) = state, case .secure(var machine) = attempt.aggregator else { return [] }
+    let actions = machine.handle(event)
+    attempt.aggregator = .secure(machine)
+    if !machine.survivors.isEmpty { attempt.survivors = machine.survivors }
+    state = .attempting(attempt)
+    return translate(actions)
+  }
+
+  mutating func plain(_ step: (inout PlainAttempt) -> [PlainAttempt.Action]) -> [Action] {
+    guard case .attempting(var attempt) = state, case .plain(var machine) = attempt.aggregator else { return [] }
+    let actions = step(&machine)
+    attempt.aggregator = .plain(machine)
+    state = .attempting(attempt)
+    return translate(actions)
+  }
+
+  mutating func translate(_ actions: [SecureAggregationCoordinator.Action]) -> [Action] {
+    var out: [Action] = []
+    for action in actions {
+      switch action {
+      case .sendRoster(let message, let workers):
+        out += workers.map { .send(.roster(attemptID, message), to: $0) }
+      case .sendPeerShares(let message, let worker): out.append(.send(.peerShares(message), to: worker))
+      case .sendDealers(let message, let workers): out += workers.map { .send(.dealers(message), to: $0) }
+      case .sendSurvivors(let message, let workers): out += workers.map { .send(.survivors(message), to: $0) }
+      case .sendQuorum(let message, let workers): out += workers.map { .send(.quorum(message), to: $0) }
+      case .startDeadline(let stage, let duration):
+        out.append(.startDeadline(DeadlineID(kind: .stage(stage), attempt: attemptID), duration))
+      case .openInputs(let transcript, let vectors, let workers):
+        guard case .attempting(let attempt) = state else { continue }
+        out.append(
+          .openUploads(
+            UploadPlan(
+              upload: transcript, aggregation: .secure, configuration: attempt.context.configuration,
+              vectors: vectors, workers: workers)))
+      case .acceptInput(let worker): out.append(.acceptUpload(from: worker))
+      case .refuseInput(let worker, let refusal):
+        out.append(.refuseUpload(from: worker, reason: refusal.rawValue))
+      case .addInput(let worker): out.append(.addInput(from: worker))
+      case .closeInputs(let late):
+        out.append(.closeUploads)
+        out += late.map { .send(.ended(attemptID, .notCounted, reason: "the inputs are closed"), to: $0) }
+      case .unmask(let order): out.append(.unmask(order))
+      case .ignored(let worker, let why): out.append(.ignored(from: worker, why: "\(why)"))
+      case .blame(let worker, let fault):
+        excluded.insert(worker)
+        out.append(.blame(worker, fault: "\(fault)"))
+      case .abandon(let reason):
+        guard case .attempting(let attempt) = state else { continue }
+        out += abandon(attempt, reason: reason.description)
+      }
+    }
+    return out
+  }
+
+  mutating func translate(_ actions: [PlainAttempt.Action]) -> [Action] {
+    var out: [Action] = []
+    for action in actions {
+      switch action {
+      case .startDeadline(let duration):
+        out.append(.startDeadline(DeadlineID(kind: .plainReport, attempt: attemptID), duration))
+      case .openUploads(let upload, let vectors, let workers):
+        guard case .attempting(let attempt) = state else { continue }
+        out.append(
+          .openUploads(
+            UploadPlan(
+              upload: upload, aggregation: .plain, configuration: attempt.context.configuration, vectors: vectors,
+              workers: workers)))
+      case .acceptUpload(let worker): out.append(.acceptUpload(from: worker))
+      case .refuseUpload(let worker, let reason): out.append(.refuseUpload(from: worker, reason: reason))
+      case .addInput(let worker): out.append(.addInput(from: worker))
+      case .closeUploads(let late):
+        out.append(.closeUploads)
+        out += late.map { .send(.ended(attemptID, .notCounted, reason: "the updates are closed"), to: $0) }
+      case .openSum(let survivors):
+        guard case .attempting(var attempt) = state else { continue }
+        attempt.survivors = survivors
+        state = .attempting(attempt)
+        out.append(.openPlainSum)
+      case .abandon(let reason):
+        guard case .attempting(let attempt) = state else { continue }
+        out += abandon(attempt, reason: reason)
+      }
+    }
+    return out
+  }
+
+  mutating func returned(_ worker: WorkerID) -> [Action] {
+    guard case .attempting(let attempt) = state else { return [] }
+    switch attempt.aggregator {
+    case .secure: return secure(.workerReturned(worker))
+    case .plain:
+      return plain {
+        $0.workerReturned(worker)
+        return []
+      }
+    }
+  }
+
+  mutating func gone(_ worker: WorkerID) -> [Action] {
+    guard case .attempting(let attempt) = state else { return [] }
+    switch attempt.aggregator {
+    case .secure: return secure(.workerLost(worker))
+    case .plain: return plain { $0.workerGone(worker) }
+    }
+  }
+
+  mutating func receive(_ message: WorkerMessage, from worker: WorkerID) -> [Action] {
+    guard case .attempting(let attempt) = state else { return [.ignored(from: worker, why: "no attempt is open")] }
+    switch message {
+    case .accept(let id):
+      return id == attemptID ? [] : [.ignored(from: worker, why: "another attempt")]
+    case .progress: return []
+    case .decline(let id, let reason, let detail):
+      guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
+      let note = Action.ignored(from: worker, why: "declined: \(reason) \(detail)")
+      switch attempt.aggregator {
+      case .secure: return [note] + secure(.workerDeclined(worker))
+      case .plain: return [note] + plain { $0.workerGone(worker) }
+      }
+    case .advert(let id, let advert):
+      guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
+      return secure(.advertReceived(advert, from: worker))
+    case .bundle(let bundle): return secure(.bundleReceived(bundle, from: worker))
+    case .shareCheck(let check): return secure(.shareCheckReceived(check, from: worker))
+    case .agree(let agreement): return secure(.agreementReceived(agreement, from: worker))
+    case .unmask(let shares): return secure(.unmaskReceived(shares, from: worker))
+    case .abort(let abort): return secure(.abortReceived(abort, from: worker))
+    }
+  }
+
+  mutating func uploadOpened(_ header: InputHeader, from worker: WorkerID) -> [Action] {
+    guard case .attempting(let attempt) = state else {
+      return [.refuseUpload(from: worker, reason: "no attempt is open")]
+    }
+    switch attempt.aggregator {
+    case .secure: return secure(.inputOpened(header, from: worker))
+    case .plain: return plain { $0.uploadOpened(header, from: worker) }
+    }
+  }
+
+  mutating func uploadCompleted(_ trailer: InputTrailer, payload: Digest, from worker: WorkerID) -> [Action] {
+    guard case .attempting(let attempt) = state else {
+      return [.refuseUpload(from: worker, reason: "no attempt is open")]
+    }
+    switch attempt.aggregator {
+    case .secure: return secure(.inputCompleted(trailer, payloadDigest: payload, from: worker))
+    case .plain: return plain { $0.uploadCompleted(trailer, payload: payload, from: worker) }
+    }
+  }
+
+  mutating func inputRejected(from worker: WorkerID, reason: String) -> [Action] {
+    excluded.insert(worker)
+    return [.blame(worker, fault: reason)] + plain { $0.inputRejected(from: worker) }
+  }
+}

@@ -1,0 +1,138 @@
+import Cryptography
+import Federation
+import SecureAggregation
+
+/// The chunks of one upload, made on demand from the update and the order, and again at will byte for byte the same.
+package struct UploadSource: Sendable {
+  private enum Vector: Sendable {
+    case ring(InputChunks)
+    /// The clipped difference as Float32 lanes, in clear.
+    case plain(VectorSpecification, update: [Float], factor: Double, key: Digest)
+
+    var specification: VectorSpecification {
+      switch self {
+      case .ring(let chunks): chunks.vector
+      case .plain(let specification, _, _, _): specification
+      }
+    }
+  }
+
+  package let attempt: AttemptID
+  package let header: InputHeader
+  private let order: WorkerStateMachine.UploadOrder
+  private let vectors: [Vector]
+
+  /// - Throws: `badLength`, `notFinite`, `noExamples`: an update that must not leave the worker.
+  package init(_ order: WorkerStateMachine.UploadOrder, update: ClientUpdate) throws(Refusal) {
+    self.order = order
+    switch order {
+    case .secure(let attempt, let masking, let configuration):
+      self.attempt = attempt
+      header = masking.header
+      let rules = try EncodingRules(configuration, rosterCount: masking.rosterCount)
+      var encoder: UpdateEncoder?
+      if configuration.vectorLength > 0 {
+        encoder = try UpdateEncoder(
+          update: update.difference, exampleCount: update.exampleCount, rules: rules,
+          transcript: masking.transcript, roundingSeed: masking.roundingSeed)
+      }
+      let auxiliary = try AuxiliaryVector.encode(
+        layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
+        isClipped: encoder?.isClipped ?? false, saturated: encoder?.saturated ?? 0, norm: encoder?.norm,
+        rules: rules)
+      var vectors: [Vector] = []
+      for (specification, keys) in zip(masking.header.vectors, masking.keys) {
+        let source: InputChunks.Source
+        if specification.id == VectorSpecification.updateID {
+          guard let encoder else { throw .badLength }
+          source = .update(encoder)
+        } else {
+          source = .auxiliary(auxiliary)
+        }
+        vectors.append(
+          .ring(
+            try InputChunks(
+              transcript: masking.transcript, worker: masking.worker, vector: specification, source: source,
+              keys: keys)))
+      }
+      self.vectors = vectors
+    case .plain(let attempt, let plain, let configuration):
+      self.attempt = attempt
+      header = plain.header
+      // Nobody's position on a roster is known: the clamp of the auxiliary sums takes the largest roster allowed.
+      let rules = try EncodingRules(configuration, rosterCount: Int(clamping: configuration.maximumRoster))
+      guard update.difference.count == Int(configuration.vectorLength) else { throw .badLength }
+      var square = 0.0
+      for x in update.difference { square += Double(x) * Double(x) }
+      guard square.isFinite else { throw .notFinite }
+      let norm = square.squareRoot()
+      let isClipped = norm > configuration.clip
+      let auxiliary = try AuxiliaryVector.encode(
+        layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
+        isClipped: isClipped, saturated: 0, norm: configuration.vectorLength > 0 ? norm : nil, rules: rules)
+      var vectors: [Vector] = []
+      for specification in plain.header.vectors {
+        if specification.id == PlainAttempt.updateID {
+          vectors.append(
+            .plain(
+              specification, update: update.difference, factor: isClipped ? configuration.clip / norm : 1,
+              key: plain.roundID))
+        } else {
+          vectors.append(
+            .ring(
+              try InputChunks(
+                transcript: plain.roundID, worker: 0, vector: specification, source: .auxiliary(auxiliary),
+                keys: MaskKeys(terms: []))))
+        }
+      }
+      self.vectors = vectors
+    }
+  }
+
+  /// The name of the upload on the bulk socket.
+  package var upload: Digest { header.transcript }
+
+  /// Chunks through all vectors in header order.
+  package var chunkCount: UInt64 { vectors.reduce(0) { $0 + UInt64($1.specification.chunkCount) } }
+
+  /// One chunk and its digest.
+  ///
+  /// - Precondition: `number < chunkCount`.
+  package func chunk(_ number: UInt64) -> (bytes: [UInt8], digest: Digest) {
+    var index = Int(number)
+    for vector in vectors {
+      let count = vector.specification.chunkCount
+      if index >= count {
+        index -= count
+        continue
+      }
+      switch vector {
+      case .ring(let chunks):
+        let bytes = chunks.chunk(index)
+        return (bytes, chunks.digest(ofChunk: index, bytes: bytes))
+      case .plain(let specification, let update, let factor, let key):
+        var bytes: [UInt8] = []
+        let elements = specification.elements(ofChunk: index)
+        bytes.reserveCapacity(elements.count * 4)
+        for e in elements {
+          withUnsafeBytes(of: Float(Double(update[e]) * factor).bitPattern.littleEndian) {
+            bytes.append(contentsOf: $0)
+          }
+        }
+        return (
+          bytes,
+          ChunkDigests.chunk(transcript: key, worker: 0, vector: specification.id, index: index, bytes: bytes)
+        )
+      }
+    }
+    preconditionFailure("chunk \(number) of \(chunkCount)")
+  }
+
+  /// The trailer over the digests of all chunks, in order.
+  package func trailer(chunkDigests: [Digest]) -> InputTrailer {
+    switch order {
+    case .secure(_, let masking, _): masking.trailer(chunkDigests: chunkDigests)
+    case .plain(_, let plain, _): plain.trailer(chunkDigests: chunkDigests)
+    }
+  }
+}

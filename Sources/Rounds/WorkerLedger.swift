@@ -1,0 +1,53 @@
+import Federation
+
+/// What a worker must remember across restarts (ruling A9): which attempts it has seen, what it has contributed to,
+/// which survivor sets it has signed, what it has released or promised never to release.
+///
+/// Nothing here is secret; nothing of a round's secrets is here.
+package struct WorkerLedger: Hashable, Sendable {
+  /// One durable fact. Recorded before the message that depends on it leaves.
+  package enum Entry: Hashable, Sendable {
+    case attemptBegun(AttemptID)
+    case contributed(AttemptID, modelDigest: Digest)
+    case survivorsSigned(transcript: Digest, survivorsDigest: Digest)
+    case released(transcript: Digest)
+    case promised(transcript: Digest)
+  }
+
+  package struct Contribution: Hashable, Sendable {
+    package let run: RunID
+    package let modelDigest: Digest
+  }
+
+  /// The highest attempt seen of each run.
+  package private(set) var highWater: [RunID: AttemptID] = [:]
+  package private(set) var contributions: [Contribution: UInt32] = [:]
+  package private(set) var survivorSets: [Digest: Digest] = [:]
+  package private(set) var releases: Set<Digest> = []
+  package private(set) var promises: Set<Digest> = []
+
+  package init() {}
+
+  /// Folds one fact in; facts may be folded in again without effect, except contributions, which count.
+  package mutating func apply(_ entry: Entry) {
+    switch entry {
+    case .attemptBegun(let attempt):
+      if let seen = highWater[attempt.run], seen >= attempt { return }
+      highWater[attempt.run] = attempt
+    case .contributed(let attempt, let modelDigest):
+      contributions[Contribution(run: attempt.run, modelDigest: modelDigest), default: 0] += 1
+    case .survivorsSigned(let transcript, let digest):
+      if survivorSets[transcript] == nil { survivorSets[transcript] = digest }
+    case .released(let transcript): releases.insert(transcript)
+    case .promised(let transcript): promises.insert(transcript)
+    }
+  }
+
+  /// Whether an attempt is newer than everything seen of its run.
+  package func isNew(_ attempt: AttemptID) -> Bool { highWater[attempt.run].map { attempt > $0 } ?? true }
+
+  /// How often this model of this run was contributed to.
+  package func contributionCount(run: RunID, modelDigest: Digest) -> UInt32 {
+    contributions[Contribution(run: run, modelDigest: modelDigest)] ?? 0
+  }
+}

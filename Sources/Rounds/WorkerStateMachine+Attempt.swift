@@ -1,0 +1,152 @@
+import Cryptography
+import Federation
+import SecureAggregation
+
+/// From offer to result.
+extension WorkerStateMachine {
+  /// Beyond the coordinator's own deadline: its message may be on the way.
+  static let slack: Duration = .seconds(5)
+
+  mutating func receive(_ offer: RoundOffer, now: UInt64) -> [Action] {
+    if let work, work.offer.attempt == offer.attempt { return [.note(.ignored(kind: "offer", why: "repeated"))] }
+    guard ledger.isNew(offer.attempt) else {
+      return decline(.stale, "attempt \(offer.attempt) is not newer than what was seen", attempt: offer.attempt)
+    }
+    // The coordinator has moved on: whatever is in hand can no longer count.
+    var actions = work == nil ? [] : secure(.failed(.deadline)) + end(.abandoned(reason: "a newer attempt"))
+    let context = AttemptContext(
+      attempt: offer.attempt, modelDigest: offer.modelDigest, configuration: offer.configuration,
+      membership: membership, coordinatorKey: coordinatorKey, now: now)
+    if let (reason, detail) = objection(to: offer, context: context) {
+      return actions + decline(reason, detail, attempt: offer.attempt)
+    }
+    actions.append(record(.attemptBegun(offer.attempt)))
+    work = Work(offer: offer, context: context)
+    actions.append(.fetchModel(offer))
+    let patience = Duration.milliseconds(Int64(clamping: offer.configuration.advertDeadline))
+    if let deadline = step(patience + Self.slack) { actions.append(deadline) }
+    return actions
+  }
+
+  /// Signature, own law, and that both sides hold the same list of members.
+  private func objection(to offer: RoundOffer, context: AttemptContext) -> (DeclineReason, String)? {
+    let signed = SignedString.offer(roundID: context.roundID)
+    guard offer.signature.isValid(over: signed, by: coordinatorKey) else {
+      return (.badOffer, "the offer is not signed by the coordinator of this federation")
+    }
+    guard offer.configuration.trainer == .sha256(of: offer.task.canonicalBytes) else {
+      return (.badOffer, "the configuration names another task")
+    }
+    guard offer.configuration.issuanceLog == .sha256(of: membership.issuanceLogBytes),
+      offer.configuration.revocationList == .sha256(of: membership.revocationListBytes)
+    else { return (.policy, "the coordinator holds another membership list") }
+    let isTraining = offer.task.kind == .train
+    guard (offer.configuration.vectorLength > 0) == isTraining,
+      (offer.configuration.localEpochs > 0) == isTraining
+    else { return (.badOffer, "vector length and local epochs do not fit the task") }
+    if let objection = policy.objection(to: offer) { return (.policy, objection) }
+    let contributions = ledger.contributionCount(run: offer.attempt.run, modelDigest: offer.modelDigest)
+    guard contributions < policy.maximumAttemptsPerModel else {
+      return (.contributionsExhausted, "this model was contributed to \(contributions) times")
+    }
+    return nil
+  }
+
+  mutating func modelHeld(_ digest: Digest) -> [Action] {
+    guard var work, work.secure == nil else { return [] }
+    guard digest == work.offer.modelDigest else {
+      return decline(.badOffer, "the model held is \(digest.short), the offer says \(work.offer.modelDigest.short)", attempt: work.offer.attempt)
+        + end(.refused(.wrongDigest))
+    }
+    let deadline = Duration.milliseconds(Int64(clamping: work.offer.configuration.inputDeadline))
+    switch work.offer.task.aggregation {
+    case .secure:
+      let machine = SecureAggregationWorker(
+        context: work.context, certificate: certificate, offerSignature: work.offer.signature,
+        policy: policy.strictest(with: work.offer.configuration), signingKey: signingKey, secrets: secrets)
+      work.secure = machine
+      self.work = work
+      let timer = step(deadline)
+      return translate(machine.start()) + [.train(work.offer)] + [timer].compactMap { $0 }
+    case .plain:
+      self.work = work
+      let timer = step(deadline)
+      return [.send(.accept(work.offer.attempt)), .train(work.offer)] + [timer].compactMap { $0 }
+    }
+  }
+
+  mutating func trained() -> [Action] {
+    work?.isTrained = true
+    return uploadIfReady()
+  }
+
+  /// The contribution is recorded before anything masked leaves (ruling A8).
+  private mutating func uploadIfReady() -> [Action] {
+    guard var work, work.isTrained, !work.isUploading else { return [] }
+    let order: UploadOrder
+    switch work.offer.task.aggregation {
+    case .secure:
+      guard let masking = work.masking else { return [] }
+      order = .secure(work.offer.attempt, masking, work.offer.configuration)
+    case .plain:
+      order = .plain(
+        work.offer.attempt, PlainUploadOrder(context: work.context, signingKey: signingKey), work.offer.configuration)
+    }
+    work.isUploading = true
+    work.masking = nil
+    self.work = work
+    return [
+      record(.contributed(work.offer.attempt, modelDigest: work.offer.modelDigest)),
+      .send(.progress(work.offer.attempt, .reporting, quarters: 0)), .upload(order),
+    ]
+  }
+
+  /// The coordinator holds the whole input; what follows is bounded by its remaining deadlines.
+  mutating func uploaded() -> [Action] {
+    guard let work else { return [] }
+    let configuration = work.offer.configuration
+    let rest = configuration.inputDeadline + configuration.agreeDeadline + configuration.unmaskDeadline
+    return [step(.milliseconds(Int64(clamping: rest)) + Self.slack)].compactMap { $0 }
+  }
+
+  mutating func secure(_ event: SecureAggregationWorker.Event) -> [Action] {
+    guard var machine = work?.secure else {
+      return []
+    }
+    let actions = machine.handle(event)
+    work?.secure = machine
+    return translate(actions)
+  }
+
+  private mutating func translate(_ actions: [SecureAggregationWorker.Action]) -> [Action] {
+    var out: [Action] = []
+    for action in actions {
+      switch action {
+      case .sendAdvert(let advert):
+        guard let attempt = work?.offer.attempt else { continue }
+        out.append(.send(.advert(attempt, advert)))
+      case .sendBundle(let bundle): out.append(.send(.bundle(bundle)))
+      case .sendShareCheck(let check): out.append(.send(.shareCheck(check)))
+      case .sendAgreement(let agreement): out.append(.send(.agree(agreement)))
+      case .sendUnmask(let shares): out.append(.send(.unmask(shares)))
+      case .sendAbort(let abort): out.append(.send(.abort(abort)))
+      case .maskInput(let order):
+        work?.masking = order
+        out += uploadIfReady()
+      case .recordSurvivors(let transcript, let digest):
+        out.append(record(.survivorsSigned(transcript: transcript, survivorsDigest: digest)))
+      case .recordRelease(let transcript): out.append(record(.released(transcript: transcript)))
+      case .recordPromise(let transcript): out.append(record(.promised(transcript: transcript)))
+      case .ignored(let why): out.append(.note(.ignored(kind: "secure aggregation", why: "\(why)")))
+      case .closed(let outcome):
+        switch outcome {
+        case .committed(let digest, let counted):
+          out += end(.committed(modelDigest: digest, counted: counted))
+        case .refused(let refusal): out += end(.refused(refusal))
+        case .aborted: break  // Ended by whoever caused it.
+        }
+      }
+    }
+    return out
+  }
+}

@@ -1,0 +1,192 @@
+import Cryptography
+import Federation
+
+/// Adverts, roster, bundles, complaints (M1–M4b).
+extension SecureAggregationCoordinator {
+  mutating func receive(_ advert: KeyAdvert, from worker: WorkerID) -> [Action] {
+    guard case .advertising(var adverts) = state else { return [.ignored(from: worker, .late)] }
+    guard cohort.contains(worker), !departed.contains(worker) else { return [.ignored(from: worker, .notOnRoster)] }
+    if let first = adverts[worker] {
+      if first == advert { return [.ignored(from: worker, .repeated)] }
+      // Two different adverts of one attempt: neither can be trusted to be the worker's only one.
+      adverts[worker] = nil
+      departed.insert(worker)
+      absent.insert(worker)
+      state = .advertising(adverts: adverts)
+      return [.blame(worker, .refused(.duplicateWorker))] + advance()
+    }
+    if let refusal = refusal(of: advert, from: worker) {
+      departed.insert(worker)
+      absent.insert(worker)
+      return [.blame(worker, .refused(refusal))] + advance()
+    }
+    adverts[worker] = advert
+    absent.remove(worker)
+    state = .advertising(adverts: adverts)
+    return advance()
+  }
+
+  private func refusal(of advert: KeyAdvert, from worker: WorkerID) -> Refusal? {
+    guard let member = context.membership[worker], advert.entry.worker == worker,
+      advert.entry.certificateFingerprint == member.certificate.fingerprint
+    else { return .ownEntryChanged }
+    guard advert.modelDigest == context.modelDigest, advert.configurationDigest == context.configurationDigest,
+      advert.offerSignature == offerSignature
+    else { return .advertOfAnotherOffer }
+    let signed = SignedString.advert(
+      roundID: context.roundID, entry: advert.entry, offerSignature: advert.offerSignature)
+    return advert.signature.isValid(over: signed, by: member.certificate.signingKey) ? nil : .advertOfAnotherOffer
+  }
+
+  mutating func advance(_ adverts: [WorkerID: KeyAdvert], _ atDeadline: Bool) -> [Action] {
+    guard atDeadline || cohort.allSatisfy({ adverts[$0] != nil || absent.contains($0) }) else { return [] }
+    // Whoever advertised and was lost since would only be a dropout to pay for.
+    let workers = cohort.filter { adverts[$0] != nil && !absent.contains($0) }
+    let need = Int(max(policy.minimumCohort, 1))
+    guard workers.count >= need else { return abandon(.tooFewAdverts(have: workers.count, need: need)) }
+    let listed = workers.compactMap { adverts[$0] }
+    let members = workers.compactMap { context.membership[$0]?.certificate }
+    let organisations = members.map(\.organisation)
+    let thresholds: Thresholds
+    do throws(Refusal) {
+      thresholds = try Thresholds.compute(
+        organisations: organisations, mode: context.configuration.mode, policy: policy)
+    } catch {
+      return abandon(.rosterRefused(error))
+    }
+    let entries = listed.map(\.entry)
+    let digest = Transcript.rosterDigest(roundID: context.roundID, entries: entries)
+    let roster = Roster(
+      transcript: Transcript.transcript(roundID: context.roundID, rosterDigest: digest), workers: workers,
+      adverts: listed, entries: entries, organisations: organisations, signingKeys: members.map(\.signingKey),
+      thresholds: thresholds, index: Dictionary(uniqueKeysWithValues: workers.enumerated().map { ($1, $0) }))
+    state = .sharing(Setup(roster: roster))
+    return [.sendRoster(rosterMessage(roster), to: workers), startDeadline(.shareKeys)]
+  }
+
+  func rosterMessage(_ roster: Roster) -> RosterMessage {
+    let digest = Transcript.rosterDigest(roundID: context.roundID, entries: roster.entries)
+    return RosterMessage(
+      adverts: roster.adverts,
+      signature: signingKey.signature(over: SignedString.roster(roundID: context.roundID, rosterDigest: digest)))
+  }
+
+  /// M4 for one helper: what each other dealer sealed for it.
+  ///
+  /// Helpers in a bundle are every index but the dealer's, ascending, so the helper's place follows from its index.
+  func peerShares(for helper: Int, from dealers: [Int], in setup: Setup) -> PeerShares {
+    let entries = dealers.filter { $0 != helper }.compactMap { dealer in
+      setup.bundles[dealer].map {
+        PeerShares.Entry(dealer: dealer, sealed: $0.bundle.entries[helper < dealer ? helper : helper - 1])
+      }
+    }
+    return PeerShares(transcript: setup.roster.transcript, entries: entries)
+  }
+
+  func dealerSet(_ dealers: Bitmap, in roster: Roster) -> DealerSet {
+    DealerSet(
+      transcript: roster.transcript, dealers: dealers,
+      signature: signingKey.signature(
+        over: SignedString.dealers(transcript: roster.transcript, bitmap: dealers)))
+  }
+
+  mutating func receive(_ bundle: SignedBundle, from worker: WorkerID) -> [Action] {
+    guard case .sharing(var setup) = state else { return [.ignored(from: worker, .late)] }
+    switch position(of: worker, claiming: bundle.dealer, transcript: bundle.transcript, in: setup.roster) {
+    case .failure(let rejection): return reject(rejection, from: worker)
+    case .success(let index):
+      if let first = setup.bundles[index] {
+        return first == bundle
+          ? [.ignored(from: worker, .repeated)] : [.blame(worker, .refused(.duplicateWorker))]
+      }
+      let helpers = (0..<setup.roster.count).filter { $0 != index }
+      let signed = SignedString.bundle(
+        transcript: bundle.transcript, dealer: index, bodyDigest: bundle.bundle.bodyDigest)
+      guard bundle.bundle.entries.map(\.helper) == helpers,
+        bundle.signature.isValid(over: signed, by: setup.roster.signingKeys[index])
+      else {
+        departed.insert(worker)
+        absent.insert(worker)
+        return [.blame(worker, .refused(.badSignature))] + advance()
+      }
+      setup.bundles[index] = bundle
+      absent.remove(worker)
+      state = .sharing(setup)
+      return advance()
+    }
+  }
+
+  mutating func advanceSharing(_ setup: Setup, _ atDeadline: Bool) -> [Action] {
+    let roster = setup.roster
+    guard
+      atDeadline
+        || roster.workers.indices.allSatisfy({
+          setup.bundles[$0] != nil || absent.contains(roster.workers[$0])
+        })
+    else { return [] }
+    // Nothing is ever asked about a worker that did not share: nobody masks with it.
+    let dealers = roster.workers.indices.filter { setup.bundles[$0] != nil && !absent.contains(roster.workers[$0]) }
+    let need = roster.thresholds.smallestSurvivorSet
+    guard dealers.count >= need else { return abandon(.tooFewDealers(have: dealers.count, need: need)) }
+    state = .checking(setup, asked: dealers)
+    let messages = dealers.map {
+      Action.sendPeerShares(peerShares(for: $0, from: dealers, in: setup), to: roster.workers[$0])
+    }
+    return messages + [startDeadline(.checkShares)]
+  }
+
+  mutating func receive(_ check: SignedShareCheck, from worker: WorkerID) -> [Action] {
+    guard case .checking(var setup, let asked) = state else { return [.ignored(from: worker, .late)] }
+    switch position(of: worker, claiming: check.helper, transcript: check.transcript, in: setup.roster) {
+    case .failure(let rejection): return reject(rejection, from: worker)
+    case .success(let index):
+      guard asked.contains(index) else { return [.ignored(from: worker, .notOnRoster)] }
+      if let first = setup.checks[index] {
+        return first == check
+          ? [.ignored(from: worker, .repeated)] : [.blame(worker, .refused(.duplicateWorker))]
+      }
+      let signed = SignedString.shareCheck(
+        transcript: check.transcript, helper: index, complaints: check.complaints)
+      guard check.complaints.count == setup.roster.count,
+        check.signature.isValid(over: signed, by: setup.roster.signingKeys[index])
+      else {
+        departed.insert(worker)
+        absent.insert(worker)
+        return [.blame(worker, .refused(.badSignature))] + advance()
+      }
+      setup.checks[index] = check
+      absent.remove(worker)
+      state = .checking(setup, asked: asked)
+      return advance()
+    }
+  }
+
+  mutating func advanceChecking(_ setup: Setup, _ asked: [Int], _ atDeadline: Bool) -> [Action] {
+    let roster = setup.roster
+    guard
+      atDeadline || asked.allSatisfy({ setup.checks[$0] != nil || absent.contains(roster.workers[$0]) })
+    else { return [] }
+    let answered = asked.filter { setup.checks[$0] != nil && !absent.contains(roster.workers[$0]) }
+    var complaints: Set<Complaint> = []
+    for helper in answered {
+      for dealer in setup.checks[helper]?.complaints.members ?? [] where dealer != helper {
+        complaints.insert(Complaint(dealer: dealer, complainer: helper))
+      }
+    }
+    let removed = Complaints.settle(complaints, corruptionBound: roster.thresholds.corruptionBound)
+    let blames = removed.sorted().map { Action.blame(roster.workers[$0], .complainedAbout) }
+    let members = answered.filter { !removed.contains($0) }
+    let need = roster.thresholds.smallestSurvivorSet
+    guard members.count >= need else {
+      return blames + abandon(.tooFewDealers(have: members.count, need: need))
+    }
+    let dealers = Bitmap(members: members, count: roster.count)
+    let names = members.map { roster.workers[$0] }
+    state = .collecting(Inputs(roster: roster, bundles: setup.bundles, dealers: dealers))
+    return blames + [
+      .openInputs(
+        transcript: roster.transcript, vectors: VectorSpecification.all(for: context.configuration), from: names),
+      .sendDealers(dealerSet(dealers, in: roster), to: names), startDeadline(.maskedInput),
+    ]
+  }
+}

@@ -1,0 +1,310 @@
+import Cryptography
+import Federation
+
+/// Protocol SA1 at the coordinator, for one attempt (Protocols/secure-aggregation.md).
+///
+///     advertiseKeys ▶ shareKeys ▶ checkShares ▶ maskedInput ▶ consistencyCheck ▶ unmask ▶ reconstructed
+///
+/// A stage ends when everyone it still waits for has answered, or at its deadline; whoever is lost is not waited for.
+/// Below the smallest survivor set the attempt is abandoned with the reason.
+package struct SecureAggregationCoordinator: Sendable {
+  package enum Event: Sendable {
+    case advertReceived(KeyAdvert, from: WorkerID)
+    case bundleReceived(SignedBundle, from: WorkerID)
+    case shareCheckReceived(SignedShareCheck, from: WorkerID)
+    /// A worker wants to send its input; nothing has been allocated for it.
+    case inputOpened(InputHeader, from: WorkerID)
+    /// All chunks of an opened input arrived; `payloadDigest` is computed from what arrived.
+    case inputCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
+    case agreementReceived(SurvivorAgreement, from: WorkerID)
+    case unmaskReceived(UnmaskShares, from: WorkerID)
+    case abortReceived(WorkerAbort, from: WorkerID)
+    case workerDeclined(WorkerID)
+    case workerLost(WorkerID)
+    case workerReturned(WorkerID)
+    case deadlinePassed(SecureAggregationStage)
+  }
+
+  package enum Action: Sendable {
+    case sendRoster(RosterMessage, to: [WorkerID])
+    case sendPeerShares(PeerShares, to: WorkerID)
+    case sendDealers(DealerSet, to: [WorkerID])
+    case sendSurvivors(SurvivorSet, to: [WorkerID])
+    case sendQuorum(QuorumCertificate, to: [WorkerID])
+    case startDeadline(SecureAggregationStage, Duration)
+    /// Inputs of this transcript may now be opened.
+    case openInputs(transcript: Digest, vectors: [VectorSpecification], from: [WorkerID])
+    case acceptInput(from: WorkerID)
+    case refuseInput(from: WorkerID, Refusal)
+    /// The completed input is verified: add it to the sum.
+    case addInput(from: WorkerID)
+    /// No further input counts: stop taking chunks.
+    case closeInputs(notCounted: [WorkerID])
+    case unmask(UnmaskingOrder)
+    case ignored(from: WorkerID, Ignored)
+    case blame(WorkerID, Fault)
+    case abandon(Abandonment)
+  }
+
+  package enum Ignored: Equatable, Sendable {
+    case otherTranscript
+    case repeated
+    case late
+    case notOnRoster
+  }
+
+  /// What a worker provably did wrong.
+  package enum Fault: Equatable, Sendable {
+    case refused(Refusal)
+    /// Convicted by complaints (ruling A3).
+    case complainedAbout
+    /// The dealer's shares open and match their commitments, but do not make its secret.
+    case dealtInconsistentShares
+    /// The helper returned a share that does not match the dealer's commitment.
+    case returnedWrongShare
+  }
+
+  /// Why an attempt ended without a sum.
+  package enum Abandonment: Equatable, Sendable, CustomStringConvertible {
+    case rosterRefused(Refusal)
+    case tooFewAdverts(have: Int, need: Int)
+    case tooFewDealers(have: Int, need: Int)
+    case tooFewInputs(have: Int, need: Int)
+    case tooFewAgreements(have: Int, need: Int)
+    case tooFewHelpers(have: Int, need: Int)
+    case survivorsRefused(Refusal)
+    case reconstructionFailed(dealer: WorkerID)
+
+    package var description: String {
+      switch self {
+      case .rosterRefused(let refusal): "the roster is refused: \(refusal.rawValue)"
+      case .tooFewAdverts(let have, let need): "\(have) workers advertised keys, \(need) are needed"
+      case .tooFewDealers(let have, let need): "\(have) workers shared their keys, \(need) are needed"
+      case .tooFewInputs(let have, let need): "\(have) inputs arrived, \(need) are needed"
+      case .tooFewAgreements(let have, let need): "\(have) survivors agreed, \(need) are needed"
+      case .tooFewHelpers(let have, let need): "\(have) helpers released their shares, \(need) are needed"
+      case .survivorsRefused(let refusal): "the survivors are refused: \(refusal.rawValue)"
+      case .reconstructionFailed(let dealer): "the shares of \(dealer) do not make its secret"
+      }
+    }
+  }
+
+  struct Roster: Sendable {
+    let transcript: Digest
+    let workers: [WorkerID]
+    let adverts: [KeyAdvert]
+    let entries: [RosterEntry]
+    let organisations: [OrganisationID]
+    let signingKeys: [SigningPublicKey]
+    let thresholds: Thresholds
+    let index: [WorkerID: Int]
+    var count: Int { workers.count }
+  }
+
+  struct Setup: Sendable {
+    let roster: Roster
+    var bundles: [Int: SignedBundle] = [:]
+    var checks: [Int: SignedShareCheck] = [:]
+  }
+
+  struct Inputs: Sendable {
+    let roster: Roster
+    let bundles: [Int: SignedBundle]
+    let dealers: Bitmap
+    /// Opened and not completed.
+    var open: Set<Int> = []
+    var completed: Set<Int> = []
+    /// Provably wrong inputs: not waited for again.
+    var refused: Set<Int> = []
+  }
+
+  /// What one helper released, in the order of U3 and of U2 ∖ U3.
+  struct HelperShares: Sendable {
+    let selfMasks: [Shamir.Share]
+    let maskKeys: [Shamir.Share]
+  }
+
+  struct Closing: Sendable {
+    let roster: Roster
+    let bundles: [Int: SignedBundle]
+    let dealers: Bitmap
+    let survivors: Bitmap
+    var agreements: [Int: SurvivorAgreement] = [:]
+    var answers: [Int: HelperShares] = [:]
+    var wrongHelpers: Set<Int> = []
+  }
+
+  enum State: Sendable {
+    case advertising(adverts: [WorkerID: KeyAdvert])
+    case sharing(Setup)
+    case checking(Setup, asked: [Int])
+    case collecting(Inputs)
+    case agreeing(Closing)
+    case unmasking(Closing)
+    /// Everything was handed out for unmasking; the result is signed from here.
+    case reconstructed(Closing)
+    case ended
+  }
+
+  package let context: AttemptContext
+  package let cohort: [WorkerID]
+  let offerSignature: Signature
+  let policy: CohortPolicy
+  let signingKey: SigningKey
+  var state: State = .advertising(adverts: [:])
+  /// Lost, declined or aborted: not waited for.
+  var absent: Set<WorkerID> = []
+  /// Left for good: cannot come back into this attempt.
+  var departed: Set<WorkerID> = []
+
+  /// - Parameter cohort: those the offer went to; each once.
+  package init(
+    context: AttemptContext, cohort: [WorkerID], offerSignature: Signature, policy: CohortPolicy,
+    signingKey: SigningKey
+  ) {
+    self.context = context
+    self.cohort = cohort.sorted()
+    self.offerSignature = offerSignature
+    self.policy = policy
+    self.signingKey = signingKey
+  }
+
+  /// The transcript once the roster is fixed.
+  package var transcript: Digest? { roster?.transcript }
+
+  package func start() -> [Action] {
+    [.startDeadline(.advertiseKeys, SecureAggregationStage.advertiseKeys.deadline(in: context.configuration))]
+  }
+
+  /// Who is on the roster, once there is one.
+  package var rosterWorkers: [WorkerID] { roster?.workers ?? [] }
+
+  /// Whose inputs the sum holds, once U3 is fixed.
+  package var survivors: [WorkerID] {
+    switch state {
+    case .agreeing(let closing), .unmasking(let closing), .reconstructed(let closing):
+      closing.survivors.members.map { closing.roster.workers[$0] }
+    case .advertising, .sharing, .checking, .collecting, .ended: []
+    }
+  }
+
+  var roster: Roster? {
+    switch state {
+    case .advertising, .ended: nil
+    case .sharing(let setup), .checking(let setup, _): setup.roster
+    case .collecting(let inputs): inputs.roster
+    case .agreeing(let closing), .unmasking(let closing), .reconstructed(let closing): closing.roster
+    }
+  }
+
+  package mutating func handle(_ event: Event) -> [Action] {
+    switch event {
+    case .advertReceived(let advert, let worker): return receive(advert, from: worker)
+    case .bundleReceived(let bundle, let worker): return receive(bundle, from: worker)
+    case .shareCheckReceived(let check, let worker): return receive(check, from: worker)
+    case .inputOpened(let header, let worker): return open(header, from: worker)
+    case .inputCompleted(let trailer, let digest, let worker): return complete(trailer, digest, from: worker)
+    case .agreementReceived(let agreement, let worker): return receive(agreement, from: worker)
+    case .unmaskReceived(let shares, let worker): return receive(shares, from: worker)
+    case .abortReceived(let abort, let worker): return receive(abort, from: worker)
+    case .workerDeclined(let worker):
+      departed.insert(worker)
+      absent.insert(worker)
+      return advance()
+    case .workerLost(let worker):
+      guard cohort.contains(worker) else { return [] }
+      absent.insert(worker)
+      return advance()
+    case .workerReturned(let worker):
+      return welcomeBack(worker)
+    case .deadlinePassed(let stage): return stage == self.stage ? advance(atDeadline: true) : []
+    }
+  }
+
+  /// The stage the attempt is in; nil when it has ended.
+  package var stage: SecureAggregationStage? {
+    switch state {
+    case .advertising: .advertiseKeys
+    case .sharing: .shareKeys
+    case .checking: .checkShares
+    case .collecting: .maskedInput
+    case .agreeing: .consistencyCheck
+    case .unmasking: .unmask
+    case .reconstructed, .ended: nil
+    }
+  }
+
+  /// Ends the stage if nothing more is waited for, or if its time is up.
+  mutating func advance(atDeadline: Bool = false) -> [Action] {
+    switch state {
+    case .advertising(let adverts): return advance(adverts, atDeadline)
+    case .sharing(let setup): return advanceSharing(setup, atDeadline)
+    case .checking(let setup, let asked): return advanceChecking(setup, asked, atDeadline)
+    case .collecting(let inputs): return advance(inputs, atDeadline)
+    case .agreeing(let closing): return advanceAgreeing(closing, atDeadline)
+    case .unmasking(let closing): return advanceUnmasking(closing, atDeadline)
+    case .reconstructed, .ended: return []
+    }
+  }
+
+  mutating func abandon(_ reason: Abandonment) -> [Action] {
+    state = .ended
+    return [.abandon(reason)]
+  }
+
+  func startDeadline(_ stage: SecureAggregationStage) -> Action {
+    .startDeadline(stage, stage.deadline(in: context.configuration))
+  }
+
+  /// The position of a worker on the roster, if the message is for this transcript and names the sender's own index.
+  func position(of worker: WorkerID, claiming index: Int, transcript: Digest, in roster: Roster) -> Result<Int, Rejection> {
+    guard transcript == roster.transcript else { return .failure(.ignored(.otherTranscript)) }
+    guard let own = roster.index[worker] else { return .failure(.ignored(.notOnRoster)) }
+    guard own == index else { return .failure(.fault) }
+    return .success(own)
+  }
+
+  enum Rejection: Error {
+    case ignored(Ignored)
+    /// The message speaks for another worker.
+    case fault
+  }
+
+  func reject(_ rejection: Rejection, from worker: WorkerID) -> [Action] {
+    switch rejection {
+    case .ignored(let why): [.ignored(from: worker, why)]
+    case .fault: [.blame(worker, .refused(.badSignature))]
+    }
+  }
+
+  private mutating func receive(_ abort: WorkerAbort, from worker: WorkerID) -> [Action] {
+    guard let roster else { return [.ignored(from: worker, .late)] }
+    switch position(of: worker, claiming: abort.worker, transcript: abort.transcript, in: roster) {
+    case .failure(let rejection): return reject(rejection, from: worker)
+    case .success(let index):
+      let signed = SignedString.abort(
+        transcript: abort.transcript, worker: index, released: abort.hasReleased, code: abort.code)
+      guard abort.signature.isValid(over: signed, by: roster.signingKeys[index]) else {
+        return [.blame(worker, .refused(.badSignature))]
+      }
+      departed.insert(worker)
+      absent.insert(worker)
+      return advance()
+    }
+  }
+
+  /// Signs what became of the attempt, for everyone on the roster.
+  ///
+  /// - Precondition: unmasking was ordered.
+  package func result(modelDigest: Digest, weight: UInt64) -> AttemptResult {
+    guard case .reconstructed(let closing) = state else {
+      preconditionFailure("a result before the sum was reconstructed")
+    }
+    let signed = SignedString.result(
+      transcript: closing.roster.transcript, survivorsDigest: closing.survivors.digest, modelDigest: modelDigest,
+      weight: weight)
+    return AttemptResult(
+      transcript: closing.roster.transcript, survivors: closing.survivors, modelDigest: modelDigest, weight: weight,
+      signature: signingKey.signature(over: signed))
+  }
+}
