@@ -42,7 +42,7 @@ let package = Package(
     module("Cryptography", ["COpenSSL"]),
 
     // Algorithms.
-    module("SecureAggregation", ["Federation", "Cryptography", "CKernels"]),
+    module("SecureAggregation", ["Federation", "Cryptography"]),
     module("Aggregation", ["Federation", "Tensors"]),
     module("GradientKernel", ["Tensors", "CKernels"]),
     module("Training", ["GradientKernel", "Federation", "Tensors"]),
@@ -50,8 +50,8 @@ let package = Package(
     // Cores: events in, actions out.
     module("Membership", ["Federation"]),
     module("Transfer", ["Federation"]),
-    module("ModelRegistry", ["Federation", "Cryptography", "Tensors"]),
-    module("Rounds", ["Aggregation", "SecureAggregation", "Federation", "Cryptography"]),
+    module("ModelRegistry", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
+    module("Rounds", ["Aggregation", "SecureAggregation", "ModelRegistry", "Federation", "Cryptography", "Tensors"]),
     module("Serving", ["ModelRegistry", "Federation"]),
 
     // Edges.
