@@ -12,7 +12,7 @@ package protocol WireMessage: Hashable, Sendable {
   /// What a frame of this socket may cost.
   static var limits: FrameLimits { get }
   /// The name in logs and traces.
-  var kind: String { get }
+  var name: String { get }
   /// Whether a raw frame follows, and how long it must be.
   var payload: PayloadRule { get }
   /// The version in the envelope; `current` but for a greeting, which carries its sender's.
@@ -154,7 +154,9 @@ package struct EnvelopeView {
   var unknownBody: WireError {
     defer { withExtendedLifetime(arena) {} }
     let body = envelope.pointee.body_case.rawValue
-    guard body == 0, let unknown = envelope.pointee.base.unknown_fields else { return .unknownBody(number: UInt32(body)) }
+    guard body == 0, let unknown = envelope.pointee.base.unknown_fields else {
+      return .unknownBody(number: UInt32(body))
+    }
     let tags = UnsafeBufferPointer(start: unknown, count: Int(envelope.pointee.base.n_unknown_fields)).map(\.tag)
     return .unknownBody(number: tags.min() ?? 0)
   }
