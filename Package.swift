@@ -61,7 +61,8 @@ let package = Package(
         "CFederationMessages", "CProtobufC"]),
     module(
       "ClusterConfiguration",
-      ["Federation", "Cryptography", "Training", "GradientKernel", .product(name: "Yams", package: "Yams")]),
+      ["Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Federation", "Cryptography",
+        .product(name: "Yams", package: "Yams")]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
     module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 

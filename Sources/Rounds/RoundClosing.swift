@@ -35,6 +35,7 @@ package struct VersionTemplate: Sendable {
 
 /// One version, ready to be stored: parameters, bytes, and the signed statement about them.
 package struct ModelRelease: Sendable {
+  package let model: ModelName
   package let parameters: ParameterSet
   package let artifact: ModelArtifact
   package let manifest: SignedManifest
@@ -82,7 +83,7 @@ package enum RoundClosing {
       dataScale: template.dataScale, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
       file: artifact.manifestFile, createdAt: createdAt, signer: template.signer)
     return ModelRelease(
-      parameters: parameters, artifact: artifact,
+      model: template.model, parameters: parameters, artifact: artifact,
       manifest: try SignedManifest(signing: manifest, key: template.signingKey),
       base: BaseModel(manifest))
   }
