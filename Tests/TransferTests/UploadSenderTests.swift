@@ -155,7 +155,7 @@ private struct UploadNetwork {
       }
     }
     let broken = pool.checkInvariants()
-    #expect(broken == [], "seed \(seed)")
+    if !broken.isEmpty { Issue.record("seed \(seed): \(broken)") }
   }
 
   func index(_ key: UploadKey) -> Int { workers.firstIndex { $0.name == key.worker } ?? 0 }
