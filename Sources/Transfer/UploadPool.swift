@@ -52,8 +52,8 @@ package struct UploadPool: Sendable {
   }
 
   package enum Action: Hashable, Sendable {
-    /// Replaces what is left of the upload's earlier grants if it starts before their end. With no chunks at all it
-    /// says that nothing is missing but the trailer.
+    /// Replaces what is left of the upload's earlier grants if it starts before their end. When only the trailer is
+    /// missing, the last chunk is granted once more, because the trailer follows it.
     case grant(UploadKey, UploadGrant)
     /// Take the chunk that was just received.
     case deliver(UploadKey, number: UInt64, UploadShape.Piece)
@@ -205,7 +205,8 @@ package struct UploadPool: Sendable {
       queue.append(key)
       return []
     case .delivered:
-      return [.grant(key, UploadGrant(upload: key.upload, firstChunk: upload.shape.totalChunks, chunks: 0))]
+      let last = upload.shape.totalChunks - 1
+      return [.grant(key, UploadGrant(upload: key.upload, firstChunk: last, chunks: 1))]
     case .finished:
       return [.repeatAnswer(key)]
     case .refused(let refusal):

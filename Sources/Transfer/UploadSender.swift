@@ -111,16 +111,16 @@ package struct UploadSender: Sendable {
   }
 
   private mutating func send(_ grant: UploadGrant, _ time: MonotonicTime) -> [Action] {
-    guard grant.firstChunk <= totalChunks, UInt64(grant.chunks) <= totalChunks - grant.firstChunk,
-      grant.chunks <= TransferLimits.uploadWindow, grant.chunks > 0 || grant.firstChunk == totalChunks
+    guard (1...TransferLimits.uploadWindow).contains(grant.chunks), grant.firstChunk < totalChunks,
+      UInt64(grant.chunks) <= totalChunks - grant.firstChunk
     else { return fail(.badGrant(grant)) }
     let end = grant.firstChunk + UInt64(grant.chunks)
     // Only news starts the time anew: a lost grant must not hide behind repeated ones.
-    if end > sentEnd || grant.chunks == 0 { state = .waiting(since: time, openings: 1) }
+    if end > sentEnd { state = .waiting(since: time, openings: 1) }
     sentEnd = max(sentEnd, end)
     sentChunks += UInt64(grant.chunks)
-    let chunks: [Action] = grant.chunks > 0 ? [.send(grant.firstChunk..<end)] : []
-    return end == totalChunks ? chunks + [.close] : chunks
+    let chunks = Action.send(grant.firstChunk..<end)
+    return end == totalChunks ? [chunks, .close] : [chunks]
   }
 
   private mutating func conclude(_ answer: UploadAnswer) -> [Action] {

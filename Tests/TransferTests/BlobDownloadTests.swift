@@ -168,7 +168,8 @@ struct BlobDownloadTests {
         let piece = isFaulty && Int.random(in: 0..<10, using: &random) == 0 ? flying[index] : flying.remove(at: index)
         if isFaulty, Int.random(in: 0..<8, using: &random) == 0 { continue }
         carry(download.handle(.chunkReceived(piece.chunk, byteCount: piece.byteCount, at: seconds(now))))
-        #expect(download.checkInvariants() == [], "seed \(seed)")
+        let broken = download.checkInvariants()
+        if !broken.isEmpty { Issue.record("seed \(seed): \(broken)") }
       }
       if let due = download.nextDeadline, due <= seconds(now) { carry(download.handle(.tick(at: seconds(now)))) }
     }

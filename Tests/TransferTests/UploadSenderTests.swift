@@ -21,7 +21,6 @@ struct UploadSenderTests {
     #expect(sender.handle(granted(0, 8)) == [.send(0..<8)])
     #expect(sender.handle(granted(8, 2)) == [.send(8..<10), .close])
     #expect(sender.handle(granted(9, 1)) == [.send(9..<10), .close])
-    #expect(sender.handle(granted(10, 0)) == [.close])
     #expect(sender.handle(.answered(UploadAnswer(upload: attempt, refusal: ""))) == [.finished])
     #expect(sender.sentChunks == 11)
     #expect(sender.isEnded && sender.nextDeadline == nil)
@@ -55,7 +54,7 @@ struct UploadSenderTests {
 
   @Test(
     "A grant of chunks that are not there ends it",
-    arguments: [(0, 9), (9, 2), (11, 0), (5, 0), (.max, 1)] as [(UInt64, UInt32)])
+    arguments: [(0, 9), (9, 2), (11, 1), (10, 1), (10, 0), (5, 0), (.max, 1)] as [(UInt64, UInt32)])
   func badGrants(first: UInt64, chunks: UInt32) {
     var sender = sender()
     let bad = UploadGrant(upload: attempt, firstChunk: first, chunks: chunks)
@@ -155,7 +154,7 @@ private struct UploadNetwork {
       }
     }
     let broken = pool.checkInvariants()
-    #expect(broken == [], "seed \(seed)")
+    if !broken.isEmpty { Issue.record("seed \(seed): \(broken)") }
   }
 
   func index(_ key: UploadKey) -> Int { workers.firstIndex { $0.name == key.worker } ?? 0 }
