@@ -180,9 +180,10 @@ enum Values {
   ]
 
   static let bulkToWorker: [BulkToWorker] = [
-    .chunk(wholeChunk), .chunk(lastChunk), .chunk(BlobChunk(digest: digest(2), offset: 0, totalBytes: 0)),
+    .chunk(wholeChunk), .chunk(lastChunk), .chunk(BlobChunk(digest: digest(2), offset: 0, totalBytes: 1)),
     .unavailable(BlobUnavailable(digest: digest(1))),
     .grant(UploadGrant(upload: digest(1), firstChunk: 8, chunks: 8)),
+    .grant(UploadGrant(upload: digest(1), firstChunk: 16, chunks: 0)),
     .answer(UploadAnswer(upload: digest(1), refusal: "")),
     .answer(UploadAnswer(upload: digest(1), refusal: "wrongDigest")),
   ]
