@@ -16,7 +16,7 @@ package enum BulkToCoordinator: WireMessage {
 
   package static let limits = FrameLimits.bulk
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .request: "blobRequest"
     case .open: "uploadOpen"
@@ -77,7 +77,7 @@ package enum BulkToWorker: WireMessage {
 
   package static let limits = FrameLimits.bulk
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .chunk: "blobChunk"
     case .unavailable: "blobUnavailable"

@@ -13,7 +13,7 @@ package enum ControlToCoordinator: WireMessage {
 
   package static let limits = FrameLimits.control
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .hello: "hello"
     case .heartbeat: "heartbeat"
@@ -59,7 +59,7 @@ package enum ControlToWorker: WireMessage {
 
   package static let limits = FrameLimits.control
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .welcome: "welcome"
     case .heartbeat: "heartbeat"

@@ -66,7 +66,7 @@ struct RefusedFieldTests {
     Refused("submit_run.yaml", "too long", OperatorRequest.submitRun(yaml: String(repeating: "x", count: 262_145))),
     Refused("resolve.reference", "empty", PullRequest.resolve(reference: "")),
     Refused(
-      "state_record.alias_moved.alias", "a digit first", as: StateRecord.self, MURMUR__ENVELOPE__BODY_STATE_RECORD
+      "state_record.alias_moved.alias", "a digit first", as: StateMessage.self, MURMUR__ENVELOPE__BODY_STATE_RECORD
     ) {
       arena, envelope in
       envelope.state_record = arena.make(murmur__state_record__init) {
@@ -185,7 +185,7 @@ struct RefusedFieldTests {
     Refused("failure.code", "−1", as: PullReply.self, MURMUR__ENVELOPE__BODY_FAILURE) { arena, envelope in
       envelope.failure = arena.make(murmur__failure__init) { $0.code = Murmur__FailureCode(.max) }
     },
-    Refused("state_record.kind", "none", as: StateRecord.self, MURMUR__ENVELOPE__BODY_STATE_RECORD) {
+    Refused("state_record.kind", "none", as: StateMessage.self, MURMUR__ENVELOPE__BODY_STATE_RECORD) {
       arena, envelope in
       envelope.state_record = arena.make(murmur__state_record__init) { _ in }
     },
