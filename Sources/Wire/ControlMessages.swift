@@ -13,7 +13,7 @@ package enum ControlToCoordinator: WireMessage {
 
   package static let limits = FrameLimits.control
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .hello: "hello"
     case .heartbeat: "heartbeat"
@@ -59,7 +59,7 @@ package enum ControlToWorker: WireMessage {
 
   package static let limits = FrameLimits.control
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .welcome: "welcome"
     case .heartbeat: "heartbeat"
@@ -193,7 +193,7 @@ extension Welcome {
       version: version, session: SessionID(message.session),
       federation: try Field.name(message.federation, "welcome.federation"),
       heartbeatInterval: .milliseconds(milliseconds),
-      missedHeartbeats: try Field.number(message.missed_heartbeats, "welcome.missed_heartbeats", in: 1...100))
+      missedHeartbeats: try Field.number(message.missed_heartbeats, "welcome.missed_heartbeats", in: 2...100))
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__Welcome> {

@@ -6,7 +6,7 @@ internal import CFederationMessages
 extension OperatorRequest: WireMessage {
   package static let limits = FrameLimits.operator
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .submitRun: "submitRun"
     case .listRuns: "listRuns"
@@ -68,7 +68,7 @@ extension OperatorRequest: WireMessage {
 extension OperatorReply: WireMessage {
   package static let limits = FrameLimits.operator
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .runAccepted: "runAccepted"
     case .runs: "runs"

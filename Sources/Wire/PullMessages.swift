@@ -25,7 +25,7 @@ package enum PullReply: Hashable, Sendable {
 extension PullRequest: WireMessage {
   package static let limits = FrameLimits.pull
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .listModels: "listModels"
     case .resolve: "resolve"
@@ -66,7 +66,7 @@ extension PullRequest: WireMessage {
 extension PullReply: WireMessage {
   package static let limits = FrameLimits.pull
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .models: "models"
     case .resolved: "resolved"

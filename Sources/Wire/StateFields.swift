@@ -4,24 +4,30 @@ import Transfer
 
 internal import CFederationMessages
 
-extension StateRecord: WireMessage {
+extension StateMessage: WireMessage {
   package static let limits = FrameLimits.state
 
-  /// The name in logs and traces; `kind` is the record's content.
-  package var name: String {
-    switch kind {
-    case .versionPublished: "versionPublished"
-    case .aliasMoved: "aliasMoved"
-    case .heartbeat: "heartbeat"
+  package var kind: String {
+    switch self {
+    case .record(let record):
+      switch record.kind {
+      case .versionPublished: "versionPublished"
+      case .aliasMoved: "aliasMoved"
+      case .heartbeat: "heartbeat"
+      }
     }
   }
 
   package func write(to draft: EnvelopeDraft) {
+    let record =
+      switch self {
+      case .record(let record): record
+      }
     draft.set(MURMUR__ENVELOPE__BODY_STATE_RECORD) { arena, envelope in
       envelope.state_record = arena.make(murmur__state_record__init) {
-        $0.epoch = epoch
-        $0.sequence = sequence
-        kind.write(to: &$0, in: arena)
+        $0.epoch = record.epoch
+        $0.sequence = record.sequence
+        record.kind.write(to: &$0, in: arena)
       }
     }
   }
@@ -30,7 +36,9 @@ extension StateRecord: WireMessage {
     self = try view.read { envelope throws(WireError) in
       guard envelope.body_case == MURMUR__ENVELOPE__BODY_STATE_RECORD else { throw view.unknownBody }
       let message = try Field.required(envelope.state_record, "state_record")
-      return StateRecord(epoch: message.epoch, sequence: message.sequence, kind: try Kind(wire: message))
+      return .record(
+        StateRecord(
+          epoch: message.epoch, sequence: message.sequence, kind: try StateRecord.Kind(wire: message)))
     }
   }
 }
@@ -82,7 +90,7 @@ extension StateRecord.Kind {
 extension SnapshotRequest: WireMessage {
   package static let limits = FrameLimits.snapshot
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .snapshot: "snapshotRequest"
     case .blob: "blobRequest"
@@ -115,7 +123,7 @@ extension SnapshotRequest: WireMessage {
 extension SnapshotReply: WireMessage {
   package static let limits = FrameLimits.snapshot
 
-  package var name: String {
+  package var kind: String {
     switch self {
     case .snapshot: "snapshot"
     case .chunk: "blobChunk"

@@ -52,6 +52,11 @@ package struct StateSnapshot: Hashable, Sendable {
   }
 }
 
+/// The state socket, from the coordinator to every serving node.
+package enum StateMessage: Hashable, Sendable {
+  case record(StateRecord)
+}
+
 /// The snapshot socket, from a serving node to the coordinator.
 package enum SnapshotRequest: Hashable, Sendable {
   case snapshot

@@ -12,7 +12,7 @@ package protocol WireMessage: Hashable, Sendable {
   /// What a frame of this socket may cost.
   static var limits: FrameLimits { get }
   /// The name in logs and traces.
-  var name: String { get }
+  var kind: String { get }
   /// Whether a raw frame follows, and how long it must be.
   var payload: PayloadRule { get }
   /// The version in the envelope; `current` but for a greeting, which carries its sender's.

@@ -66,7 +66,7 @@ struct RefusedFieldTests {
     Refused("submit_run.yaml", "too long", OperatorRequest.submitRun(yaml: String(repeating: "x", count: 262_145))),
     Refused("resolve.reference", "empty", PullRequest.resolve(reference: "")),
     Refused(
-      "state_record.alias_moved.alias", "a digit first", as: StateRecord.self, MURMUR__ENVELOPE__BODY_STATE_RECORD
+      "state_record.alias_moved.alias", "a digit first", as: StateMessage.self, MURMUR__ENVELOPE__BODY_STATE_RECORD
     ) {
       arena, envelope in
       envelope.state_record = arena.make(murmur__state_record__init) {
@@ -127,8 +127,11 @@ struct RefusedFieldTests {
       "blob_chunk.total_bytes", "beyond any blob",
       BulkToWorker.chunk(BlobChunk(digest: Values.digest(1), offset: 0, totalBytes: (1 << 34) + 1)), payload: 262_144),
     Refused(
-      "upload_grant.chunks", "none",
-      BulkToWorker.grant(UploadGrant(upload: Values.digest(1), firstChunk: 0, chunks: 0))),
+      "blob_chunk.total_bytes", "an empty blob, which nobody asks for",
+      BulkToWorker.chunk(BlobChunk(digest: Values.digest(1), offset: 0, totalBytes: 0)), payload: 0),
+    Refused(
+      "upload_grant.chunks", "more than a window",
+      BulkToWorker.grant(UploadGrant(upload: Values.digest(1), firstChunk: 0, chunks: 9))),
     Refused("upload_open.vectors", "none", header([])),
     Refused("upload_open.vectors", "nine", header(Array(repeating: Values.vectors[1], count: 9))),
     Refused("upload_open.vectors.ring_bits", "20 bits", header([vector(ringBits: 20)])),
@@ -152,11 +155,11 @@ struct RefusedFieldTests {
     Refused(
       "get_run_events.limit", "more than an answer holds", OperatorRequest.runEvents("r", after: 0, limit: 1025)),
     Refused(
-      "welcome.missed_heartbeats", "none",
+      "welcome.missed_heartbeats", "one",
       ControlToWorker.welcome(
         Welcome(
           version: .current, session: SessionID(1), federation: "f", heartbeatInterval: .milliseconds(500),
-          missedHeartbeats: 0))),
+          missedHeartbeats: 1))),
     Refused(
       "welcome.heartbeat_milliseconds", "a day",
       ControlToWorker.welcome(
@@ -182,7 +185,7 @@ struct RefusedFieldTests {
     Refused("failure.code", "−1", as: PullReply.self, MURMUR__ENVELOPE__BODY_FAILURE) { arena, envelope in
       envelope.failure = arena.make(murmur__failure__init) { $0.code = Murmur__FailureCode(.max) }
     },
-    Refused("state_record.kind", "none", as: StateRecord.self, MURMUR__ENVELOPE__BODY_STATE_RECORD) {
+    Refused("state_record.kind", "none", as: StateMessage.self, MURMUR__ENVELOPE__BODY_STATE_RECORD) {
       arena, envelope in
       envelope.state_record = arena.make(murmur__state_record__init) { _ in }
     },

@@ -21,7 +21,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
   let isRead: @Sendable ([UInt8]) throws(WireError) -> Bool
 
   init<M: WireMessage>(_ message: M) {
-    testDescription = "\(M.self).\(message.name)"
+    testDescription = "\(M.self).\(message.kind)"
     let payloadBytes: Int? = if case .bytes(let range) = message.payload { range.upperBound } else { nil }
     self.payloadBytes = payloadBytes
     do throws(WireError) {
@@ -42,7 +42,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
   static let all: [Sample] =
     Values.toCoordinator.map { Sample($0) } + Values.toWorker.map { Sample($0) }
     + Values.bulkToCoordinator.map { Sample($0) } + Values.bulkToWorker.map { Sample($0) }
-    + Values.records.map { Sample($0) } + Values.snapshotRequests.map { Sample($0) }
+    + Values.records.map { Sample(StateMessage.record($0)) } + Values.snapshotRequests.map { Sample($0) }
     + Values.snapshotReplies.map { Sample($0) } + Values.operatorRequests.map { Sample($0) }
     + Values.operatorReplies.map { Sample($0) } + Values.pullRequests.map { Sample($0) }
     + Values.pullReplies.map { Sample($0) }
@@ -180,9 +180,10 @@ enum Values {
   ]
 
   static let bulkToWorker: [BulkToWorker] = [
-    .chunk(wholeChunk), .chunk(lastChunk), .chunk(BlobChunk(digest: digest(2), offset: 0, totalBytes: 0)),
+    .chunk(wholeChunk), .chunk(lastChunk), .chunk(BlobChunk(digest: digest(2), offset: 0, totalBytes: 1)),
     .unavailable(BlobUnavailable(digest: digest(1))),
     .grant(UploadGrant(upload: digest(1), firstChunk: 8, chunks: 8)),
+    .grant(UploadGrant(upload: digest(1), firstChunk: 16, chunks: 0)),
     .answer(UploadAnswer(upload: digest(1), refusal: "")),
     .answer(UploadAnswer(upload: digest(1), refusal: "wrongDigest")),
   ]
