@@ -61,7 +61,8 @@ let package = Package(
         "CFederationMessages", "CProtobufC"]),
     module(
       "ClusterConfiguration",
-      ["Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Federation", "Cryptography",
+      ["Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
+        "Cryptography",
         .product(name: "Yams", package: "Yams")]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
     module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
@@ -88,6 +89,17 @@ let package = Package(
 
     // Tests, one folder per module.
     tests("Federation", ["Federation"]),
+    tests("Tensors", ["Tensors"]),
+    tests("Cryptography", ["Cryptography"]),
+    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography"]),
+    tests("Aggregation", ["Aggregation", "Federation"]),
+    tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
+    tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
+    tests("Membership", ["Membership", "Federation"]),
+    tests("Transfer", ["Transfer", "Federation"]),
+    tests("ModelRegistry", ["ModelRegistry", "SecureAggregation", "Tensors", "Federation", "Cryptography"]),
+    tests("ClusterConfiguration", ["ClusterConfiguration", "ModelRegistry", "Federation", "Cryptography"]),
+    tests("ZeroMQ", ["ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -4,6 +4,7 @@ import Federation
 import GradientKernel
 import Rounds
 import SecureAggregation
+import Tensors
 
 extension RunConfiguration {
   /// The plan of this run on a federation.

@@ -24,7 +24,10 @@ actor BulkDesk {
     let shape: UploadShape
     var link: RoutingID
     var spool: Spool?
+    /// The trailer was handed to the driver.
     var isClosed = false
+    /// The input is in the sum.
+    var isAdded = false
   }
 
   nonisolated let thread: ComputeThread
@@ -130,10 +133,9 @@ actor BulkDesk {
     }
     upload.link = link
     incoming[worker] = upload
-    // A trailer before its last chunk: the sender will repeat it.
-    guard let spool = upload.spool, let payload = spool.payloadDigest else { return }
+    // The pool knows whether a chunk is missing, and then grants it again instead of finishing.
     perform(pool.handle(.closed(key(worker), at: .now)))
-    guard !upload.isClosed else { return }
+    guard !upload.isClosed, let spool = upload.spool, let payload = spool.payloadDigest else { return }
     do {
       try sum?.check(from: worker) { try spool.read($0) }
     } catch {
@@ -184,6 +186,7 @@ actor BulkDesk {
     }
     self.sum = sum
     incoming[worker]?.spool = nil
+    incoming[worker]?.isAdded = true
     send(.answer(UploadAnswer(upload: upload.header.transcript, refusal: "")), to: upload.link)
   }
 
@@ -230,7 +233,9 @@ actor BulkDesk {
       case .grant(let key, let grant):
         if let link = incoming[key.worker]?.link { send(.grant(grant), to: link) }
       case .repeatAnswer(let key):
-        if let link = incoming[key.worker]?.link {
+        // Silence until the driver has decided: the answer is sent then.
+        if let upload = incoming[key.worker], upload.isAdded {
+          let link = upload.link
           send(.answer(UploadAnswer(upload: key.upload, refusal: "")), to: link)
         }
       case .refuse(let key, let refusal):

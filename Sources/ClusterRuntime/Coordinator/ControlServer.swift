@@ -118,10 +118,13 @@ actor ControlServer {
     send(.refused(refusal, detail: String("\(error)".prefix(200))), to: link)
   }
 
+  /// Links that turn out to be gone are reported to the table after the batch: its later actions stay in order.
   private func perform(_ actions: [MembershipTable.Action]) {
+    var gone: [LinkID] = []
     for action in actions {
       switch action {
-      case .send(let message, let link): send(ControlToWorker(message), to: link)
+      case .send(let message, let link):
+        if !transmit(ControlToWorker(message), to: link) { gone.append(link) }
       case .joined(let worker, let session):
         logger.info("worker joined", metadata: ["worker": "\(worker)", "session": "\(session)"])
         deliver?(.joined(worker))
@@ -132,17 +135,21 @@ actor ControlServer {
         deliver?(.lost(worker, reason))
       }
     }
+    for link in gone { perform(table.handle(.linkRefused(link, at: .now))) }
   }
 
   private func send(_ message: ControlToWorker, to link: LinkID) {
+    if !transmit(message, to: link) { perform(table.handle(.linkRefused(link, at: .now))) }
+  }
+
+  /// False if nobody is behind the link, or its queue is full.
+  private func transmit(_ message: ControlToWorker, to link: LinkID) -> Bool {
     do {
       let header = try message.encoded()
-      switch try socket.send([Frame(copying: header)], to: RoutingID(bytes: link.bytes)) {
-      case .sent: break
-      case .wouldBlock, .unreachable: perform(table.handle(.linkRefused(link, at: .now)))
-      }
+      return try socket.send([Frame(copying: header)], to: RoutingID(bytes: link.bytes)) == .sent
     } catch {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
+      return true
     }
   }
 }
