@@ -148,6 +148,15 @@ package struct RunStateMachine: Sendable {
 
   var attemptID: AttemptID { AttemptID(run: plan.run, round: round, attempt: attempt) }
 
+  /// Workers on the roster of the attempt in hand.
+  package var rosterCount: Int {
+    switch state {
+    case .attempting(let attempt), .closing(let attempt):
+      if case .secure(let machine) = attempt.aggregator { machine.rosterWorkers.count } else { attempt.cohort.count }
+    case .idle, .gathering, .waitingToRetry, .finished: 0
+    }
+  }
+
   package var outcome: Outcome? { if case .finished(let outcome) = state { outcome } else { nil } }
 
   /// The phase as the operator sees it.

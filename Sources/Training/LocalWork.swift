@@ -62,7 +62,7 @@ package final class LocalWork {
 
   /// Every attempt shuffles afresh: a retry is never the same update again (ruling A8).
   private func shuffleSeed(_ task: TrainingTask, _ attempt: AttemptID) -> UInt64 {
-    var choices = Federation.SeededGenerator(seed: task.seed, stream: "shuffle \(worker) \(attempt)")
+    var choices = SeededGenerator(seed: task.seed, stream: "shuffle \(worker) \(attempt)")
     return choices.next()
   }
 
@@ -78,10 +78,10 @@ package final class LocalWork {
       throw .architecture(error)
     }
     guard task.featureScale > 0, task.featureScale.isFinite else { throw .scale(task.featureScale) }
-    var choices = Federation.SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
+    var choices = SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
     let parts: (training: Dataset, holdOut: Dataset)
     do throws(DatasetError) {
-      parts = try dataset.scaled(by: Float(task.featureScale)).split(
+      parts = try dataset.scaled(by: Float(1 / task.featureScale)).split(
         holdOut: task.holdOutFraction, seed: choices.next())
     } catch {
       throw .data(error)
