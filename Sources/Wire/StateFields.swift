@@ -1,5 +1,6 @@
 import Federation
 import ModelRegistry
+import Serving
 import Transfer
 
 internal import CFederationMessages

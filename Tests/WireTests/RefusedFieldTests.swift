@@ -4,6 +4,7 @@ import Membership
 import ModelRegistry
 import Rounds
 import SecureAggregation
+import Serving
 import Testing
 import Transfer
 

@@ -124,7 +124,7 @@ actor ControlServer {
     for action in actions {
       switch action {
       case .send(let message, let link):
-        if !transmit(ControlToWorker(message), to: link) { gone.append(link) }
+        if let message = ControlToWorker(message), !transmit(message, to: link) { gone.append(link) }
       case .joined(let worker, let session):
         logger.info("worker joined", metadata: ["worker": "\(worker)", "session": "\(session)"])
         deliver?(.joined(worker))
@@ -150,18 +150,6 @@ actor ControlServer {
     } catch {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
       return true
-    }
-  }
-}
-
-extension ControlToWorker {
-  /// A session message of the coordinator as the control socket carries it.
-  init(_ message: SessionMessage) {
-    switch message {
-    case .welcome(let welcome): self = .welcome(welcome)
-    case .refused(let refusal, let detail): self = .refused(refusal, detail: detail)
-    case .goodbye: self = .goodbye
-    case .heartbeat, .hello: self = .heartbeat
     }
   }
 }
