@@ -98,7 +98,14 @@ let package = Package(
     tests("Membership", ["Membership", "Federation"]),
     tests("Transfer", ["Transfer", "Federation"]),
     tests("ModelRegistry", ["ModelRegistry", "SecureAggregation", "Tensors", "Federation", "Cryptography"]),
-    tests("ClusterConfiguration", ["ClusterConfiguration", "ModelRegistry", "Federation", "Cryptography"]),
+    tests("Serving", ["Serving", "ModelRegistry", "Tensors", "Federation", "Cryptography"]),
+    tests(
+      "Wire",
+      ["Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
+        "CFederationMessages"]),
+    tests(
+      "ClusterConfiguration",
+      ["ClusterConfiguration", "ModelRegistry", "SecureAggregation", "GradientKernel", "Federation", "Cryptography"]),
     tests("ZeroMQ", ["ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]

@@ -12,21 +12,21 @@ package struct VersionTemplate: Sendable {
   package let run: RunID
   package let aggregation: AggregationMode
   package let architecture: String
-  package let featureScale: Double
+  package let dataScale: Double
   package let signer: WorkerID
   package let signingKey: SigningKey
   package let strategy: FedAvg
 
   package init(
     federation: FederationID, model: ModelName, run: RunID, aggregation: AggregationMode, architecture: String,
-    featureScale: Double, signer: WorkerID, signingKey: SigningKey, strategy: FedAvg
+    dataScale: Double, signer: WorkerID, signingKey: SigningKey, strategy: FedAvg
   ) {
     self.federation = federation
     self.model = model
     self.run = run
     self.aggregation = aggregation
     self.architecture = architecture
-    self.featureScale = featureScale
+    self.dataScale = dataScale
     self.signer = signer
     self.signingKey = signingKey
     self.strategy = strategy
@@ -80,7 +80,7 @@ package enum RoundClosing {
       federation: template.federation, model: template.model, version: version, parent: parent, run: template.run,
       round: round, attempt: attempt, aggregation: template.aggregation, configurationDigest: configurationDigest,
       cohortSize: cohortSize, parentMetrics: metrics, architecture: template.architecture,
-      featureScale: template.featureScale, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
+      dataScale: template.dataScale, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
       file: artifact.manifestFile, createdAt: createdAt, signer: template.signer)
     return ModelRelease(
       model: template.model, parameters: parameters, artifact: artifact,

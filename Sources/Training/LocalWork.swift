@@ -8,7 +8,7 @@ import Tensors
 package final class LocalWork {
   private struct Setting: Hashable {
     let architecture: String
-    let featureScale: Double
+    let dataScale: Double
     let holdOutFraction: Double
     let seed: UInt64
   }
@@ -68,7 +68,7 @@ package final class LocalWork {
 
   private func trainer(for task: TrainingTask) throws(LocalWorkError) -> LocalTrainer {
     let setting = Setting(
-      architecture: task.architecture, featureScale: task.featureScale, holdOutFraction: task.holdOutFraction,
+      architecture: task.architecture, dataScale: task.dataScale, holdOutFraction: task.holdOutFraction,
       seed: task.seed)
     if let prepared, prepared.setting == setting { return prepared.trainer }
     let architecture: ModelArchitecture
@@ -77,11 +77,11 @@ package final class LocalWork {
     } catch {
       throw .architecture(error)
     }
-    guard task.featureScale > 0, task.featureScale.isFinite else { throw .scale(task.featureScale) }
+    guard task.dataScale > 0, task.dataScale.isFinite else { throw .scale(task.dataScale) }
     var choices = SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
     let parts: (training: Dataset, holdOut: Dataset)
     do throws(DatasetError) {
-      parts = try dataset.scaled(by: Float(1 / task.featureScale)).split(
+      parts = try dataset.scaled(by: Float(task.dataScale)).split(
         holdOut: task.holdOutFraction, seed: choices.next())
     } catch {
       throw .data(error)

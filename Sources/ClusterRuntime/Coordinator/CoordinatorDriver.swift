@@ -173,7 +173,7 @@ actor CoordinatorDriver {
     let template = VersionTemplate(
       federation: membership.federation, model: configuration.model.name, run: name,
       aggregation: configuration.aggregation, architecture: architecture.description,
-      featureScale: configuration.data.featureScale, signer: home.name, signingKey: home.signingKey,
+      dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
       strategy: configuration.aggregationStrategy)
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
     let round = stored.manifest.run == name ? stored.manifest.round.next : 1
