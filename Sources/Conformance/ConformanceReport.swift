@@ -127,7 +127,7 @@ package enum ConformanceError: Error, Hashable, Sendable, CustomStringConvertibl
     case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
     case .notJSON(let file, let reason): "\(file): is not JSON: \(reason)"
     case .unknownKind(let file, let found):
-      "\(file): expected SA1 vectors (masks, rounds, encoder, thresholds, graph or refusals), found \(found) of no known kind"
+      "\(file): expected SA1 vectors (masks, rounds, encoder, thresholds, graph, refusals), found \(found) of no known kind"
     case .malformed(let file, let path, let reason): "\(file): \(path.isEmpty ? "the file" : path): \(reason)"
     }
   }

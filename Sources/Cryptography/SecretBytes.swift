@@ -32,6 +32,11 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
     try body(UnsafeRawBufferPointer(start: start, count: count))
   }
 
+  /// Overwrites scratch memory that held secrets; no optimizer removes it.
+  package static func wipe(_ buffer: UnsafeMutableRawBufferPointer) {
+    OPENSSL_cleanse(buffer.baseAddress, buffer.count)
+  }
+
   /// Whether both hold the same bytes, in time that depends on the count only.
   package func isEqual(to other: SecretBytes) -> Bool {
     count == other.count && CRYPTO_memcmp(start, other.start, count) == 0
