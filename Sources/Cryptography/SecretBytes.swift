@@ -2,8 +2,8 @@ import COpenSSL
 
 /// Bytes that nobody else may see: a key, a seed, a share.
 ///
-/// They live on OpenSSL's heap, are shared by reference and never copied, are wiped when the last reference goes, compare
-/// in constant time and do not print.
+/// They live on OpenSSL's heap, are shared by reference and never copied, are wiped when the last reference goes,
+/// compare in constant time and do not print.
 package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflectable {
   package let count: Int
   private nonisolated(unsafe) let start: UnsafeMutableRawPointer  // Written by initializers only.

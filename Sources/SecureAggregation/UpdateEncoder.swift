@@ -3,8 +3,9 @@ import Federation
 
 /// One worker's update as integers of the ring, made element by element and always the same (sa1 "Encoder").
 ///
-/// clip to L2 norm C → weight → rotate, if on → divide by step → round at random, unbiased → clamp to ±B. All in binary64
-/// in index order; the random bits of element e stand at byte 4e of a keystream, so any chunk can be made again alone.
+/// clip to L2 norm C → weight → rotate, if on → divide by step → round at random, unbiased → clamp to ±B. All in
+/// binary64 in index order; the random bits of element e stand at byte 4e of a keystream, so any chunk can be made
+/// again alone.
 package struct UpdateEncoder: Sendable {
   package let rules: EncodingRules
   /// L, before clipping.
