@@ -76,8 +76,8 @@ package enum ShareSealing {
       maskKeyCommitment: keyCommitment)
   }
 
-  /// What a helper does with its entry of a dealer's bundle (M4), in this order: length, authenticity, both commitments,
-  /// limbs of both.
+  /// What a helper does with its entry of a dealer's bundle (M4), in this order: length, authenticity, both
+  /// commitments, limbs of both.
   ///
   /// - Throws: `badLength`, `shareNotAuthentic`, `shareCommitment`, `nonCanonicalLimb`; each is a complaint.
   package static func open(

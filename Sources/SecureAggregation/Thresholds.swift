@@ -58,7 +58,8 @@ package struct Thresholds: Hashable, Sendable {
     max((organisations.count + 2) / 3 - 1, largestOrganisation(organisations))
   }
 
-  /// ⌊(n + n_C)/2⌋ + 1: any two sets of so many signers share an honest one. 0 in semi-honest mode, which has no quorum.
+  /// ⌊(n + n_C)/2⌋ + 1: any two sets of so many signers share an honest one. 0 in semi-honest mode, which has no
+  /// quorum.
   package static func quorum(rosterCount n: Int, corruptionBound: Int, mode: RoundConfiguration.Mode) -> Int {
     mode == .malicious ? (n + corruptionBound) / 2 + 1 : 0
   }
