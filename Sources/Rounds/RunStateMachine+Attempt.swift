@@ -43,6 +43,7 @@ extension RunStateMachine {
       case .refuseInput(let worker, let refusal):
         out.append(.refuseUpload(from: worker, reason: refusal.rawValue))
       case .addInput(let worker): out.append(.addInput(from: worker))
+      case .removeInput(let worker): out.append(.removeInput(from: worker))
       case .closeInputs(let late):
         out.append(.closeUploads)
         out += late.map { .send(.ended(attemptID, .notCounted, reason: "the inputs are closed"), to: $0) }

@@ -35,6 +35,8 @@ package struct RunStateMachine: Sendable {
     case acceptUpload(from: WorkerID)
     case refuseUpload(from: WorkerID, reason: String)
     case addInput(from: WorkerID)
+    /// Take back an input that was added.
+    case removeInput(from: WorkerID)
     case closeUploads
     /// Subtract these masks, then report `sumOpened`.
     case unmask(UnmaskingOrder)

@@ -63,7 +63,9 @@ extension SecureAggregationCoordinator {
     guard inputs.completed.count >= need else {
       return abandon(.tooFewInputs(have: inputs.completed.count, need: need))
     }
-    let survivors = Bitmap(members: inputs.completed.sorted(), count: roster.count)
+    let kept = Self.withinCap(
+      inputs.completed, organisations: roster.organisations, policy: policy, smallest: need)
+    let survivors = Bitmap(members: kept.sorted(), count: roster.count)
     do throws(Refusal) {
       // The same check as every worker makes: what they would refuse is not sent.
       try RoundChecks.checkSurvivorSet(
@@ -78,10 +80,29 @@ extension SecureAggregationCoordinator {
     let late = roster.workers.filter { !names.contains($0) }
     let semiHonest = context.configuration.mode == .semiHonest
     state = semiHonest ? .unmasking(closing) : .agreeing(closing)
-    return [
+    let leftOut = inputs.completed.subtracting(kept).sorted().map { Action.removeInput(from: roster.workers[$0]) }
+    return leftOut + [
       .closeInputs(notCounted: late), .sendSurvivors(message, to: names),
       startDeadline(semiHonest ? .unmask : .consistencyCheck),
     ]
+  }
+}
+
+extension SecureAggregationCoordinator {
+  /// The largest set of completed inputs in which no organisation is above its cap (ruling A20): the last worker of the
+  /// largest organisation is left out until the cap holds, or until too few would be left.
+  static func withinCap(
+    _ completed: Set<Int>, organisations: [OrganisationID], policy: CohortPolicy, smallest: Int
+  ) -> Set<Int> {
+    var kept = completed
+    while kept.count > smallest, !Thresholds.isWithin(policy.organisationCap, kept.sorted().map { organisations[$0] }) {
+      let sizes = Dictionary(grouping: kept, by: { organisations[$0] })
+      guard let largest = sizes.max(by: { ($0.value.count, $0.key) < ($1.value.count, $1.key) }),
+        let last = largest.value.max()
+      else { break }
+      kept.remove(last)
+    }
+    return kept
   }
 }
 

@@ -38,6 +38,8 @@ package struct SecureAggregationCoordinator: Sendable {
     case refuseInput(from: WorkerID, Refusal)
     /// The completed input is verified: add it to the sum.
     case addInput(from: WorkerID)
+    /// An input that was added is left out of the survivors after all (ruling A20): take it back.
+    case removeInput(from: WorkerID)
     /// No further input counts: stop taking chunks.
     case closeInputs(notCounted: [WorkerID])
     case unmask(UnmaskingOrder)
