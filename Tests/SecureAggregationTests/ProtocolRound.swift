@@ -18,6 +18,13 @@ final class ProtocolRound {
   enum Envelope {
     case coordinator(ToCoordinator, from: WorkerID)
     case worker(WorkerID, ToWorker)
+
+    func isOfLink(of other: Envelope) -> Bool {
+      switch (self, other) {
+      case (.coordinator(_, let a), .coordinator(_, let b)), (.worker(let a, _), .worker(let b, _)): a == b
+      case (.coordinator, .worker), (.worker, .coordinator): false
+      }
+    }
   }
 
   /// Losses, repetitions and changes of order by a seeded generator; every chance is in per cent.
@@ -25,7 +32,10 @@ final class ProtocolRound {
     var generator: SeededGenerator
     var lost = 0
     var repeated = 0
+    /// Messages of different links overtake each other.
     var isReordering = false
+    /// Messages of one link overtake each other too.
+    var isScrambling = false
     /// A worker's process dies at an event.
     var crashed = 0
     /// A link is lost for a while, and comes back.
@@ -76,12 +86,8 @@ final class ProtocolRound {
 
   /// Runs the attempt to its end.
   @discardableResult
-  func run() throws -> ProtocolRound {
-    try perform(coordinator.start())
-    for name in federation.workers {
-      guard let worker = workers[name] else { continue }
-      try perform(worker.start(), by: name)
-    }
+  func run(isStarted: Bool = false) throws -> ProtocolRound {
+    if !isStarted { try start() }
     while true {
       try drain()
       guard let stage = coordinator.stage else { break }
@@ -91,11 +97,23 @@ final class ProtocolRound {
     return self
   }
 
+  /// Sends the first messages.
+  func start() throws {
+    try perform(coordinator.start())
+    for name in federation.workers {
+      guard let worker = workers[name] else { continue }
+      try perform(worker.start(), by: name)
+    }
+  }
+
   func drain() throws {
     while !queue.isEmpty {
       var index = 0
       if network?.isReordering == true {
         index = Int.random(in: 0..<min(queue.count, 12), using: &network!.generator)
+        if network?.isScrambling == false, let first = queue.firstIndex(where: { $0.isOfLink(of: queue[index]) }) {
+          index = first
+        }
       }
       switch queue.remove(at: index) {
       case .coordinator(let event, _): try feed(event)
