@@ -67,19 +67,6 @@ package struct RoundSum: Sendable {
     }
   }
 
-  /// Takes back an input that was added: it is left out of the survivors. Only in secure mode, where the content cannot
-  /// be told apart afterwards.
-  package mutating func remove(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {
-    guard case .secure(let accumulators) = kind else { return }
-    var number: UInt64 = 0
-    for (vector, accumulator) in zip(plan.vectors, accumulators) {
-      for index in 0..<vector.chunkCount {
-        try accumulator.subtract(try chunk(number), at: vector.elements(ofChunk: index).lowerBound)
-        number += 1
-      }
-    }
-  }
-
   /// Whether the content of a plain input keeps the rules (finite, within the norm, a weight); in secure mode nobody can
   /// look.
   package func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {

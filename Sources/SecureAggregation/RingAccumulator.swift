@@ -24,28 +24,13 @@ package final class RingAccumulator: @unchecked Sendable {
   ///
   /// - Throws: `badLength` if it is not a whole number of lanes or reaches beyond the end; nothing is then added.
   package func add(_ chunk: UnsafeRawBufferPointer, at element: Int) throws(Refusal) {
-    try accumulate(chunk, at: element, isAdded: true)
-  }
-
-  /// Takes back a chunk that was added.
-  ///
-  /// - Throws: as `add`.
-  package func subtract(_ chunk: [UInt8], at element: Int) throws(Refusal) {
-    try chunk.span.bytes.withUnsafeBytes { (raw) throws(Refusal) in
-      try accumulate(raw, at: element, isAdded: false)
-    }
-  }
-
-  private func accumulate(
-    _ chunk: UnsafeRawBufferPointer, at element: Int, isAdded: Bool
-  ) throws(Refusal) {
     let added = chunk.count / width.wireByteCount
     guard chunk.count % width.wireByteCount == 0, element >= 0, element <= count, added <= count - element else {
       throw .badLength
     }
     guard let base = chunk.baseAddress else { return }
     RingLanes.accumulate(
-      width, stream: base, into: lanes + element * width.memoryByteCount, count: added, isAdded: isAdded)
+      width, stream: base, into: lanes + element * width.memoryByteCount, count: added, isAdded: true)
   }
 
   package func add(_ chunk: [UInt8], at element: Int) throws(Refusal) {

@@ -175,7 +175,7 @@ actor BulkDesk {
     send(.answer(UploadAnswer(upload: upload.header.transcript, refusal: reason)), to: upload.link)
   }
 
-  /// Adds a completed input. Its spool stays until the uploads close: it may have to be taken back.
+  /// Adds a completed input and frees its spool.
   func add(_ worker: WorkerID) {
     guard let upload = incoming[worker], let spool = upload.spool, var sum else { return }
     self.sum = nil
@@ -185,20 +185,9 @@ actor BulkDesk {
       deliver(.failed(reason: "cannot add the input of \(worker): \(error)"))
     }
     self.sum = sum
+    incoming[worker]?.spool = nil
     incoming[worker]?.isAdded = true
     send(.answer(UploadAnswer(upload: upload.header.transcript, refusal: "")), to: upload.link)
-  }
-
-  func remove(_ worker: WorkerID) {
-    guard let upload = incoming[worker], upload.isAdded, let spool = upload.spool, var sum else { return }
-    self.sum = nil
-    do {
-      try sum.remove(from: worker) { try spool.read($0) }
-    } catch {
-      deliver(.failed(reason: "cannot take back the input of \(worker): \(error)"))
-    }
-    self.sum = sum
-    incoming[worker]?.isAdded = false
   }
 
   /// No further input counts; the sum stays until it is opened.

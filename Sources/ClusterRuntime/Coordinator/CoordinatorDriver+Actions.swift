@@ -20,7 +20,6 @@ extension CoordinatorDriver {
     case .acceptUpload(let worker): post { $0.accept(worker) }
     case .refuseUpload(let worker, let reason): post { $0.refuse(worker, reason: reason) }
     case .addInput(let worker): post { $0.add(worker) }
-    case .removeInput(let worker): post { $0.remove(worker) }
     case .closeUploads: post { $0.closeUploads() }
     case .unmask(let order):
       let rosterCount = rosterCount
