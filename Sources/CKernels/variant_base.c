@@ -1,0 +1,8 @@
+// Every CPU: two roundings per multiply-add, so that all machines give the same bits.
+#define CK_VARIANT ck_table_base
+#define CK_NAME "base"
+#define CK_TARGET
+#define CK_LANES 4
+#define CK_COLUMNS 2
+#define CK_FUSED 0
+#include "variant.h"

@@ -1,0 +1,98 @@
+import Federation
+import ModelRegistry
+
+/// The parties of a federation on one machine, real or simulated, and the data that is dealt to its workers.
+package struct Population: Hashable, Sendable {
+  /// One labelled table, split: a held-out part for the consumer, the rest over the workers.
+  package struct Data: Hashable, Sendable {
+    /// Path of a CSV file with one example a row, seen from the working directory.
+    package var file: String
+    /// Name of the label's column.
+    package var label: String
+    /// Fraction of the examples that no worker gets.
+    package var heldOut: Double
+    /// α of the Dirichlet distribution over labels by which the rest is dealt; small is skewed.
+    package var dirichletAlpha: Double
+    /// Of the split and of the deal.
+    package var seed: UInt64
+  }
+
+  package var name: FederationID
+  package var workers: Int
+  /// Worker i belongs to organisation i mod organisations, both from 0.
+  package var organisations: Int
+  package var servingNodes: Int
+  package var data: Data
+
+  static let keys = ["name", "workers", "organisations", "serving-nodes", "data"]
+
+  init(_ section: ConfigurationSection) throws(ConfigurationError) {
+    name = try section.name("name")
+    workers = try section.integer("workers", in: 1...100_000)
+    organisations = try section.integer("organisations", default: workers, in: 1...workers)
+    servingNodes = try section.integer("serving-nodes", default: 1, in: 0...64)
+    let data = try section.section("data", keys: ["file", "label", "held-out", "partition", "seed"])
+    let written = try data.text("file", expected: "the path of a CSV file")
+    let file = section.file.resolve(written)
+    guard DurableFile.exists(file) else {
+      throw data.error(at: "file", found: "no file at \(file)", expected: "a CSV file with one example a row")
+    }
+    let alpha: Double
+    if data.has("partition") {
+      let partition = try data.section("partition", keys: ["dirichlet"])
+      alpha = try partition.number("dirichlet", expected: "a number above 0") { $0 > 0 }
+    } else {
+      alpha = 0.5
+    }
+    self.data = try Data(
+      file: file, label: data.text("label", expected: "the name of the label's column"),
+      heldOut: data.number("held-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 },
+      dirichletAlpha: alpha, seed: data.integer("seed", default: 1, in: 0...UInt64.max))
+  }
+
+  /// Names and organisations of the workers: `worker-1` of `organisation-1`, and so on.
+  package var workerNames: [(name: WorkerID, organisation: OrganisationID)] {
+    (0..<workers).map { i in
+      (WorkerID(unchecked: "worker-\(i + 1)"), OrganisationID(unchecked: "organisation-\(i % organisations + 1)"))
+    }
+  }
+}
+
+/// A federation of processes on this machine and the run it is for: the file that `murmur up` takes.
+package struct LocalFederation: Hashable, Sendable {
+  package var population: Population
+  /// Of every worker; nil for max(1, cores ÷ workers).
+  package var threads: Int?
+  package var run: RunConfiguration
+
+  /// Reads a federation file.
+  package static func load(path: String) throws(ConfigurationError) -> LocalFederation {
+    try read(ConfigurationFile(path: path, expected: "a federation file"))
+  }
+
+  /// Reads a federation file that is in memory.
+  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> LocalFederation {
+    let top = try file.top(keys: Population.keys + ["threads", "run"])
+    let population = try Population(top)
+    let run = try RunConfiguration(top.section("run", keys: RunConfiguration.keys))
+    try run.check(against: population, in: top)
+    return LocalFederation(
+      population: population, threads: top.has("threads") ? try top.integer("threads", in: 1...1024) : nil, run: run)
+  }
+}
+
+extension RunConfiguration {
+  /// Refuses a run that the population can never carry out.
+  func check(against population: Population, in top: ConfigurationSection) throws(ConfigurationError) {
+    let section = try top.section("run", keys: Self.keys).section("cohort", keys: Cohort.keys)
+    guard cohort.minimum <= population.workers else {
+      throw section.error(
+        at: "minimum", found: "\(cohort.minimum)", expected: "at most the \(population.workers) workers there are")
+    }
+    guard cohort.minimumOrganisations <= population.organisations else {
+      throw section.error(
+        at: "minimum-organisations", found: "\(cohort.minimumOrganisations)",
+        expected: "at most the \(population.organisations) organisations there are")
+    }
+  }
+}

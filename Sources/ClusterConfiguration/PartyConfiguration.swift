@@ -1,0 +1,124 @@
+import ModelRegistry
+
+/// What the coordinator's owner decides: `coordinator.yaml` in its folder.
+package struct CoordinatorConfiguration: Hashable, Sendable {
+  /// Addresses to bind where they differ from those that others connect to (`tcp://0.0.0.0:7700`); nil for the same.
+  package var bindControl: String?
+  package var bindBulk: String?
+  package var bindState: String?
+  package var bindSnapshot: String?
+  /// Folder of the database, the spool and the operator's socket.
+  package var stateDirectory: String
+  /// Folder of published models.
+  package var modelDirectory: String
+  /// Bytes of uploads that may be on their way at once, over all workers.
+  package var bulkCredit: UInt64
+  /// Uploads that may be on their way at once.
+  package var uploadsAtOnce: Int
+
+  /// Reads `coordinator.yaml`.
+  package static func load(path: String) throws(ConfigurationError) -> CoordinatorConfiguration {
+    try read(ConfigurationFile(path: path, expected: "a coordinator's configuration"))
+  }
+
+  /// Reads a coordinator's configuration that is in memory.
+  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> CoordinatorConfiguration {
+    let top = try file.top(keys: ["bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once"])
+    let bind = top.has("bind") ? try top.section("bind", keys: ["control", "bulk", "state", "snapshot"]) : nil
+    func address(_ key: String) throws(ConfigurationError) -> String? {
+      guard let bind, bind.has(key) else { return nil }
+      return try bind.endpoint(key)
+    }
+    return try CoordinatorConfiguration(
+      bindControl: address("control"), bindBulk: address("bulk"), bindState: address("state"),
+      bindSnapshot: address("snapshot"), stateDirectory: top.folder("state-directory", default: "state"),
+      modelDirectory: top.folder("model-directory", default: "models"),
+      bulkCredit: top.text(
+        "bulk-credit", default: 64 << 20, expected: "a size from 1 MiB to 64 GiB, such as \"64 MiB\""
+      ) {
+        Quantity.bytes($0).flatMap { (1 << 20...64 << 30).contains($0) ? $0 : nil }
+      },
+      uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024))
+  }
+}
+
+/// What a data owner decides: `worker.yaml` in the worker's folder.
+package struct WorkerConfiguration: Hashable, Sendable {
+  /// Path of a CSV file with one example a row, seen from the working directory.
+  package var dataFile: String
+  /// Name of the label's column.
+  package var label: String
+  /// Fraction of the examples that is kept from training for the metrics; nil for what the run proposes.
+  package var holdOut: Double?
+  package var policy: WorkerPolicy
+  /// nil for one thread a core.
+  package var threads: Int?
+  /// Folder of the worker's ledger and of the models it has fetched.
+  package var stateDirectory: String
+
+  /// Reads `worker.yaml` and the policy that it names or holds.
+  package static func load(path: String) throws(ConfigurationError) -> WorkerConfiguration {
+    try read(ConfigurationFile(path: path, expected: "a worker's configuration"))
+  }
+
+  /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
+  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
+    let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
+    let data = try top.section("data", keys: ["file", "label", "hold-out"])
+    return try WorkerConfiguration(
+      dataFile: file.resolve(data.text("file", expected: "the path of a CSV file")),
+      label: data.text("label", expected: "the name of the label's column"),
+      holdOut: data.has("hold-out")
+        ? data.number("hold-out", expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 } : nil,
+      policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
+      stateDirectory: top.folder("state-directory", default: "state"))
+  }
+
+  private static func policy(in top: ConfigurationSection) throws(ConfigurationError) -> WorkerPolicy {
+    switch top.isText("policy") {
+    case nil: .standard
+    case true?: try WorkerPolicy.load(path: top.file.resolve(top.text("policy")))
+    case false?: try WorkerPolicy(top.section("policy", keys: WorkerPolicy.keys))
+    }
+  }
+}
+
+/// What the owner of a serving node decides: `serving.yaml` in its folder.
+package struct ServingConfiguration: Hashable, Sendable {
+  /// Address to bind where it differs from the one that consumers connect to; nil for the same.
+  package var bindPull: String?
+  /// Folder of verified models.
+  package var modelDirectory: String
+
+  /// Reads `serving.yaml`.
+  package static func load(path: String) throws(ConfigurationError) -> ServingConfiguration {
+    try read(ConfigurationFile(path: path, expected: "a serving node's configuration"))
+  }
+
+  /// Reads a serving node's configuration that is in memory.
+  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> ServingConfiguration {
+    let top = try file.top(keys: ["bind", "model-directory"])
+    let bind = top.has("bind") ? try top.section("bind", keys: ["pull"]) : nil
+    return try ServingConfiguration(
+      bindPull: bind?.endpoint("pull"), modelDirectory: top.folder("model-directory", default: "models"))
+  }
+}
+
+extension ConfigurationSection {
+  /// A ZeroMQ address: `tcp://HOST:PORT` (port `*` for one that the system chooses) or `ipc://PATH`.
+  package func endpoint(_ key: String) throws(ConfigurationError) -> String {
+    try text(key, expected: "an address such as 'tcp://127.0.0.1:7700' or 'ipc:///run/murmur.sock'") { text in
+      if text.hasPrefix("ipc://") { return text.utf8.count > 6 && text.utf8.count <= 107 ? text : nil }
+      guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":"), text.utf8.count <= 255 else { return nil }
+      let host = text[text.index(text.startIndex, offsetBy: 6)...].prefix(upTo: colon)
+      let port = text[text.index(after: colon)...]
+      let isPort = port == "*" || UInt16(port).map { $0 > 0 } == true && port.first != "+"
+      return !host.isEmpty && !host.contains("/") && isPort ? text : nil
+    }
+  }
+
+  /// The path of a folder, seen from the folder of the file.
+  func folder(_ key: String, default value: String) throws(ConfigurationError) -> String {
+    file.resolve(try has(key) ? text(key, expected: "the path of a folder") : value)
+  }
+}

@@ -1,0 +1,234 @@
+import Cryptography
+import Federation
+
+/// One training run, as its file says: what is trained, on which data, by whom and under which rules.
+///
+/// A file of its own, or the mapping `run` of a federation or scenario file.
+package struct RunConfiguration: Hashable, Sendable {
+  package struct Model: Hashable, Sendable {
+    package var name: ModelName
+    /// Text form of the layer stack, such as `mlp 64-128-10`.
+    package var architecture: String
+    /// Of the initial parameters.
+    package var seed: UInt64
+  }
+
+  /// What every worker's data has to look like.
+  package struct DataContract: Hashable, Sendable {
+    /// Numbers in one example.
+    package var features: Int
+    /// Labels are 0 ..< classes.
+    package var classes: Int
+    /// Every feature is divided by it.
+    package var scale: Double
+  }
+
+  package struct Strategy: Hashable, Sendable {
+    /// `fedavg`: the weighted mean of the updates, times the server's learning rate.
+    package var name: String
+    package var serverLearningRate: Double
+  }
+
+  package struct Training: Hashable, Sendable {
+    package var learningRate: Double
+    package var localEpochs: UInt64
+    package var batchSize: UInt64
+    package var momentum: Double?
+    package var weightDecay: Double?
+    package var proximal: Double?
+  }
+
+  package struct Cohort: Hashable, Sendable {
+    package var minimum: UInt64
+    package var goal: UInt64?
+    package var overSelection: RoundConfiguration.Ratio?
+    package var minimumOrganisations: UInt64
+    package var organisationCap: RoundConfiguration.Ratio
+    package var minimumHonestSum: UInt64
+
+    static let keys = [
+      "minimum", "goal", "over-selection", "minimum-organisations", "organisation-cap", "minimum-honest-sum",
+    ]
+  }
+
+  package struct Deadlines: Hashable, Sendable {
+    package var advert: Duration
+    package var share: Duration
+    package var input: Duration
+    package var agree: Duration
+    package var unmask: Duration
+  }
+
+  package var name: RunID
+  package var model: Model
+  package var data: DataContract
+  package var rounds: UInt64
+  package var aggregation: AggregationMode
+  package var strategy: Strategy
+  package var training: Training
+  /// C: the L2 bound of an update.
+  package var clip: Double
+  /// W_max, in examples.
+  package var maximumWeight: UInt64
+  package var cohort: Cohort
+  package var suite: RoundConfiguration.Suite
+  package var mode: RoundConfiguration.Mode
+  package var deadlines: Deadlines
+  /// Of selection and shuffling; nothing secret derives from it.
+  package var seed: UInt64
+  /// Fraction of each worker's examples that is kept from training for the metrics.
+  package var holdOut: Double
+  /// Attempts at one round before the run ends.
+  package var maximumAttempts: UInt32
+
+  static let keys = [
+    "name", "model", "data", "rounds", "aggregation", "strategy", "training", "clip", "maximum-weight", "cohort",
+    "suite", "mode", "deadlines", "seed", "hold-out", "maximum-attempts",
+  ]
+
+  /// Reads a run file.
+  package static func load(path: String) throws(ConfigurationError) -> RunConfiguration {
+    try read(ConfigurationFile(path: path, expected: "a run configuration"))
+  }
+
+  /// Reads a run file that is in memory.
+  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> RunConfiguration {
+    try RunConfiguration(file.top(keys: keys))
+  }
+
+  /// Reads the keys of a run from a file's top or from its mapping `run`.
+  init(_ top: ConfigurationSection) throws(ConfigurationError) {
+    name = try top.name("name")
+    let model = try top.section("model", keys: ["name", "architecture", "seed"])
+    self.model = try Model(
+      name: model.name("name"),
+      architecture: model.text("architecture", expected: "a layer stack such as 'mlp 64-128-10'"),
+      seed: model.integer("seed", default: 1, in: 0...UInt64.max))
+    let data = try top.section("data", keys: ["features", "classes", "scale"])
+    self.data = try DataContract(
+      features: data.integer("features", in: 1...1_000_000), classes: data.integer("classes", in: 2...100_000),
+      scale: data.number("scale", default: 1, expected: "a number above 0") { $0 > 0 })
+    rounds = try top.integer("rounds", in: 1...1_000_000)
+    aggregation = try top.choice("aggregation", default: .secure, of: ["secure": .secure, "plain": .plain])
+    strategy = try Self.strategy(in: top)
+    training = try Self.training(in: top)
+    clip = try top.number("clip", expected: "a number above 0") { $0 > 0 }
+    maximumWeight = try top.integer("maximum-weight", default: 1024, in: 1...(1 << 20))
+    cohort = try Self.cohort(in: top)
+    suite = try top.choice("suite", default: .aes128, of: ["aes-128": .aes128, "aes-256": .aes256])
+    mode = try top.choice("mode", default: .malicious, of: ["malicious": .malicious, "semi-honest": .semiHonest])
+    deadlines = try Self.deadlines(in: top)
+    seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
+    holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
+    maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
+    //try checkArchitecture(in: model)
+  }
+
+  private static func strategy(in top: ConfigurationSection) throws(ConfigurationError) -> Strategy {
+    guard top.has("strategy") else { return Strategy(name: "fedavg", serverLearningRate: 1) }
+    let section = try top.section("strategy", keys: ["name", "server-learning-rate"])
+    return try Strategy(
+      name: section.choice("name", default: "fedavg", of: ["fedavg": "fedavg"]),
+      serverLearningRate: section.number("server-learning-rate", default: 1, expected: "a number above 0") { $0 > 0 })
+  }
+
+  private static func training(in top: ConfigurationSection) throws(ConfigurationError) -> Training {
+    let section = try top.section(
+      "training", keys: ["learning-rate", "local-epochs", "batch-size", "momentum", "weight-decay", "proximal"])
+    func optional(_ key: String, _ expected: String, _ isValid: (Double) -> Bool) throws(ConfigurationError) -> Double?
+    {
+      section.has(key) ? try section.number(key, expected: expected, where: isValid) : nil
+    }
+    return try Training(
+      learningRate: section.number("learning-rate", expected: "a number above 0") { $0 > 0 },
+      localEpochs: section.integer("local-epochs", default: 1, in: 1...10_000),
+      batchSize: section.integer("batch-size", default: 32, in: 1...1_000_000),
+      momentum: optional("momentum", "a number from 0 to below 1") { $0 >= 0 && $0 < 1 },
+      weightDecay: optional("weight-decay", "a number of at least 0") { $0 >= 0 },
+      proximal: optional("proximal", "a number of at least 0") { $0 >= 0 })
+  }
+
+  private static func cohort(in top: ConfigurationSection) throws(ConfigurationError) -> Cohort {
+    let section = try top.section("cohort", keys: Cohort.keys)
+    let minimum: UInt64 = try section.integer("minimum", in: 2...10_000)
+    return try Cohort(
+      minimum: minimum,
+      goal: section.has("goal") ? section.integer("goal", in: minimum...10_000) : nil,
+      overSelection: section.has("over-selection")
+        ? section.ratio("over-selection", expected: "a ratio from 1 to 4, such as 1.25 or \"5/4\"") {
+          $0.numerator >= $0.denominator && UInt64($0.numerator) <= 4 * UInt64($0.denominator)
+        } : nil,
+      minimumOrganisations: section.integer("minimum-organisations", default: 3, in: 1...10_000),
+      organisationCap: section.fraction("organisation-cap", default: .init(1, 3)),
+      minimumHonestSum: section.integer("minimum-honest-sum", default: 3, in: 1...10_000))
+  }
+
+  private static func deadlines(in top: ConfigurationSection) throws(ConfigurationError) -> Deadlines {
+    let standard = Deadlines(
+      advert: .seconds(10), share: .seconds(10), input: .seconds(600), agree: .seconds(5), unmask: .seconds(15))
+    guard top.has("deadlines") else { return standard }
+    let section = try top.section("deadlines", keys: ["advert", "share", "input", "agree", "unmask"])
+    let range = Duration.milliseconds(1)...Duration.seconds(7 * 24 * 3600)
+    return try Deadlines(
+      advert: section.duration("advert", default: standard.advert, in: range),
+      share: section.duration("share", default: standard.share, in: range),
+      input: section.duration("input", default: standard.input, in: range),
+      agree: section.duration("agree", default: standard.agree, in: range),
+      unmask: section.duration("unmask", default: standard.unmask, in: range))
+  }
+
+  /// The rules of an attempt under this run, as every worker sees and signs them.
+  ///
+  /// - Parameters:
+  ///   - vectorLength: d, the number of F32 elements of the model.
+  ///   - membership: the federation's list, whose digests the rules carry.
+  ///   - evaluationOnly: a round that carries the auxiliary vector alone.
+  package func roundConfiguration(vectorLength: UInt64, membership: MembershipList, evaluationOnly: Bool = false)
+    -> RoundConfiguration
+  {
+    var rules = RoundConfiguration(
+      vectorLength: evaluationOnly ? 0 : vectorLength,
+      issuanceLog: Digest(unchecked: SHA256.hash(membership.issuanceLogBytes)),
+      revocationList: Digest(unchecked: SHA256.hash(membership.revocationListBytes)))
+    rules.suite = suite
+    rules.mode = mode
+    rules.minimumCohort = cohort.minimum
+    rules.minimumOrganisations = cohort.minimumOrganisations
+    rules.organisationCap = cohort.organisationCap
+    rules.minimumHonestSum = cohort.minimumHonestSum
+    rules.goalCount = cohort.goal
+    rules.overSelection = cohort.overSelection
+    rules.clip = clip
+    rules.maximumWeight = maximumWeight
+    rules.advertDeadline = Self.milliseconds(deadlines.advert)
+    rules.shareDeadline = Self.milliseconds(deadlines.share)
+    rules.inputDeadline = Self.milliseconds(deadlines.input)
+    rules.agreeDeadline = Self.milliseconds(deadlines.agree)
+    rules.unmaskDeadline = Self.milliseconds(deadlines.unmask)
+    rules.strategy = strategy.name
+    rules.optimizer = "sgd"
+    rules.learningRate = training.learningRate
+    rules.localEpochs = training.localEpochs
+    rules.batchSize = training.batchSize
+    rules.momentum = training.momentum
+    rules.weightDecay = training.weightDecay
+    rules.proximal = training.proximal
+    return rules
+  }
+
+  private static func milliseconds(_ duration: Duration) -> UInt64 {
+    let (seconds, attoseconds) = duration.components
+    return UInt64(clamping: seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
+  }
+}
+
+extension ConfigurationSection {
+  /// A ratio above 0 and at most 1.
+  func fraction(_ key: String, default value: RoundConfiguration.Ratio) throws(ConfigurationError)
+    -> RoundConfiguration.Ratio
+  {
+    try ratio(key, default: value, expected: "a ratio above 0 and at most 1, such as \"1/3\"") {
+      $0.numerator > 0 && $0.numerator <= $0.denominator
+    }
+  }
+}

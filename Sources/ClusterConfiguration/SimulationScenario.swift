@@ -1,0 +1,175 @@
+import Federation
+
+/// A federation in virtual time: who takes part, over which network, at which cost, with which faults, and what has to
+/// come out of it.
+package struct SimulationScenario: Hashable, Sendable {
+  /// The links between the coordinator and each worker, both directions.
+  package struct Network: Hashable, Sendable {
+    /// One-way delay of a message, drawn evenly between the two.
+    package var latencyMinimum: Duration
+    package var latencyMaximum: Duration
+    /// Of one link, in bytes per second.
+    package var bandwidth: UInt64
+    /// Probability that a message is lost; the link then behaves as ZeroMQ over a broken connection does.
+    package var loss: Double
+  }
+
+  /// What work takes in virtual time, in seconds on one core of the machine that the scenario speaks of.
+  package struct Costs: Hashable, Sendable {
+    /// One example, forward and backward, once.
+    package var trainingPerExample: Double
+    /// One example, forward only.
+    package var evaluationPerExample: Double
+    /// One element of one mask, made and added.
+    package var maskingPerElement: Double
+    /// One X25519 agreement and its key derivation.
+    package var keyAgreement: Double
+    package var signature: Double
+    package var verification: Double
+    /// One Shamir share, dealt, sealed and committed to, or opened and checked.
+    package var share: Double
+
+    static let keys = [
+      "training-seconds-per-example", "evaluation-seconds-per-example", "masking-seconds-per-element",
+      "key-agreement-seconds", "signature-seconds", "verification-seconds", "share-seconds",
+    ]
+
+    /// Measured with OpenSSL 3.0 and a 64-128-10 network on one core of a 2-core AMD EPYC (Zen 5) machine, rounded up.
+    static let standard = Costs(
+      trainingPerExample: 1e-5, evaluationPerExample: 4e-6, maskingPerElement: 2e-9, keyAgreement: 5e-5,
+      signature: 3e-5, verification: 9e-5, share: 5e-6)
+  }
+
+  /// One thing that goes wrong.
+  package struct Fault: Hashable, Sendable {
+    /// Where in a round it happens, in the order in which a worker passes them.
+    package enum Point: String, CaseIterable, Sendable {
+      case advertiseKeys = "advertise-keys"
+      case shareKeys = "share-keys"
+      case training = "training"
+      case maskedInput = "masked-input"
+      case consistencyCheck = "consistency-check"
+      case unmask = "unmask"
+    }
+
+    package enum Kind: String, CaseIterable, Sendable {
+      /// The worker is gone from then on, as after signal 9.
+      case crash
+    }
+
+    package var worker: WorkerID
+    package var round: RoundNumber
+    package var at: Point
+    package var kind: Kind
+  }
+
+  /// What the scenario claims; a simulation that ends otherwise has failed.
+  package struct Expectations: Hashable, Sendable {
+    /// Rounds that commit.
+    package var rounds: UInt64
+    /// Least accuracy of the last version on the held-out data; nil to claim nothing.
+    package var accuracy: Double?
+  }
+
+  /// One sentence: what the scenario shows.
+  package var purpose: String
+  package var population: Population
+  package var network: Network
+  /// Of the network, the choices and, in the simulator only, the secrets.
+  package var seed: UInt64
+  package var costs: Costs
+  package var faults: [Fault]
+  package var expectations: Expectations
+  package var run: RunConfiguration
+
+  /// Faults in one scenario.
+  package static let faultCountMax = 100_000
+
+  /// Reads a scenario file.
+  package static func load(path: String) throws(ConfigurationError) -> SimulationScenario {
+    try read(ConfigurationFile(path: path, expected: "a scenario file"))
+  }
+
+  /// Reads a scenario file that is in memory.
+  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> SimulationScenario {
+    let top = try file.top(
+      keys: ["purpose", "population", "network", "seed", "costs", "faults", "expectations", "run"])
+    let population = try Population(top.section("population", keys: Population.keys))
+    let run = try RunConfiguration(top.section("run", keys: RunConfiguration.keys))
+    try run.check(against: population, in: top)
+    return try SimulationScenario(
+      purpose: top.text("purpose", expected: "one sentence that says what the scenario shows"),
+      population: population, network: network(in: top), seed: top.integer("seed", in: 0...UInt64.max),
+      costs: costs(in: top), faults: faults(in: top, population: population, run: run),
+      expectations: expectations(in: top, run: run), run: run)
+  }
+
+  private static func network(in top: ConfigurationSection) throws(ConfigurationError) -> Network {
+    let section = try top.section("network", keys: ["latency", "bandwidth", "loss"])
+    let latency = try section.section("latency", keys: ["minimum", "maximum"])
+    let minimum = try latency.duration("minimum", in: .zero ... .seconds(60))
+    return try Network(
+      latencyMinimum: minimum,
+      latencyMaximum: latency.duration("maximum", in: minimum ... .seconds(60)),
+      bandwidth: section.text("bandwidth", expected: "a rate of at least 1 kB/s, such as \"10 MB/s\"") { text in
+        Quantity.rate(text).flatMap { $0 >= 1_000 ? $0 : nil }
+      },
+      loss: section.number("loss", default: 0, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 })
+  }
+
+  private static func costs(in top: ConfigurationSection) throws(ConfigurationError) -> Costs {
+    guard top.has("costs") else { return .standard }
+    let section = try top.section("costs", keys: Costs.keys)
+    func cost(_ key: String, _ standard: Double) throws(ConfigurationError) -> Double {
+      try section.number(key, default: standard, expected: "seconds, at least 0") { $0 >= 0 && $0 <= 3600 }
+    }
+    return try Costs(
+      trainingPerExample: cost("training-seconds-per-example", Costs.standard.trainingPerExample),
+      evaluationPerExample: cost("evaluation-seconds-per-example", Costs.standard.evaluationPerExample),
+      maskingPerElement: cost("masking-seconds-per-element", Costs.standard.maskingPerElement),
+      keyAgreement: cost("key-agreement-seconds", Costs.standard.keyAgreement),
+      signature: cost("signature-seconds", Costs.standard.signature),
+      verification: cost("verification-seconds", Costs.standard.verification),
+      share: cost("share-seconds", Costs.standard.share))
+  }
+
+  private static func faults(in top: ConfigurationSection, population: Population, run: RunConfiguration)
+    throws(ConfigurationError) -> [Fault]
+  {
+    let sections = try top.sections("faults", keys: ["worker", "round", "at", "kind"])
+    guard sections.count <= faultCountMax else {
+      throw top.error(at: "faults", found: "\(sections.count) faults", expected: "at most \(faultCountMax)")
+    }
+    let workers = Set(population.workerNames.map(\.name))
+    var faults: [Fault] = []
+    for section in sections {
+      let worker: WorkerID = try section.name("worker")
+      guard workers.contains(worker) else {
+        throw section.error(
+          at: "worker", found: "\"\(worker)\"",
+          expected: "a worker of the population, worker-1 to worker-\(workers.count)")
+      }
+      faults.append(
+        try Fault(
+          worker: worker, round: RoundNumber(section.integer("round", in: 1...run.rounds)),
+          at: section.choice(
+            "at",
+            of: [
+              "advertise-keys": .advertiseKeys, "share-keys": .shareKeys, "training": .training,
+              "masked-input": .maskedInput, "consistency-check": .consistencyCheck, "unmask": .unmask,
+            ]),
+          kind: section.choice("kind", of: ["crash": .crash])))
+    }
+    return faults
+  }
+
+  private static func expectations(in top: ConfigurationSection, run: RunConfiguration) throws(ConfigurationError)
+    -> Expectations
+  {
+    let section = try top.section("expectations", keys: ["rounds", "accuracy"])
+    return try Expectations(
+      rounds: section.integer("rounds", in: 0...run.rounds),
+      accuracy: section.has("accuracy")
+        ? section.number("accuracy", expected: "a number from 0 to 1") { (0...1).contains($0) } : nil)
+  }
+}
