@@ -12,27 +12,38 @@ package enum HKDF {
     precondition((1...byteCountMax).contains(count), "HKDF gives 1…\(byteCountMax) bytes")
     let context = OpenSSL.require(EVP_KDF_CTX_new(OpenSSL.hkdf.pointer), "EVP_KDF_CTX_new")
     defer { EVP_KDF_CTX_free(context) }
-    var salt = salt
-    var info = info
-    var digest: [CChar] = [83, 72, 65, 50, 45, 50, 53, 54, 0]  // "SHA2-256"; OSSL_PARAM wants mutable storage.
     return SecretBytes(count: count) { out in
       input.withUnsafeBytes { input in
-        salt.withUnsafeMutableBytes { salt in
-          info.withUnsafeMutableBytes { info in
-            digest.withUnsafeMutableBufferPointer { digest in
-              let parameters = [
-                OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.baseAddress, 0),
-                OSSL_PARAM_construct_octet_string(
-                  OSSL_KDF_PARAM_KEY, UnsafeMutableRawPointer(mutating: input.baseAddress), input.count),
-                OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt.baseAddress, salt.count),
-                OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.baseAddress, info.count),
-                OSSL_PARAM_construct_end(),
-              ]
-              OpenSSL.require(EVP_KDF_derive(context, out.octets, count, parameters), "EVP_KDF_derive")
-            }
+        salt.withUnsafeBytes { salt in
+          info.withUnsafeBytes { info in
+            let parameters = [
+              text("digest", "SHA2-256"), octets("key", input), octets("salt", salt), octets("info", info),
+              OSSL_PARAM_construct_end(),
+            ]
+            OpenSSL.require(EVP_KDF_derive(context, out.octets, count, parameters), "EVP_KDF_derive")
           }
         }
       }
     }
+  }
+
+  /// Parameters keep the pointers that they are given, so names (those of core_names.h) are static strings: a `String`
+  /// passed to C lives for the one call only. OpenSSL reads the values and does not write them.
+  private static func octets(_ name: StaticString, _ value: UnsafeRawBufferPointer) -> OSSL_PARAM {
+    OSSL_PARAM(
+      key: pointer(name), data_type: UInt32(OSSL_PARAM_OCTET_STRING),
+      data: UnsafeMutableRawPointer(mutating: value.baseAddress), data_size: value.count,
+      return_size: OSSL_PARAM_UNMODIFIED)
+  }
+
+  private static func text(_ name: StaticString, _ value: StaticString) -> OSSL_PARAM {
+    OSSL_PARAM(
+      key: pointer(name), data_type: UInt32(OSSL_PARAM_UTF8_STRING),
+      data: UnsafeMutableRawPointer(mutating: value.utf8Start), data_size: value.utf8CodeUnitCount,
+      return_size: OSSL_PARAM_UNMODIFIED)
+  }
+
+  private static func pointer(_ name: StaticString) -> UnsafePointer<CChar> {
+    UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
   }
 }

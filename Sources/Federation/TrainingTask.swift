@@ -8,12 +8,6 @@ package struct TrainingTask: Hashable, Sendable {
     case evaluate = 1
   }
 
-  /// How updates reach the coordinator.
-  package enum AggregationMode: UInt8, Sendable, CaseIterable, Codable {
-    case secure = 0
-    case plain = 1
-  }
-
   package var kind: Kind
   package var aggregation: AggregationMode
   /// The layer stack, as `ModelArchitecture` of the gradient kernel writes it.
@@ -41,7 +35,7 @@ package struct TrainingTask: Hashable, Sendable {
   package var canonicalBytes: [UInt8] {
     var out = CanonicalBytes(label: "task")
     out.append(kind.rawValue)
-    out.append(aggregation.rawValue)
+    out.append(aggregation.code)
     out.append(prefixed: architecture)
     out.append(featureScale)
     out.append(holdOutFraction)

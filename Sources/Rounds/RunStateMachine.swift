@@ -69,7 +69,7 @@ package struct RunStateMachine: Sendable {
   /// Which uploads the bulk socket may take, and where they go.
   package struct UploadPlan: Sendable {
     package let upload: Digest
-    package let aggregation: TrainingTask.AggregationMode
+    package let aggregation: AggregationMode
     package let configuration: RoundConfiguration
     package let vectors: [VectorSpecification]
     package let workers: [WorkerID]
