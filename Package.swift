@@ -42,7 +42,7 @@ let package = Package(
     module("Cryptography", ["COpenSSL"]),
 
     // Algorithms.
-    module("SecureAggregation", ["Federation", "Cryptography", "CKernels"]),
+    module("SecureAggregation", ["Federation", "Cryptography"]),
     module("Aggregation", ["Federation", "Tensors"]),
     module("GradientKernel", ["Tensors", "CKernels"]),
     module("Training", ["GradientKernel", "Federation", "Tensors"]),
@@ -50,8 +50,8 @@ let package = Package(
     // Cores: events in, actions out.
     module("Membership", ["Federation"]),
     module("Transfer", ["Federation"]),
-    module("ModelRegistry", ["Federation", "Cryptography", "Tensors"]),
-    module("Rounds", ["Aggregation", "SecureAggregation", "Federation", "Cryptography"]),
+    module("ModelRegistry", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
+    module("Rounds", ["Aggregation", "SecureAggregation", "ModelRegistry", "Federation", "Cryptography", "Tensors"]),
     module("Serving", ["ModelRegistry", "Federation"]),
 
     // Edges.
@@ -61,7 +61,9 @@ let package = Package(
         "CFederationMessages", "CProtobufC"]),
     module(
       "ClusterConfiguration",
-      ["Federation", "Cryptography", "Training", "GradientKernel", .product(name: "Yams", package: "Yams")]),
+      ["Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
+        "Cryptography",
+        .product(name: "Yams", package: "Yams")]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
     module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
@@ -87,6 +89,17 @@ let package = Package(
 
     // Tests, one folder per module.
     tests("Federation", ["Federation"]),
+    tests("Tensors", ["Tensors"]),
+    tests("Cryptography", ["Cryptography"]),
+    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography"]),
+    tests("Aggregation", ["Aggregation", "Federation"]),
+    tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
+    tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
+    tests("Membership", ["Membership", "Federation"]),
+    tests("Transfer", ["Transfer", "Federation"]),
+    tests("ModelRegistry", ["ModelRegistry", "SecureAggregation", "Tensors", "Federation", "Cryptography"]),
+    tests("ClusterConfiguration", ["ClusterConfiguration", "ModelRegistry", "Federation", "Cryptography"]),
+    tests("ZeroMQ", ["ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]
 )

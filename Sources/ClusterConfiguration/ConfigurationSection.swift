@@ -232,11 +232,11 @@ package struct ConfigurationSection {
     }
   }
 
-  /// The known key that is at most a third of its length away in single-character edits (Levenshtein 1966).
+  /// The known key that is at most half its length, and three, away in single-character edits (Levenshtein 1966).
   static func nearest(to key: String, in keys: [String]) -> String? {
     let scored = keys.map { (distance: editDistance(key, $0), key: $0) }
     guard let best = scored.min(by: { ($0.distance, $0.key) < ($1.distance, $1.key) }) else { return nil }
-    return best.distance <= max(1, best.key.count / 3) ? best.key : nil
+    return best.distance <= max(1, min(3, best.key.count / 2)) ? best.key : nil
   }
 
   private static func editDistance(_ a: String, _ b: String) -> Int {

@@ -109,10 +109,12 @@ extension ConfigurationSection {
   package func endpoint(_ key: String) throws(ConfigurationError) -> String {
     try text(key, expected: "an address such as 'tcp://127.0.0.1:7700' or 'ipc:///run/murmur.sock'") { text in
       if text.hasPrefix("ipc://") { return text.utf8.count > 6 && text.utf8.count <= 107 ? text : nil }
-      guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":"), text.utf8.count <= 255 else { return nil }
-      let host = text[text.index(text.startIndex, offsetBy: 6)...].prefix(upTo: colon)
-      let port = text[text.index(after: colon)...]
-      let isPort = port == "*" || UInt16(port).map { $0 > 0 } == true && port.first != "+"
+      guard text.hasPrefix("tcp://"), text.utf8.count <= 255 else { return nil }
+      let address = text.dropFirst("tcp://".count)
+      guard let colon = address.lastIndex(of: ":") else { return nil }
+      let host = address[..<colon]
+      let port = address[address.index(after: colon)...]
+      let isPort = port == "*" || port.allSatisfy(\.isNumber) && UInt16(port).map { $0 > 0 } == true
       return !host.isEmpty && !host.contains("/") && isPort ? text : nil
     }
   }

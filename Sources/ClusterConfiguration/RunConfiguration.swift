@@ -1,5 +1,6 @@
 import Cryptography
 import Federation
+import GradientKernel
 
 /// One training run, as its file says: what is trained, on which data, by whom and under which rules.
 ///
@@ -7,8 +8,7 @@ import Federation
 package struct RunConfiguration: Hashable, Sendable {
   package struct Model: Hashable, Sendable {
     package var name: ModelName
-    /// Text form of the layer stack, such as `mlp 64-128-10`.
-    package var architecture: String
+    package var architecture: ModelArchitecture
     /// Of the initial parameters.
     package var seed: UInt64
   }
@@ -21,6 +21,9 @@ package struct RunConfiguration: Hashable, Sendable {
     package var classes: Int
     /// Every feature is divided by it.
     package var scale: Double
+
+    /// What every feature is multiplied by: 1/scale.
+    package var featureScale: Double { 1 / scale }
   }
 
   package struct Strategy: Hashable, Sendable {
@@ -102,7 +105,9 @@ package struct RunConfiguration: Hashable, Sendable {
     let model = try top.section("model", keys: ["name", "architecture", "seed"])
     self.model = try Model(
       name: model.name("name"),
-      architecture: model.text("architecture", expected: "a layer stack such as 'mlp 64-128-10'"),
+      architecture: model.text("architecture", expected: "a layer stack such as 'mlp 64-128-10'") {
+        try? ModelArchitecture(parsing: $0)
+      },
       seed: model.integer("seed", default: 1, in: 0...UInt64.max))
     let data = try top.section("data", keys: ["features", "classes", "scale"])
     self.data = try DataContract(
@@ -121,7 +126,22 @@ package struct RunConfiguration: Hashable, Sendable {
     seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
-    //try checkArchitecture(in: model)
+    try checkContract(in: data)
+  }
+
+  /// The model has to fit the data that it is for.
+  private func checkContract(in section: ConfigurationSection) throws(ConfigurationError) {
+    let architecture = model.architecture
+    guard data.features == architecture.featureCount else {
+      throw section.error(
+        at: "features", found: "\(data.features)",
+        expected: "\(architecture.featureCount), the inputs of '\(architecture)'")
+    }
+    guard data.classes == architecture.classCount else {
+      throw section.error(
+        at: "classes", found: "\(data.classes)",
+        expected: "\(architecture.classCount), the outputs of '\(architecture)'")
+    }
   }
 
   private static func strategy(in top: ConfigurationSection) throws(ConfigurationError) -> Strategy {

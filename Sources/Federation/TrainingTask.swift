@@ -12,7 +12,7 @@ package struct TrainingTask: Hashable, Sendable {
   package var aggregation: AggregationMode
   /// The layer stack, as `ModelArchitecture` of the gradient kernel writes it.
   package var architecture: String
-  /// Every feature is multiplied by this before it reaches the model.
+  /// Every feature is divided by this before it reaches the model.
   package var featureScale: Double
   /// The fraction of a worker's rows that it keeps for evaluation.
   package var holdOutFraction: Double

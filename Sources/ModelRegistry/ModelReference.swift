@@ -78,7 +78,7 @@ package enum ModelReferenceError: Error, Equatable, Sendable, CustomStringConver
   package var description: String {
     switch self {
     case .badName(let text): "found '\(text)', expected NAME@VERSION with a name of letters, digits, '.', '_' and '-'"
-    case .missingVersion(let text): "found '\(text)', expected a version behind the name, such as \(text)@latest"
+    case .missingVersion(let text): "found '\(text)', expected a version behind the name, such as NAME@latest"
     case .badVersion(let text): "found '\(text)', expected NAME@3, NAME@latest, NAME@alias or NAME@sha256:DIGEST"
     case .badDigest(let text): "found '\(text)', expected 64 hexadecimal digits behind 'sha256:'"
     }

@@ -157,6 +157,11 @@ extension RunStateMachine {
 
   mutating func inputRejected(from worker: WorkerID, reason: String) -> [Action] {
     excluded.insert(worker)
-    return [.blame(worker, fault: reason)] + plain { $0.inputRejected(from: worker) }
+    let blame = Action.blame(worker, fault: reason)
+    guard case .attempting(let attempt) = state else { return [blame] }
+    switch attempt.aggregator {
+    case .secure: return [blame] + secure(.workerDeclined(worker))
+    case .plain: return [blame] + plain { $0.inputRejected(from: worker) }
+    }
   }
 }

@@ -93,7 +93,8 @@ extension SecureAggregationCoordinator {
       return []
     }
     switch state {
-    case .sharing(let setup) where setup.bundles[index] == nil: return [.sendRoster(rosterMessage(roster), to: [worker])]
+    case .sharing(let setup) where setup.bundles[index] == nil:
+      return [.sendRoster(rosterMessage(roster), to: [worker])]
     case .checking(let setup, let asked) where asked.contains(index) && setup.checks[index] == nil:
       return [.sendPeerShares(peerShares(for: index, from: asked, in: setup), to: worker)]
     case .collecting(let inputs) where inputs.dealers.contains(index) && !inputs.completed.contains(index):

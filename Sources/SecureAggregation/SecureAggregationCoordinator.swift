@@ -257,7 +257,9 @@ package struct SecureAggregationCoordinator: Sendable {
   }
 
   /// The position of a worker on the roster, if the message is for this transcript and names the sender's own index.
-  func position(of worker: WorkerID, claiming index: Int, transcript: Digest, in roster: Roster) -> Result<Int, Rejection> {
+  func position(of worker: WorkerID, claiming index: Int, transcript: Digest, in roster: Roster) -> Result<
+    Int, Rejection
+  > {
     guard transcript == roster.transcript else { return .failure(.ignored(.otherTranscript)) }
     guard let own = roster.index[worker] else { return .failure(.ignored(.notOnRoster)) }
     guard own == index else { return .failure(.fault) }

@@ -67,9 +67,12 @@ package struct SecureAggregationWorker: Sendable {
   enum State: Sendable {
     case advertised
     case sharing(Roster, selfMaskSeed: SecretBytes, ownShare: Shamir.Share, bundle: SignedBundle)
-    case checking(Roster, selfMaskSeed: SecretBytes, held: [Int: SharePair], ownShare: Shamir.Share, check: SignedShareCheck)
+    case checking(
+      Roster, selfMaskSeed: SecretBytes, held: [Int: SharePair], ownShare: Shamir.Share, check: SignedShareCheck)
     case masking(Roster, dealers: DealerSet, held: [Int: SharePair], ownShare: Shamir.Share)
-    case agreed(Roster, dealers: Bitmap, survivors: SurvivorSet, held: [Int: SharePair], ownShare: Shamir.Share, agreement: SurvivorAgreement)
+    case agreed(
+      Roster, dealers: Bitmap, survivors: SurvivorSet, held: [Int: SharePair], ownShare: Shamir.Share,
+      agreement: SurvivorAgreement)
     case released(Roster, survivors: Bitmap, quorum: QuorumCertificate, answer: UnmaskShares)
     case closed
   }

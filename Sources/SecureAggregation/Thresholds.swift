@@ -58,6 +58,23 @@ package struct Thresholds: Hashable, Sendable {
     max((organisations.count + 2) / 3 - 1, largestOrganisation(organisations))
   }
 
+  /// ⌊(n + n_C)/2⌋ + 1: any two sets of so many signers share an honest one. 0 in semi-honest mode, which has no quorum.
+  package static func quorum(rosterCount n: Int, corruptionBound: Int, mode: RoundConfiguration.Mode) -> Int {
+    mode == .malicious ? (n + corruptionBound) / 2 + 1 : 0
+  }
+
+  /// t: on the complete graph the quorum, or a majority in semi-honest mode; on a sparse graph that of its row (0 above
+  /// the table).
+  package static func threshold(rosterCount n: Int, corruptionBound: Int, mode: RoundConfiguration.Mode) -> Int {
+    guard n <= completeGraphLimit else { return SparseGraph.Row.smallest(for: n)?.threshold ?? 0 }
+    return mode == .malicious ? quorum(rosterCount: n, corruptionBound: corruptionBound, mode: mode) : n / 2 + 1
+  }
+
+  /// k_g: 0 on the complete graph.
+  package static func degree(rosterCount n: Int) -> Int {
+    n <= completeGraphLimit ? 0 : SparseGraph.Row.smallest(for: n)?.degree ?? 0
+  }
+
   /// - Parameter organisations: of each roster entry, in roster order.
   /// - Throws: the first reason, in the order of the specification, why nobody may take part with this roster.
   package static func compute(
@@ -65,27 +82,20 @@ package struct Thresholds: Hashable, Sendable {
   ) throws(Refusal) -> Thresholds {
     let n = organisations.count
     let corruptionBound = corruptionBound(organisations)
-    let certifying = (n + corruptionBound) / 2 + 1
-    let quorum = mode == .malicious ? certifying : 0
+    let quorum = quorum(rosterCount: n, corruptionBound: corruptionBound, mode: mode)
     let organisationCount = Set(organisations).count
     if n == 2, policy.allowPair, organisationCount == 2 {
       return Thresholds(
         rosterCount: n, corruptionBound: corruptionBound, quorum: mode == .malicious ? 2 : 0, threshold: 2, degree: 0,
         smallestSurvivorSet: 2, toleratedDropouts: 0, safeForAnyDropouts: 0)
     }
-    let threshold: Int
-    let degree: Int
-    let floor: Int
+    let threshold = threshold(rosterCount: n, corruptionBound: corruptionBound, mode: mode)
+    let degree = degree(rosterCount: n)
+    var floor = threshold
     if n > completeGraphLimit {
-      guard let row = SparseGraph.Row.smallest(for: n) else { throw .rosterTooLarge }
+      guard degree > 0 else { throw .rosterTooLarge }
       guard isWithin(policy.gamma, organisations) else { throw .organisationAboveGamma }
-      threshold = row.threshold
-      degree = row.degree
       floor = n - n * Int(policy.delta.numerator) / max(1, Int(policy.delta.denominator))
-    } else {
-      threshold = mode == .malicious ? certifying : n / 2 + 1
-      degree = 0
-      floor = threshold
     }
     let smallest = max(floor, quorum, policy.minimumCohort, corruptionBound + policy.minimumHonestSum)
     guard n >= policy.minimumCohort else { throw .belowMinimumCohort }

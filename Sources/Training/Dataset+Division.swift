@@ -1,3 +1,5 @@
+import Federation
+
 extension Dataset {
   /// Divides the examples at random, without regard to classes, into those to train on and those held out.
   ///
@@ -8,7 +10,7 @@ extension Dataset {
     let held = Int((Double(count) * holdOut).rounded())
     guard held < count else { throw .tooFewRows(found: count, needed: held + 1) }
     var order = Array(0..<count)
-    var choices = SeededGenerator(seed: seed)
+    var choices = SeededGenerator(seed: seed, stream: "hold-out")
     choices.shuffle(&order)
     return (subset(order[held...].sorted()), subset(order[..<held].sorted()))
   }
@@ -26,7 +28,7 @@ extension Dataset {
     precondition(parts >= 1 && minimum >= 0, "examples are dealt out to at least one part")
     let (needed, overflow) = parts.multipliedReportingOverflow(by: minimum)
     guard !overflow, count >= needed else { throw .tooFewRows(found: count, needed: overflow ? .max : needed) }
-    var choices = SeededGenerator(seed: seed)
+    var choices = SeededGenerator(seed: seed, stream: "partition")
     var members = [[Int]](repeating: [], count: parts)
     for label in 0..<Int32(classCount) {
       var rows = labels.indices.filter { labels[$0] == label }

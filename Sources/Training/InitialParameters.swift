@@ -1,3 +1,4 @@
+import Federation
 import GradientKernel
 import Tensors
 
@@ -9,7 +10,7 @@ extension ModelArchitecture {
     var set = ParameterSet(zeros: layout)
     var values = set.values
     for (index, layer) in layers.enumerated() {
-      var choices = SeededGenerator(seed: seed, stream: UInt64(index))
+      var choices = SeededGenerator(seed: seed, stream: Self.weightName(index))
       let bound = (6 / Double(layer.inputs)).squareRoot()
       for i in layer.weight { values[i] = Float((2 * choices.unit() - 1) * bound) }
     }

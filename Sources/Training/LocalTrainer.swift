@@ -85,7 +85,7 @@ package final class LocalTrainer {
       learningRate: Float(configuration.learningRate), momentum: Float(configuration.momentum ?? 0),
       weightDecay: Float(configuration.weightDecay ?? 0), proximal: Float(configuration.proximal ?? 0))
     let stepsPerEpoch = (training.count + batch - 1) / batch
-    var choices = SeededGenerator(seed: seed)
+    var choices = SeededGenerator(seed: seed, stream: "shuffle")
     var order = (0..<Int32(training.count)).map { $0 }
     var epochLosses: [Double] = []
     for epoch in 0..<configuration.localEpochs {

@@ -40,6 +40,8 @@ package struct UploadGrant: Hashable, Sendable {
   package let upload: Digest
   /// Chunks are numbered through all vectors in header order.
   package let firstChunk: UInt64
+  /// How many chunks may be sent, 1…`TransferLimits.uploadWindow`. The trailer follows the last chunk of the upload,
+  /// each time that it is granted.
   package let chunks: UInt32
 
   package init(upload: Digest, firstChunk: UInt64, chunks: UInt32) {

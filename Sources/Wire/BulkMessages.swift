@@ -125,7 +125,7 @@ package enum BulkToWorker: WireMessage {
             upload: try Field.fixed(message.upload, "upload_grant.upload"),
             firstChunk: try Field.number(
               message.first_chunk, "upload_grant.first_chunk", in: 0...TransferLimits.transferBytesMax),
-            chunks: try Field.number(message.chunks, "upload_grant.chunks", in: 1...TransferLimits.uploadWindow)))
+            chunks: try Field.number(message.chunks, "upload_grant.chunks", in: 0...TransferLimits.uploadWindow)))
       case MURMUR__ENVELOPE__BODY_UPLOAD_ANSWER:
         let message = try Field.required(envelope.upload_answer, "upload_answer")
         return .answer(
@@ -158,9 +158,9 @@ extension BlobRequest {
 extension BlobChunk {
   init(wire message: Murmur__BlobChunk) throws(WireError) {
     let total = try Field.number(
-      message.total_bytes, "blob_chunk.total_bytes", in: 0...TransferLimits.transferBytesMax)
+      message.total_bytes, "blob_chunk.total_bytes", in: 1...TransferLimits.transferBytesMax)
     let offset = try Field.chunkOffset(message.offset, "blob_chunk.offset")
-    guard offset < total || offset == 0 else {
+    guard offset < total else {
       throw .badField("blob_chunk.offset", found: "\(offset)", expected: "less than \(total)")
     }
     self.init(digest: try Field.fixed(message.digest, "blob_chunk.digest"), offset: offset, totalBytes: total)

@@ -193,7 +193,7 @@ extension Welcome {
       version: version, session: SessionID(message.session),
       federation: try Field.name(message.federation, "welcome.federation"),
       heartbeatInterval: .milliseconds(milliseconds),
-      missedHeartbeats: try Field.number(message.missed_heartbeats, "welcome.missed_heartbeats", in: 1...100))
+      missedHeartbeats: try Field.number(message.missed_heartbeats, "welcome.missed_heartbeats", in: 2...100))
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__Welcome> {

@@ -58,7 +58,9 @@ extension MessageArena {
 
   /// - Precondition: the arena is unbounded, as for every message that is sent, and memory is left.
   private func storage<T>(for type: T.Type, count: Int) -> UnsafeMutablePointer<T> {
-    guard let bytes = allocate(MemoryLayout<T>.stride * count) else { preconditionFailure("out of memory for a message") }
+    guard let bytes = allocate(MemoryLayout<T>.stride * count) else {
+      preconditionFailure("out of memory for a message")
+    }
     return bytes.bindMemory(to: T.self, capacity: count)
   }
 }

@@ -262,7 +262,8 @@ extension WorkerMessage {
       self = .bundle(try SignedBundle(wire: Field.required(envelope.bundle, "bundle")))
     case MURMUR__ENVELOPE__BODY_SHARE_CHECK:
       self = .shareCheck(try SignedShareCheck(wire: Field.required(envelope.share_check, "share_check")))
-    case MURMUR__ENVELOPE__BODY_AGREE: self = .agree(try SurvivorAgreement(wire: Field.required(envelope.agree, "agree")))
+    case MURMUR__ENVELOPE__BODY_AGREE:
+      self = .agree(try SurvivorAgreement(wire: Field.required(envelope.agree, "agree")))
     case MURMUR__ENVELOPE__BODY_UNMASK:
       self = .unmask(try UnmaskShares(wire: Field.required(envelope.unmask, "unmask")))
     case MURMUR__ENVELOPE__BODY_ABORT: self = .abort(try WorkerAbort(wire: Field.required(envelope.abort, "abort")))

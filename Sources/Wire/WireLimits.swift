@@ -45,7 +45,6 @@ package enum WireLimits {
   package static let softwareBytesMax = 128
   package static let runFileBytesMax = 256 << 10
   package static let referenceBytesMax = 512
-  package static let manifestBytesMax = 768 << 10
   package static let snapshotEntriesMax = 1024
   package static let aliasesMax = 64
   package static let runRowsMax = 1024

@@ -154,7 +154,9 @@ package struct EnvelopeView {
   var unknownBody: WireError {
     defer { withExtendedLifetime(arena) {} }
     let body = envelope.pointee.body_case.rawValue
-    guard body == 0, let unknown = envelope.pointee.base.unknown_fields else { return .unknownBody(number: UInt32(body)) }
+    guard body == 0, let unknown = envelope.pointee.base.unknown_fields else {
+      return .unknownBody(number: UInt32(body))
+    }
     let tags = UnsafeBufferPointer(start: unknown, count: Int(envelope.pointee.base.n_unknown_fields)).map(\.tag)
     return .unknownBody(number: tags.min() ?? 0)
   }

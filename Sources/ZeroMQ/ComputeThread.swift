@@ -20,6 +20,11 @@ package final class ComputeThread: SerialExecutor, @unchecked Sendable {
     if mailbox.post(.job(UnownedJob(job)), executor: asUnownedSerialExecutor()) { signal.wake() }
   }
 
+  /// Runs `body` on the thread, after what is waiting there.
+  package func perform(_ body: @escaping @Sendable () -> Void) {
+    if mailbox.post(.block(body), executor: asUnownedSerialExecutor()) { signal.wake() }
+  }
+
   package func isIsolatingCurrentContext() -> Bool? { mailbox.isCurrent }
 
   package func checkIsolated() {

@@ -116,7 +116,7 @@ package final class Frame: @unchecked Sendable {
   /// Makes zmq_msg_copy(3) of this frame safe on several threads at once.
   ///
   /// The first copy of a message turns its flag "shared" on without synchronisation, every later one only adds to an
-  /// atomic count (libzmq 4.3.4, msg.cpp, `msg_t::copy`). So the first is made here, before other threads see the frame.
+  /// atomic count (libzmq 4.3.4, msg.cpp, `msg_t::copy`). So the first is made here, before other threads see it.
   func markShared() {
     var copy = zmq_msg_t()
     zmq_msg_init(&copy)
@@ -125,7 +125,7 @@ package final class Frame: @unchecked Sendable {
   }
 }
 
-/// An IP address as people write it: sockets of both families name IPv4 peers `::ffff:192.0.2.1` (RFC 4291, §2.5.5.2).
+/// An IP address as people write it: sockets of both families call IPv4 peers `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2).
 func plainAddress(_ text: String) -> String {
   let prefix = "::ffff:"
   return text.hasPrefix(prefix) && text.contains(".") ? String(text.dropFirst(prefix.count)) : text

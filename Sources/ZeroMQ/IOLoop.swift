@@ -120,14 +120,22 @@ package final class IOLoop: SerialExecutor, @unchecked Sendable {
     return LoopTimer(id: timers.add(body, at: deadline), loop: self)
   }
 
+  /// Calls `body` inside `owner`, an actor of this loop, once `deadline` has passed. Does not keep the owner.
+  @discardableResult
+  package func schedule<Owner: Actor>(
+    at deadline: ContinuousClock.Instant, for owner: Owner, _ body: @escaping @Sendable (isolated Owner) -> Void
+  ) -> LoopTimer {
+    schedule(at: deadline) { [weak owner] in
+      owner?.assumeIsolated { body($0) }
+    }
+  }
+
   /// Calls `body` inside `owner`, an actor of this loop, once `delay` has passed. Does not keep the owner.
   @discardableResult
   package func schedule<Owner: Actor>(
     after delay: Duration, for owner: Owner, _ body: @escaping @Sendable (isolated Owner) -> Void
   ) -> LoopTimer {
-    schedule(at: ContinuousClock.now + delay) { [weak owner] in
-      owner?.assumeIsolated { body($0) }
-    }
+    schedule(at: ContinuousClock.now + delay, for: owner, body)
   }
 
   /// Calls `body` inside `owner` every `interval`, first after one, until it is cancelled or the owner is gone.

@@ -57,6 +57,7 @@ package struct Socket: ~Copyable {
   package var kind: Kind { handle.kind }
 
   /// Binds, and returns the endpoint as it is then: with the port the system chose for `*`.
+  @discardableResult
   package borrowing func bind(_ endpoint: Endpoint) throws(ZeroMQError) -> Endpoint {
     guard zmq_bind(handle.raw, endpoint.rawValue) == 0 else { throw .last(.bind(endpoint)) }
     return try lastEndpoint()

@@ -15,6 +15,9 @@ package enum SocketOption: Equatable, Sendable {
   /// A ROUTER gives a routing id that comes again to the newer connection.
   case routerHandover(Bool)
   /// Largest frame; a peer that sends a larger one is disconnected without an error at either end.
+  ///
+  /// libzmq bounds neither the frames of one message nor their sum: it keeps an over-long message of an admitted peer
+  /// in memory until it is complete and read. Such a message is then refused with the peer's user id, to revoke it.
   case frameBytesMax(Int)
   /// Time for the handshakes of ZMTP and CURVE.
   case handshakeInterval(Duration)

@@ -1,6 +1,7 @@
 /// The settings of one role of socket in the federation: kind, options and bounds, with the reason for each.
 ///
-/// A profile holds no keys; see ``Socket/serveCurve(_:in:admittedBy:)`` and ``SocketOption/curveClient(keyPair:server:)``.
+/// A profile holds no keys; see ``Socket/serveCurve(_:in:admittedBy:)`` and
+/// ``SocketOption/curveClient(keyPair:server:)``.
 package struct SocketProfile: Equatable, Sendable {
   /// Which end of a link.
   package enum Side: Sendable {
@@ -22,7 +23,7 @@ package struct SocketProfile: Equatable, Sendable {
     var profile = link(side, frameBytesMax: 1 << 20)  // Larger things travel on bulk.
     profile.options += [
       .sendHighWaterMark(1000),
-      // A slow reader leaves the rest in the sender's queue, at no loss, instead of 1000 messages of 1 MiB in memory here.
+      // A slow reader leaves the rest in the sender's queue, at no loss: here, 1000 messages of 1 MiB would be a GB.
       .receiveHighWaterMark(64),
     ]
     profile.messagesPerTurnMax = 64

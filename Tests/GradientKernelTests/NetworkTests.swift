@@ -90,6 +90,31 @@ struct NetworkTests {
     #expect(results[0].2.count == 100)
   }
 
+  @Test("The base class gives these bits on every machine; the fused classes agree with each other")
+  func bitsAreFixed() throws {
+    let architecture = try ModelArchitecture(parsing: "mlp 13-21-4")
+    var numbers = TestNumbers(seed: 21)
+    let features = numbers.array(40 * 13)
+    let labels = (0..<40).map { Int32($0 * 3 % 4) }
+    let rule = UpdateRule(learningRate: 0.1, momentum: 0.9, weightDecay: 0.01, proximal: 0.05)
+    var digests: [KernelClass: UInt64] = [:]
+    for kernelClass in KernelClass.allCases where kernelClass.isAvailable {
+      let network = try Network(
+        architecture, batchCapacity: 11, pool: ThreadPool(threads: 1), kernelClass: kernelClass)
+      try network.load(Self.parameters(architecture, seed: 6))
+      for step in 0..<20 {
+        let rows = (0..<11).map { Int32(($0 * 7 + step) % 40) }
+        _ = network.step(features: features, labels: labels, rows: rows[...], rule: rule)
+      }
+      // FNV-1a over the bit patterns.
+      digests[kernelClass] = network.parameterValues.reduce(0xCBF2_9CE4_8422_2325) {
+        ($0 ^ UInt64($1.bitPattern)) &* 0x100_0000_01B3
+      }
+    }
+    #expect(digests[.base] == 1_185_483_510_024_670_499)
+    if let avx512 = digests[.avx512] { #expect(digests[.avx2] == avx512) }
+  }
+
   @Test("Predictions are probabilities, and do not depend on the batch capacity")
   func predictions() throws {
     let architecture = try ModelArchitecture(parsing: "mlp 9-4")

@@ -1,17 +1,17 @@
+import Federation
 import Foundation
 import Testing
 import Training
 
 @Suite("Seeded choices")
 struct SeededGeneratorTests {
-  @Test("The stream of a seed is fixed for ever")
+  @Test("The stream of a seed is fixed for ever, and each purpose has its own")
   func stream() {
     var choices = SeededGenerator(seed: 0)
-    // SplitMix64(0) gives the published state 0xE220A8397B1DCDAF …; xoshiro256** then gives these.
-    #expect(
-      (0..<3).map { _ in choices.next() } == [0x99EC_5F36_CB75_F2B4, 0xBF6E_1F78_4956_452A, 0x1A5F_849D_4933_E6E0])
-    var other = SeededGenerator(seed: 0, stream: 1)
-    #expect(other.next() != 0x99EC_5F36_CB75_F2B4)
+    #expect((0..<2).map { _ in choices.next() } == [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4])
+    var one = SeededGenerator(seed: 0, stream: "one")
+    var two = SeededGenerator(seed: 0, stream: "two")
+    #expect(one.next() != two.next())
   }
 
   @Test("Logarithm and exponential agree with the C library's")

@@ -103,6 +103,23 @@ struct CurveTests {
     }
   }
 
+  @Test("Should anybody get past the handshake unnamed, the messages are refused")
+  func refusesUnnamed() throws {
+    let context = try Context()
+    let router = try Socket(.router, in: context)
+    router.handle.authenticator = try ZAPAuthenticator(in: context)  // And yet without CURVE, so that nobody is asked.
+    let dealer = try Socket(.dealer, in: context)
+    try dealer.connect(try router.bind(.tcpAtAnyPort(host: "127.0.0.1")))
+    #expect(try dealer.send([Frame("it is me")]) == .sent)
+    #expect(try router.waitUntilReadable(within: .seconds(20)))
+    guard case .refused(let message) = try router.receive() else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(message.reason == .unauthenticated)
+    #expect(message.peerAddress == "127.0.0.1")
+  }
+
   @Test("A peer without CURVE, and one that expects another server, do not get through the handshake")
   func refusesOtherMechanism() async throws {
     try await Stage.run { stage in

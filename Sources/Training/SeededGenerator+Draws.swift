@@ -1,34 +1,8 @@
-/// Random numbers from a logged seed, for choices: shuffles, splits, initial parameters. Never for secrets.
-///
-/// xoshiro256** (Blackman, Vigna 2021) whose state is filled by SplitMix64. Everything drawn through the methods below
-/// is the same on every machine and with every compiler: only whole numbers, IEEE operations and `PortableMath`.
-package struct SeededGenerator: RandomNumberGenerator, Sendable {
-  private var state: (UInt64, UInt64, UInt64, UInt64)
+import Federation
 
-  package init(seed: UInt64) {
-    var mixer = SplitMix64(state: seed)
-    state = (mixer.next(), mixer.next(), mixer.next(), mixer.next())
-  }
-
-  /// The generator of one purpose of a seed: different streams of a seed are unrelated.
-  package init(seed: UInt64, stream: UInt64) {
-    var mixer = SplitMix64(state: stream)
-    self.init(seed: seed ^ mixer.next())
-  }
-
-  package mutating func next() -> UInt64 {
-    func rotated(_ x: UInt64, by k: UInt64) -> UInt64 { x << k | x >> (64 - k) }
-    let result = rotated(state.1 &* 5, by: 7) &* 9
-    let t = state.1 << 17
-    state.2 ^= state.0
-    state.3 ^= state.1
-    state.1 ^= state.2
-    state.0 ^= state.3
-    state.2 ^= t
-    state.3 = rotated(state.3, by: 45)
-    return result
-  }
-
+/// What choices are drawn by. The same on every machine and with every compiler: only whole numbers, IEEE operations and
+/// `PortableMath`, none of the standard library's own ways to draw.
+extension SeededGenerator {
   /// Uniform in `0 ..< bound`, without bias (Lemire 2019).
   ///
   /// - Precondition: `bound ≥ 1`.
@@ -77,18 +51,5 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// A random order of the elements, every order as likely (Fisher, Yates).
   package mutating func shuffle<Element>(_ elements: inout [Element]) {
     for i in stride(from: elements.count - 1, to: 0, by: -1) { elements.swapAt(i, index(below: i + 1)) }
-  }
-}
-
-/// Steele, Lea, Flood 2014; turns any seed into well mixed state.
-private struct SplitMix64 {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -1,0 +1,189 @@
+import Federation
+
+/// The weighted sum of client updates in clear: `Σ w_k · Δ_k`, exactly the same bits in any order of arrival.
+///
+/// Every element is rounded once to a fixed-point number and summed in Int64, so that addition is associative. With
+/// clip C and largest weight W the step is `P·2^−49`, P the smallest power of two above `C·W`: a product of an element
+/// and a weight is exact in binary64 (24 + 29 bits) and at most `2^49·(1 + 10⁻⁵)` steps, and 10,000 of them stay below
+/// `2^63` by construction.
+///
+/// *Error.* Each product moves by at most half a step, and that is at most `C·W·2^−49`. As every weight is at least 1, an
+/// element of the mean is within `C·W·2^−49` of the exact weighted mean, before it is divided and rounded to Float32.
+///
+/// Plain mode only: the coordinator that holds this sees every update.
+package struct PlainAccumulator: Sendable {
+  /// Updates in one sum.
+  package static let updatesMax = 10_000
+  /// Largest value that `maximumWeight` may have: a product with a Float32 stays exact.
+  package static let maximumWeightLimit: UInt64 = 1 << 29
+  package static let clipRange = 1e-30...1e30
+  /// How far above the clip a norm may lie: a worker clips in its own arithmetic and rounds to Float32.
+  package static let normTolerance = 1e-5
+  /// Bound on one auxiliary value: `updatesMax` of them cannot overflow.
+  package static let auxiliaryMagnitudeMax = (Int64(1) << 62) / Int64(updatesMax)
+  /// Bits of the largest product in steps.
+  private static let fixedPointBits = 49
+
+  /// d: elements of an update.
+  package let elementCount: Int
+  package let clip: Double
+  package let maximumWeight: UInt64
+  /// What one unit of the fixed-point sums is worth: a power of two.
+  package let step: Double
+  /// `Σ w_k`.
+  package private(set) var weight: UInt64 = 0
+  /// Sums of the auxiliary values, in the order of the layout.
+  package private(set) var auxiliarySums: [Int64]
+
+  private var sums: [Int64]
+  private var contributors: Set<WorkerID> = []
+
+  /// An empty sum of updates with `elementCount` elements; 0 in a round that only evaluates.
+  ///
+  /// - Parameters:
+  ///   - clip: C, the L2 bound of an update.
+  ///   - maximumWeight: W, the largest weight of an update, in examples.
+  /// - Throws: `badClip`, `badMaximumWeight`.
+  package init(
+    elementCount: Int, auxiliaryCount: Int, clip: Double, maximumWeight: UInt64
+  ) throws(AggregationError) {
+    precondition(elementCount >= 0 && auxiliaryCount >= 0)
+    guard Self.clipRange.contains(clip) else { throw .badClip(clip) }
+    guard (1...Self.maximumWeightLimit).contains(maximumWeight) else { throw .badMaximumWeight(maximumWeight) }
+    let largest = (clip * Double(maximumWeight)).nextUp  // The product itself may have been rounded down.
+    let ceiling = Int(largest.exponent) + 1
+    step = Double(sign: .plus, exponent: ceiling - Self.fixedPointBits, significand: 1)
+    self.elementCount = elementCount
+    self.clip = clip
+    self.maximumWeight = maximumWeight
+    auxiliarySums = Array(repeating: 0, count: auxiliaryCount)
+    sums = Array(repeating: 0, count: elementCount)
+  }
+
+  /// Updates in the sum.
+  package var count: Int { contributors.count }
+  /// Whose updates are in the sum, sorted.
+  package var workers: [WorkerID] { contributors.sorted() }
+
+  /// Adds one worker's update: `sum += w · Δ`.
+  ///
+  /// - Parameters:
+  ///   - update: `Δ = θ_local − θ_server`, shape `[d]`, its L2 norm at most the clip.
+  ///   - weight: 1…`maximumWeight`.
+  ///   - auxiliary: in the order of the layout.
+  /// - Throws: `AggregationError`; the sum is then unchanged.
+  package mutating func add(
+    _ update: [Float], weight: UInt64, auxiliary: [Int64], from worker: WorkerID
+  ) throws(AggregationError) {
+    try admit(elements: update.count, weight: weight, auxiliary: auxiliary, from: worker)
+    var check = UpdateCheck(worker: worker)
+    for (coordinate, value) in update.enumerated() { try check.take(value, at: coordinate) }
+    try check.finish(clip: clip)
+    let factor = Double(weight) / step
+    sums.withUnsafeMutableBufferPointer { sums in
+      for (coordinate, value) in update.enumerated() { sums[coordinate] += Self.fixed(value, factor) }
+    }
+    conclude(weight: weight, auxiliary: auxiliary, from: worker)
+  }
+
+  /// Adds one worker's update from its chunks: little-endian Float32 values, each chunk a whole number of them.
+  ///
+  /// Reads the chunks twice, because nothing may be added before all of it is checked; they may come from a spool.
+  ///
+  /// - Throws: `AggregationError`; the sum is then unchanged.
+  package mutating func add(
+    chunks: some Collection<[UInt8]>, weight: UInt64, auxiliary: [Int64], from worker: WorkerID
+  ) throws(AggregationError) {
+    var byteCount = 0
+    for chunk in chunks {
+      guard chunk.count % 4 == 0 else {
+        throw .wrongLength(worker: worker, expected: elementCount, found: (byteCount + chunk.count) / 4)
+      }
+      byteCount += chunk.count
+    }
+    try admit(elements: byteCount / 4, weight: weight, auxiliary: auxiliary, from: worker)
+    var check = UpdateCheck(worker: worker)
+    var coordinate = 0
+    for chunk in chunks {
+      for offset in stride(from: 0, to: chunk.count, by: 4) {
+        try check.take(Self.value(in: chunk, at: offset), at: coordinate)
+        coordinate += 1
+      }
+    }
+    try check.finish(clip: clip)
+    let factor = Double(weight) / step
+    sums.withUnsafeMutableBufferPointer { sums in
+      var coordinate = 0
+      for chunk in chunks {
+        for offset in stride(from: 0, to: chunk.count, by: 4) {
+          sums[coordinate] += Self.fixed(Self.value(in: chunk, at: offset), factor)
+          coordinate += 1
+        }
+      }
+    }
+    conclude(weight: weight, auxiliary: auxiliary, from: worker)
+  }
+
+  /// `Σ w_k·Δ_k ÷ Σ w_k`, shape `[d]`, each element rounded once from binary64.
+  ///
+  /// - Throws: `noUpdates`.
+  package func mean() throws(AggregationError) -> [Float] {
+    guard weight > 0 else { throw .noUpdates }
+    let total = Double(weight)
+    return sums.map { Float(Double($0) * step / total) }
+  }
+
+  private func admit(
+    elements: Int, weight: UInt64, auxiliary: [Int64], from worker: WorkerID
+  ) throws(AggregationError) {
+    guard count < Self.updatesMax else { throw .tooManyUpdates(worker: worker) }
+    guard !contributors.contains(worker) else { throw .duplicate(worker: worker) }
+    guard elements == elementCount else {
+      throw .wrongLength(worker: worker, expected: elementCount, found: elements)
+    }
+    guard (1...maximumWeight).contains(weight) else { throw .badWeight(worker: worker, weight: weight) }
+    guard auxiliary.count == auxiliarySums.count else {
+      throw .wrongAuxiliaryLength(worker: worker, expected: auxiliarySums.count, found: auxiliary.count)
+    }
+    let allowed = -Self.auxiliaryMagnitudeMax...Self.auxiliaryMagnitudeMax
+    if let index = auxiliary.firstIndex(where: { !allowed.contains($0) }) {
+      throw .auxiliaryOutOfRange(worker: worker, index: index)
+    }
+  }
+
+  private mutating func conclude(weight: UInt64, auxiliary: [Int64], from worker: WorkerID) {
+    for (index, value) in auxiliary.enumerated() { auxiliarySums[index] += value }
+    self.weight += weight
+    contributors.insert(worker)
+  }
+
+  /// `factor` is `w ÷ step`: exact, as the step is a power of two, and so is the product.
+  private static func fixed(_ value: Float, _ factor: Double) -> Int64 {
+    Int64((Double(value) * factor).rounded(.toNearestOrEven))
+  }
+
+  private static func value(in chunk: [UInt8], at offset: Int) -> Float {
+    let bits = chunk.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }
+    return Float(bitPattern: UInt32(littleEndian: bits))
+  }
+}
+
+/// Looks at every value of one update before any of them is added.
+private struct UpdateCheck {
+  let worker: WorkerID
+  private var squares = 0.0
+
+  init(worker: WorkerID) { self.worker = worker }
+
+  mutating func take(_ value: Float, at coordinate: Int) throws(AggregationError) {
+    guard value.isFinite else { throw .nonFiniteValue(worker: worker, coordinate: coordinate) }
+    squares += Double(value) * Double(value)  // In index order: the same bits wherever the update is checked.
+  }
+
+  func finish(clip: Double) throws(AggregationError) {
+    let norm = squares.squareRoot()
+    guard norm <= clip * (1 + PlainAccumulator.normTolerance) else {
+      throw .normAboveClip(worker: worker, norm: norm)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Aggregation
+import Cryptography
+import Federation
+import GradientKernel
+import Rounds
+import SecureAggregation
+import Tensors
+
+extension RunConfiguration {
+  /// The plan of this run on a federation.
+  ///
+  /// - Parameter architecture: of `model.architecture`.
+  package func plan(membership: MembershipList, architecture: ModelArchitecture) -> RunPlan {
+    let workers = membership.members(role: .worker).count
+    func rules(_ task: TrainingTask) -> RoundConfiguration {
+      var rules = roundConfiguration(
+        vectorLength: UInt64(architecture.layout.count), membership: membership,
+        evaluationOnly: task.kind == .evaluate)
+      if task.kind == .evaluate { rules.localEpochs = 0 }
+      rules.trainer = Digest(unchecked: SHA256.hash(task.canonicalBytes))
+      return rules
+    }
+    let training = task(.train, architecture), evaluation = task(.evaluate, architecture)
+    let configuration = rules(training)
+    var plan = RunPlan(
+      run: name, modelName: model.name, rounds: rounds, configuration: configuration,
+      evaluationConfiguration: rules(evaluation), task: training, evaluationTask: evaluation,
+      policy: CohortPolicy(configuration), cohortTarget: cohortTarget(of: workers), expectedWorkers: workers,
+      seed: seed)
+    plan.attemptsPerRoundMax = maximumAttempts
+    return plan
+  }
+
+  private func task(_ kind: TrainingTask.Kind, _ architecture: ModelArchitecture) -> TrainingTask {
+    TrainingTask(
+      kind: kind, aggregation: aggregation, architecture: architecture.description, featureScale: data.scale,
+      holdOutFraction: holdOut, seed: seed)
+  }
+
+  /// The goal times the over-selection; everyone without a goal.
+  private func cohortTarget(of workers: Int) -> Int {
+    guard let goal = cohort.goal else { return workers }
+    let ratio = cohort.overSelection ?? .init(1, 1)
+    let selected = (goal * UInt64(ratio.numerator) + UInt64(ratio.denominator) - 1) / UInt64(ratio.denominator)
+    return min(workers, Int(clamping: selected))
+  }
+
+  /// How updates become the next model.
+  package var aggregationStrategy: FedAvg {
+    FedAvg(optimizer: .sgd(learningRate: strategy.serverLearningRate))
+  }
+}
+
+extension WorkerPolicy {
+  /// The policy file as the worker's state machine applies it.
+  package var law: Rounds.WorkerPolicy {
+    var cohort = CohortPolicy()
+    cohort.minimumCohort = Int(clamping: minimumCohort)
+    cohort.minimumOrganisations = Int(clamping: minimumOrganisations)
+    cohort.organisationCap = organisationCap
+    cohort.minimumHonestSum = Int(clamping: minimumHonestSum)
+    var law = Rounds.WorkerPolicy(cohort: cohort)
+    law.suites = Set(suites)
+    law.modes = Set(modes)
+    law.allowPlain = allowPlain
+    law.maximumAttemptsPerModel = maximumAttemptsPerModel
+    law.clipMaximum = clipMaximum
+    return law
+  }
+}

@@ -1,0 +1,85 @@
+import Federation
+import Logging
+import Wire
+import ZeroMQ
+
+/// The coordinator's bulk socket. Reads and writes frames; what they mean is decided at the desk, on another thread.
+actor BulkServer {
+  /// A readable message with its raw frame.
+  struct Delivery: Sendable {
+    let message: BulkToCoordinator
+    let payload: Frame?
+    let worker: WorkerID
+    let link: RoutingID
+  }
+
+  nonisolated let loop: IOLoop
+  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+  private let socket: Socket
+  private let logger: Logger
+  private let traffic: TrafficLedger
+  private let backlog: Backlog
+  private var deliver: (@Sendable (Delivery) -> Void)?
+
+  init(
+    loop: IOLoop, socket: consuming sending Socket, traffic: TrafficLedger, backlog: Backlog, logger: Logger
+  ) {
+    self.loop = loop
+    self.socket = socket
+    self.traffic = traffic
+    self.backlog = backlog
+    self.logger = logger
+  }
+
+  func start(deliver: @escaping @Sendable (Delivery) -> Void) {
+    self.deliver = deliver
+    loop.watch(socket, for: self, messagesPerTurnMax: 16) { server, event in server.receive(event) }
+  }
+
+  /// A peer that is gone or whose queue is full gets nothing: it asks again after its own time.
+  func send(_ message: BulkToWorker, payload: [UInt8]? = nil, to link: RoutingID) {
+    do {
+      var frames = [Frame(copying: try message.encoded())]
+      if let payload { frames.append(Frame(copying: payload)) }
+      let outcome = try socket.send(frames, to: link)
+      if outcome != .sent {
+        logger.debug("bulk message not sent", metadata: ["kind": "\(message.kind)", "outcome": "\(outcome)"])
+      }
+    } catch {
+      logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
+    }
+  }
+
+  private func receive(_ event: SocketEvent) {
+    switch event {
+    case .message(let message): receive(message)
+    case .refused(let refused):
+      logger.warning(
+        "message refused",
+        metadata: ["socket": "bulk", "reason": "\(refused.reason)", "peer": "\(refused.userID ?? "?")"])
+    case .writable: break
+    case .failed(let error): logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func receive(_ message: Message) {
+    guard let link = message.origin, let worker = message.userID.flatMap({ WorkerID($0) }) else { return }
+    traffic.received(message.frames.reduce(0) { $0 + $1.count }, from: worker)
+    do throws(WireError) {
+      guard message.frames.count <= 2 else {
+        throw .badField("frames", found: "\(message.frames.count)", expected: "1 or 2")
+      }
+      let payload = message.frames.count == 2 ? message.frames[1] : nil
+      let body = try BulkToCoordinator(decoding: message.frames[0].bytes, payloadBytes: payload?.count)
+      guard backlog.enter() else {
+        logger.warning("message dropped", metadata: ["worker": "\(worker)", "kind": "\(body.kind)"])
+        return
+      }
+      deliver?(Delivery(message: body, payload: payload, worker: worker, link: link))
+    } catch {
+      logger.warning(
+        "unreadable frame", metadata: ["socket": "bulk", "worker": "\(worker)", "error": "\(error)"])
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import Federation
+import Logging
+import Membership
+import Rounds
+import Wire
+import ZeroMQ
+
+/// The coordinator's control socket: sessions and heartbeats are answered here, on the loop's thread; messages of rounds
+/// go on to the driver, so that nothing it computes delays a heartbeat.
+actor ControlServer {
+  /// What the driver hears.
+  enum Delivery: Sendable {
+    case joined(WorkerID)
+    case lost(WorkerID, LossReason)
+    case message(WorkerMessage, from: WorkerID)
+  }
+
+  nonisolated let loop: IOLoop
+  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+  private let socket: Socket
+  private var table: MembershipTable
+  private let logger: Logger
+  private let traffic: TrafficLedger
+  private let backlog: Backlog
+  private var deliver: (@Sendable (Delivery) -> Void)?
+  private var progress: [WorkerID: WorkPhase] = [:]
+
+  /// Binds the socket; nothing is read until `start`.
+  init(
+    loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, traffic: TrafficLedger,
+    backlog: Backlog, logger: Logger
+  ) {
+    self.loop = loop
+    self.socket = socket
+    self.traffic = traffic
+    self.backlog = backlog
+    self.logger = logger
+    table = MembershipTable(
+      federation: membership.federation,
+      allowed: Set(membership.members(role: .worker).map(\.certificate.name)))
+  }
+
+  func start(deliver: @escaping @Sendable (Delivery) -> Void) {
+    self.deliver = deliver
+    loop.watch(socket, for: self) { server, event in server.receive(event) }
+    loop.schedule(every: .milliseconds(100), for: self) { $0.tick() }
+  }
+
+  /// Sends a control message to a worker that is there; one that is not will be told again when it returns.
+  func send(_ message: CoordinatorMessage, to worker: WorkerID) {
+    guard let link = table.link(of: worker) else { return }
+    send(.round(message), to: link)
+    _ = table.handle(.sent(to: link, at: .now))
+  }
+
+  func goodbye() {
+    for worker in table.present {
+      if let link = table.link(of: worker) { send(.goodbye, to: link) }
+    }
+  }
+
+  /// Who is there, for status.
+  func presence() -> [(entry: MembershipTable.Entry, phase: WorkPhase?)] {
+    table.entries(at: .now).map { ($0, progress[$0.worker]) }
+  }
+
+  private func tick() { perform(table.handle(.tick(at: .now))) }
+
+  private func receive(_ event: SocketEvent) {
+    switch event {
+    case .message(let message): receive(message)
+    case .refused(let refused):
+      logger.warning(
+        "message refused",
+        metadata: ["socket": "control", "reason": "\(refused.reason)", "peer": "\(refused.userID ?? "?")"])
+    case .writable: break
+    case .failed(let error): logger.critical("control socket failed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func receive(_ message: Message) {
+    guard let origin = message.origin, let name = message.userID.flatMap({ WorkerID($0) }) else { return }
+    let link = LinkID(origin.bytes)
+    traffic.received(message.frames.reduce(0) { $0 + $1.count }, from: name)
+    let decoded: ControlToCoordinator
+    do throws(WireError) {
+      guard message.frames.count == 1 else {
+        throw .badField("frames", found: "\(message.frames.count)", expected: "1")
+      }
+      decoded = try ControlToCoordinator(decoding: message.frames[0].bytes)
+    } catch {
+      refuse(error, from: name, link: link)
+      return
+    }
+    switch decoded {
+    case .hello(let hello):
+      perform(table.handle(.helloReceived(hello, from: name, link: link, at: .now)))
+    case .goodbye: perform(table.handle(.goodbyeReceived(from: name, link: link, at: .now)))
+    case .heartbeat: perform(table.handle(.heard(from: name, link: link, at: .now)))
+    case .round(let body):
+      perform(table.handle(.heard(from: name, link: link, at: .now)))
+      guard table.isCurrent(link: link, of: name) else { return }
+      if case .progress(_, let phase, _) = body { progress[name] = phase }
+      guard backlog.enter() else {
+        logger.warning("message dropped", metadata: ["worker": "\(name)", "kind": "\(body.kind)"])
+        return
+      }
+      deliver?(.message(body, from: name))
+    }
+  }
+
+  /// A frame that cannot be read says nothing; its sender is told, and the federation goes on.
+  private func refuse(_ error: WireError, from name: WorkerID, link: LinkID) {
+    logger.warning(
+      "unreadable frame", metadata: ["socket": "control", "worker": "\(name)", "error": "\(error)"])
+    let refusal: SessionRefusal = if case .unsupportedVersion = error { .unsupportedVersion } else { .malformed }
+    send(.refused(refusal, detail: String("\(error)".prefix(200))), to: link)
+  }
+
+  /// Links that turn out to be gone are reported to the table after the batch: its later actions stay in order.
+  private func perform(_ actions: [MembershipTable.Action]) {
+    var gone: [LinkID] = []
+    for action in actions {
+      switch action {
+      case .send(let message, let link):
+        if let message = ControlToWorker(message), !transmit(message, to: link) { gone.append(link) }
+      case .joined(let worker, let session):
+        logger.info("worker joined", metadata: ["worker": "\(worker)", "session": "\(session)"])
+        deliver?(.joined(worker))
+      case .rejoined(let worker, _): deliver?(.joined(worker))
+      case .lost(let worker, let reason):
+        logger.notice("worker lost", metadata: ["worker": "\(worker)", "reason": "\(reason)"])
+        progress[worker] = nil
+        deliver?(.lost(worker, reason))
+      }
+    }
+    for link in gone { perform(table.handle(.linkRefused(link, at: .now))) }
+  }
+
+  private func send(_ message: ControlToWorker, to link: LinkID) {
+    if !transmit(message, to: link) { perform(table.handle(.linkRefused(link, at: .now))) }
+  }
+
+  /// False if nobody is behind the link, or its queue is full.
+  private func transmit(_ message: ControlToWorker, to link: LinkID) -> Bool {
+    do {
+      let header = try message.encoded()
+      return try socket.send([Frame(copying: header)], to: RoutingID(bytes: link.bytes)) == .sent
+    } catch {
+      logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
+      return true
+    }
+  }
+}
+
+/// Bytes received from each worker, over both sockets.
+final class TrafficLedger: Sendable {
+  private let bytes = Locked<[WorkerID: UInt64]>([:])
+
+  func received(_ count: Int, from worker: WorkerID) {
+    bytes.withLock { $0[worker, default: 0] += UInt64(count) }
+  }
+
+  var snapshot: [WorkerID: UInt64] { bytes.withLock { $0 } }
+}

@@ -1,0 +1,198 @@
+import ClusterConfiguration
+import Cryptography
+import Federation
+import Logging
+import Membership
+import Rounds
+import SecureAggregation
+import Tensors
+import ZeroMQ
+
+/// Drives the worker's state machine: events in from sockets, timers, training and the desk; actions out to them and to
+/// the ledger. Owns the machine; runs on a compute thread of its own.
+actor WorkerDriver {
+  nonisolated let thread: ComputeThread
+  nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+  private let control: ControlClient
+  private let ledger: WorkerLedgerStore
+  private let backlog: Backlog
+  private let logger: Logger
+  private let ends: AsyncStream<ProcessEnd>.Continuation
+  private var machine: WorkerStateMachine
+  private var desk: WorkerDesk?
+  private var trainer: Trainer?
+  /// The offered model of the attempt in hand.
+  private var tensors: [NamedTensor] = []
+  /// What training gave; leaves this process only as the upload's chunks.
+  private var update: ClientUpdate?
+
+  init(
+    thread: ComputeThread, machine: WorkerStateMachine, control: ControlClient, ledger: WorkerLedgerStore,
+    backlog: Backlog, ends: AsyncStream<ProcessEnd>.Continuation, logger: Logger
+  ) {
+    self.thread = thread
+    self.machine = machine
+    self.control = control
+    self.ledger = ledger
+    self.backlog = backlog
+    self.ends = ends
+    self.logger = logger
+  }
+
+  func start(desk: WorkerDesk, trainer: Trainer) {
+    self.desk = desk
+    self.trainer = trainer
+  }
+
+  // MARK: Events
+
+  func receive(_ delivery: ControlClient.Delivery) {
+    switch delivery {
+    case .connected: post { $0.linkRestored() }
+    case .disconnected: post { $0.linkLost() }
+    case .message(let message):
+      backlog.taken()
+      handle(.received(message, now: unixTime()))
+    case .ended(let reason): end(.failed(describe(reason)))
+    case .notAdmitted:
+      end(.refused("the coordinator does not admit this worker's key: not in its membership list"))
+    }
+  }
+
+  func receive(_ delivery: WorkerDesk.Delivery) {
+    switch delivery {
+    case .modelHeld(let attempt, let digest, let tensors):
+      guard attempt == machine.attempt else { return }
+      self.tensors = tensors
+      handle(.modelHeld(attempt, modelDigest: digest))
+    case .modelUnavailable(let attempt, let reason): handle(.modelUnavailable(attempt, reason: reason))
+    case .uploaded(let attempt): handle(.uploaded(attempt))
+    case .uploadRefused(let attempt, let reason): handle(.uploadRefused(attempt, reason: reason))
+    }
+  }
+
+  func receive(_ delivery: Trainer.Delivery) {
+    switch delivery {
+    case .trained(let attempt, let update):
+      guard attempt == machine.attempt else { return }
+      self.update = update
+      handle(.trained(attempt))
+    case .failed(let attempt, let reason): handle(.trainingFailed(attempt, reason: reason))
+    case .progress(let attempt, let quarters):
+      guard attempt == machine.attempt else { return }
+      send(.progress(attempt, .training, quarters: quarters))
+    }
+  }
+
+  func stop() { handle(.stopRequested) }
+
+  /// The machine changes first; then its actions are carried out, in their order.
+  private func handle(_ event: WorkerStateMachine.Event) {
+    let actions = machine.handle(event)
+    machine.checkInvariants()
+    for action in actions {
+      guard perform(action) else { return }
+    }
+  }
+
+  // MARK: Actions
+
+  /// False if the rest must not happen: something that had to be durable is not.
+  private func perform(_ action: WorkerStateMachine.Action) -> Bool {
+    switch action {
+    case .send(let message): send(message)
+    case .record(let entry):
+      do {
+        try ledger.record(entry)
+      } catch {
+        end(.failed("the ledger cannot be written: \(error)"))
+        return false
+      }
+    case .fetchModel(let offer):
+      update = nil
+      tensors = []
+      logger.info(
+        "offer", metadata: ["attempt": "\(offer.attempt)", "version": "\(offer.baseVersion)"])
+      post { $0.fetchModel(offer) }
+    case .train(let offer):
+      guard let trainer else { return true }
+      let tensors = tensors
+      trainer.wanted.withLock { $0 = offer.attempt }
+      trainer.thread.post(to: trainer) { $0.perform(offer, tensors: tensors) }
+    case .upload(let order): upload(order)
+    case .cancelWork(let attempt):
+      update = nil
+      tensors = []
+      trainer?.wanted.withLock { if $0 == attempt { $0 = nil } }
+      post { $0.cancel(attempt) }
+    case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
+    case .note(let note): log(note)
+    }
+    return true
+  }
+
+  private func upload(_ order: WorkerStateMachine.UploadOrder) {
+    let (attempt, configuration): (AttemptID, RoundConfiguration) =
+      switch order {
+      case .secure(let attempt, _, let configuration), .plain(let attempt, _, let configuration):
+        (attempt, configuration)
+      }
+    guard let update else { return }
+    do {
+      let source = try UploadSource(order, update: update)
+      self.update = nil
+      let deadline = Duration.milliseconds(Int64(clamping: configuration.inputDeadline))
+      post { $0.start(source, deadline: deadline) }
+    } catch {
+      handle(.trainingFailed(attempt, reason: "the update is refused: \(error)"))
+    }
+  }
+
+  private func startDeadline(_ deadline: WorkerStateMachine.DeadlineID, after duration: Duration) {
+    control.loop.post(to: control) { [weak self] client in
+      client.loop.schedule(after: duration, for: client) { _ in
+        guard let self else { return }
+        self.thread.post(to: self) { $0.handle(.deadlinePassed(deadline)) }
+      }
+    }
+  }
+
+  private func send(_ message: WorkerMessage) {
+    control.loop.post(to: control) { $0.send(message) }
+  }
+
+  private func post(_ body: @escaping @Sendable (isolated WorkerDesk) -> Void) {
+    guard let desk else { return }
+    desk.thread.post(to: desk, body)
+  }
+
+  private func end(_ end: ProcessEnd) { ends.yield(end) }
+
+  private func describe(_ reason: CoordinatorSession.EndReason) -> String {
+    switch reason {
+    case .refused(let refusal, let detail): detail.isEmpty ? "\(refusal)" : "\(refusal): \(detail)"
+    case .wrongFederation(let federation): "the coordinator serves the federation '\(federation)'"
+    case .unacceptableTiming: "the coordinator's heartbeat timing is out of bounds"
+    }
+  }
+
+  private func log(_ note: WorkerStateMachine.Note) {
+    switch note {
+    case .declined(let attempt, let reason, let detail):
+      logger.notice(
+        "declined", metadata: ["attempt": "\(attempt)", "reason": "\(reason)", "detail": "\(detail)"])
+    case .ignored(let kind, let why): logger.debug("ignored", metadata: ["kind": "\(kind)", "why": "\(why)"])
+    case .ended(let attempt, let ending):
+      logger.info("attempt ended", metadata: ["attempt": "\(attempt)", "ending": "\(ending)"])
+    }
+  }
+}
+
+/// Why a process ends.
+enum ProcessEnd: Sendable {
+  case asked
+  case failed(String)
+  /// The other side does not let this party in.
+  case refused(String)
+}

@@ -1,0 +1,89 @@
+import Federation
+import GRDB
+import Rounds
+
+/// The worker's ledger on disk (ruling A9): facts in the order they were recorded, never changed.
+///
+/// SQLite with a write-ahead log and `synchronous = FULL`: an entry is durable before the message that depends on it.
+final class WorkerLedgerStore: Sendable {
+  private let database: DatabasePool
+
+  init(path: String) throws {
+    var configuration = GRDB.Configuration()
+    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+    database = try DatabasePool(path: path, configuration: configuration)
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1") { database in
+      try database.create(table: "entry") { table in
+        table.autoIncrementedPrimaryKey("id")
+        table.column("kind", .text).notNull()
+        table.column("run", .text)
+        table.column("round", .integer)
+        table.column("attempt", .integer)
+        table.column("transcript", .blob)
+        table.column("digest", .blob)
+      }
+    }
+    try migrator.migrate(database)
+  }
+
+  /// Durable when it returns.
+  func record(_ entry: WorkerLedger.Entry) throws {
+    let (kind, attempt, transcript, digest) = Self.columns(of: entry)
+    try database.write {
+      try $0.execute(
+        sql: "INSERT INTO entry (kind, run, round, attempt, transcript, digest) VALUES (?, ?, ?, ?, ?, ?)",
+        arguments: [
+          kind, attempt?.run.text, attempt.map { Int64($0.round.value) }, attempt.map { Int64($0.attempt.value) },
+          transcript.map { Data($0.bytes) }, digest.map { Data($0.bytes) },
+        ])
+    }
+  }
+
+  /// Everything recorded so far.
+  func load() throws -> WorkerLedger {
+    var ledger = WorkerLedger()
+    try database.read { database in
+      for row in try Row.fetchAll(database, sql: "SELECT * FROM entry ORDER BY id") {
+        guard let entry = Self.entry(row) else {
+          throw RuntimeError(.failed, "the ledger holds an entry that cannot be read: \(row["kind"] as String? ?? "?")")
+        }
+        ledger.apply(entry)
+      }
+    }
+    return ledger
+  }
+
+  private static func columns(
+    of entry: WorkerLedger.Entry
+  ) -> (kind: String, attempt: AttemptID?, transcript: Digest?, digest: Digest?) {
+    switch entry {
+    case .attemptBegun(let attempt): ("begun", attempt, nil, nil)
+    case .contributed(let attempt, let digest): ("contributed", attempt, nil, digest)
+    case .survivorsSigned(let transcript, let digest): ("survivors", nil, transcript, digest)
+    case .released(let transcript): ("released", nil, transcript, nil)
+    case .promised(let transcript): ("promised", nil, transcript, nil)
+    }
+  }
+
+  private static func entry(_ row: Row) -> WorkerLedger.Entry? {
+    let transcript = (row["transcript"] as Data?).flatMap { Digest($0) }
+    let digest = (row["digest"] as Data?).flatMap { Digest($0) }
+    var attempt: AttemptID?
+    if let run = (row["run"] as String?).flatMap({ RunID($0) }), let round = row["round"] as Int64?,
+      let number = row["attempt"] as Int64?
+    {
+      attempt = AttemptID(
+        run: run, round: RoundNumber(UInt64(round)), attempt: AttemptNumber(UInt32(clamping: number)))
+    }
+    switch (row["kind"] as String, attempt, transcript, digest) {
+    case ("begun", let attempt?, _, _): return .attemptBegun(attempt)
+    case ("contributed", let attempt?, _, let digest?): return .contributed(attempt, modelDigest: digest)
+    case ("survivors", _, let transcript?, let digest?):
+      return .survivorsSigned(transcript: transcript, survivorsDigest: digest)
+    case ("released", _, let transcript?, _): return .released(transcript: transcript)
+    case ("promised", _, let transcript?, _): return .promised(transcript: transcript)
+    default: return nil
+    }
+  }
+}

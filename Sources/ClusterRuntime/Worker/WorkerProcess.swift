@@ -1,0 +1,119 @@
+import ClusterConfiguration
+import Cryptography
+import Federation
+import Logging
+import Membership
+import ModelRegistry
+import Rounds
+import SecureAggregation
+import Training
+import ZeroMQ
+
+/// `murmur worker`: one participant, from its folder to its end.
+package enum WorkerProcess {
+  package struct Options: Sendable {
+    package var home: String
+    /// Addresses other than those of the federation file.
+    package var endpointsFile: String?
+    /// A data file other than the configuration's.
+    package var data: String?
+    package var threads: Int?
+    package init(home: String) { self.home = home }
+  }
+
+  /// Frames that may wait for the driver; more are dropped and asked for again by the protocol's own repetitions.
+  private static let backlogMax = 1024
+
+  /// Runs until asked to stop, superseded or refused.
+  package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
+    let home = try PartyHome.load(directory: options.home, expecting: .worker, now: unixTime())
+    let configuration = try WorkerConfiguration.load(path: home.path("worker.yaml"))
+    let dataset = try CSVDataset.load(
+      path: options.data ?? configuration.dataFile, labelColumn: configuration.label)
+    let endpoints = try EndpointsFile.endpoints(of: home, override: options.endpointsFile)
+    try DurableFile.createDirectory(configuration.stateDirectory, mode: 0o700)
+    let ledger = try WorkerLedgerStore(path: configuration.stateDirectory + "/ledger.sqlite")
+    guard let coordinator = home.membership.members(role: .coordinator).first else {
+      throw RuntimeError(.notFound, "\(home.path(FederationFile.name)): found no coordinator, expected one")
+    }
+    let machine = WorkerStateMachine(
+      certificate: home.certificate.certificate, membership: home.membership,
+      coordinatorKey: coordinator.certificate.signingKey, policy: configuration.policy.law,
+      signingKey: home.signingKey, secrets: SystemSecretSource(), ledger: try ledger.load())
+    logger.info(
+      "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
+    return try await run(
+      home, machine: machine, dataset: dataset, threads: options.threads ?? configuration.threads ?? cores(),
+      endpoints: endpoints, ledger: ledger, logger: logger)
+  }
+
+  private static func run(
+    _ home: PartyHome, machine: WorkerStateMachine, dataset: Dataset, threads: Int, endpoints: Endpoints,
+    ledger: WorkerLedgerStore, logger: Logger
+  ) async throws -> ExitCategory {
+    let (stream, ends) = AsyncStream.makeStream(of: ProcessEnd.self, bufferingPolicy: .bufferingOldest(8))
+    let context = try Context(ioThreads: 2)
+    let controlLoop = try IOLoop(name: "control"), bulkLoop = try IOLoop(name: "bulk")
+    let core = try ComputeThread(name: "core"), deskThread = try ComputeThread(name: "bulk-desk")
+    let training = try ComputeThread(name: "training")
+    defer {
+      for loop in [controlLoop, bulkLoop] { loop.stop() }
+      for thread in [training, deskThread, core] { thread.stop() }
+    }
+    let keys = try home.curveKeys(), server = try home.serverKey(.coordinator)
+    let backlog = Backlog(limit: backlogMax)
+    var seed = SystemRandomNumberGenerator()
+    let hello = Hello(
+      version: .current, session: SessionID(seed.next()), software: Product.name, threads: UInt32(clamping: threads))
+    let control = ControlClient(
+      loop: controlLoop, socket: try link(.control(.connecting), keys, server, io: 0, in: context),
+      endpoint: Endpoint(rawValue: endpoints.control), federation: home.membership.federation, hello: hello,
+      backlog: backlog, logger: logger)
+    let bulk = BulkClient(
+      loop: bulkLoop, socket: try link(.bulk(.connecting), keys, server, io: 1, in: context),
+      endpoint: Endpoint(rawValue: endpoints.bulk), logger: logger)
+    let driver = WorkerDriver(
+      thread: core, machine: machine, control: control, ledger: ledger, backlog: backlog, ends: ends,
+      logger: logger)
+    let desk = WorkerDesk(thread: deskThread, client: bulk, logger: logger) { delivery in
+      core.post(to: driver) { $0.receive(delivery) }
+    }
+    let trainer = Trainer(thread: training, worker: home.name, dataset: dataset, threads: threads) { delivery in
+      core.post(to: driver) { $0.receive(delivery) }
+    }
+    await driver.start(desk: desk, trainer: trainer)
+    try await bulk.start { message, payload in
+      deskThread.post(to: desk) { $0.receive(message, payload: payload) }
+    }
+    try await control.start { delivery in core.post(to: driver) { $0.receive(delivery) } }
+    bulkLoop.post(to: bulk) { client in
+      client.loop.schedule(every: .milliseconds(500), for: client) { _ in deskThread.post(to: desk) { $0.tick() } }
+    }
+    Task {
+      await ShutdownSignal.wait(parentPipe: nil)
+      ends.yield(.asked)
+    }
+    var end = ProcessEnd.asked
+    for await first in stream {
+      end = first
+      break
+    }
+    trainer.wanted.withLock { $0 = nil }
+    await driver.stop()
+    await control.stop()
+    switch end {
+    case .asked: return .ok
+    case .failed(let reason): throw RuntimeError(.failed, "worker \(home.name): \(reason)")
+    case .refused(let reason): throw RuntimeError(.notAuthorised, "worker \(home.name): \(reason)")
+    }
+  }
+
+  private static func link(
+    _ profile: SocketProfile, _ keys: CurveKeyPair, _ server: CurvePublicKey, io: Int, in context: Context
+  ) throws(ZeroMQError) -> sending Socket {
+    let socket = try Socket(profile, in: context)
+    try socket.set(.ioThreads([io]))
+    try socket.set(.curveClient(keyPair: keys, server: server))
+    return socket
+  }
+}

@@ -1,0 +1,103 @@
+import Aggregation
+import Cryptography
+import Federation
+import ModelRegistry
+import SecureAggregation
+import Tensors
+
+/// What every version of a run's model says of itself, whatever the round.
+package struct VersionTemplate: Sendable {
+  package let federation: FederationID
+  package let model: ModelName
+  package let run: RunID
+  package let aggregation: AggregationMode
+  package let architecture: String
+  package let dataScale: Double
+  package let signer: WorkerID
+  package let signingKey: SigningKey
+  package let strategy: FedAvg
+
+  package init(
+    federation: FederationID, model: ModelName, run: RunID, aggregation: AggregationMode, architecture: String,
+    dataScale: Double, signer: WorkerID, signingKey: SigningKey, strategy: FedAvg
+  ) {
+    self.federation = federation
+    self.model = model
+    self.run = run
+    self.aggregation = aggregation
+    self.architecture = architecture
+    self.dataScale = dataScale
+    self.signer = signer
+    self.signingKey = signingKey
+    self.strategy = strategy
+  }
+}
+
+/// One version, ready to be stored: parameters, bytes, and the signed statement about them.
+package struct ModelRelease: Sendable {
+  package let model: ModelName
+  package let parameters: ParameterSet
+  package let artifact: ModelArtifact
+  package let manifest: SignedManifest
+  package let base: BaseModel
+}
+
+/// The last phase of a round: the server optimizer moves the model, the result becomes a signed version.
+package enum RoundClosing {
+  /// Version 0: the signed initial model, before any round.
+  package static func initial(
+    _ parameters: ParameterSet, template: VersionTemplate, createdAt: UInt64
+  ) throws -> ModelRelease {
+    try release(
+      parameters, version: 0, parent: nil, round: 0, attempt: 0, configurationDigest: nil, cohortSize: 0,
+      metrics: nil, template: template, createdAt: createdAt)
+  }
+
+  /// The version after `order.base`.
+  ///
+  /// - Parameters:
+  ///   - base: the parameters of `order.base`.
+  ///   - parent: the digest of its manifest.
+  package static func next(
+    _ order: RunStateMachine.CommitOrder, base: ParameterSet, average: [Float], parent: Digest,
+    template: VersionTemplate, createdAt: UInt64
+  ) throws -> ModelRelease {
+    let values = try template.strategy.nextModel(from: base.values, meanDifference: average)
+    return try release(
+      ParameterSet(layout: base.layout, values: values), version: order.version, parent: parent,
+      round: order.attempt.round, attempt: order.attempt.attempt,
+      configurationDigest: order.configuration.digest, cohortSize: UInt64(order.reported),
+      metrics: order.summary.metrics, template: template, createdAt: createdAt)
+  }
+
+  private static func release(
+    _ parameters: ParameterSet, version: ModelVersion, parent: Digest?, round: RoundNumber, attempt: AttemptNumber,
+    configurationDigest: Digest?, cohortSize: UInt64, metrics: RoundMetrics?, template: VersionTemplate,
+    createdAt: UInt64
+  ) throws -> ModelRelease {
+    let artifact = try ModelArtifact(tensors: parameters.tensors, model: template.model, version: version)
+    let manifest = Manifest(
+      federation: template.federation, model: template.model, version: version, parent: parent, run: template.run,
+      round: round, attempt: attempt, aggregation: template.aggregation, configurationDigest: configurationDigest,
+      cohortSize: cohortSize, parentMetrics: metrics, architecture: template.architecture,
+      dataScale: template.dataScale, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
+      file: artifact.manifestFile, createdAt: createdAt, signer: template.signer)
+    return ModelRelease(
+      model: template.model, parameters: parameters, artifact: artifact,
+      manifest: try SignedManifest(signing: manifest, key: template.signingKey),
+      base: BaseModel(manifest))
+  }
+}
+
+extension BaseModel {
+  /// What an offer says of a stored version.
+  package init(_ manifest: Manifest) {
+    self.init(
+      version: manifest.version, modelDigest: manifest.modelDigest,
+      tensors: manifest.tensors.map {
+        TensorReference(
+          name: $0.name, dtypeCode: $0.dtype.code, shape: $0.shape.map { UInt64($0) }, digest: $0.digest,
+          byteCount: $0.byteCount)
+      })
+  }
+}

@@ -1,0 +1,136 @@
+import Aggregation
+import Federation
+import SecureAggregation
+
+/// The sum of an attempt's inputs: integers in a ring in secure mode, fixed-point numbers in plain mode.
+///
+/// Exact either way, so the order of additions does not matter, bit for bit; memory is that of one model.
+package struct RoundSum: Sendable {
+  /// The sum, open: the average is the mean difference that the server optimizer takes.
+  package struct Opened: Sendable {
+    package let summary: SumSummary
+    /// Shape `[d]`; empty in an evaluation-only attempt.
+    package let average: [Float]
+  }
+
+  private enum Kind: Sendable {
+    case secure([RingAccumulator])
+    case plain(PlainAccumulator)
+  }
+
+  private let plan: RunStateMachine.UploadPlan
+  private var kind: Kind
+
+  /// - Throws: `fieldValue` for a ring or a bound that no sum can be kept in.
+  package init(_ plan: RunStateMachine.UploadPlan) throws(Refusal) {
+    self.plan = plan
+    switch plan.aggregation {
+    case .secure:
+      var accumulators: [RingAccumulator] = []
+      for vector in plan.vectors {
+        guard let sum = RingAccumulator(ringBits: vector.ringBits, count: Int(vector.count)) else {
+          throw .fieldValue
+        }
+        accumulators.append(sum)
+      }
+      kind = .secure(accumulators)
+    case .plain:
+      do throws(AggregationError) {
+        kind = .plain(
+          try PlainAccumulator(
+            elementCount: Int(clamping: plan.configuration.vectorLength),
+            auxiliaryCount: plan.configuration.auxiliaryLength, clip: plan.configuration.clip,
+            maximumWeight: plan.configuration.maximumWeight))
+      } catch {
+        throw .fieldValue
+      }
+    }
+  }
+
+  /// Adds one complete, verified input.
+  ///
+  /// - Parameter chunk: the bytes of chunk `number`, numbered through all vectors.
+  /// - Throws: what the sum refuses; it is then unchanged.
+  package mutating func add(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {
+    switch kind {
+    case .secure(let accumulators):
+      var number: UInt64 = 0
+      for (vector, accumulator) in zip(plan.vectors, accumulators) {
+        for index in 0..<vector.chunkCount {
+          try accumulator.add(try chunk(number), at: vector.elements(ofChunk: index).lowerBound)
+          number += 1
+        }
+      }
+    case .plain(var accumulator):
+      try Self.add(to: &accumulator, plan, from: worker, chunk: chunk)
+      kind = .plain(accumulator)
+    }
+  }
+
+  /// Whether the content of a plain input keeps the rules (finite, within the norm, a weight); in secure mode nobody can
+  /// look.
+  package func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {
+    guard case .plain(var accumulator) = kind else { return }
+    try Self.add(to: &accumulator, plan, from: worker, chunk: chunk)
+  }
+
+  private static func add(
+    to accumulator: inout PlainAccumulator, _ plan: RunStateMachine.UploadPlan, from worker: WorkerID,
+    chunk: (UInt64) throws -> [UInt8]
+  ) throws {
+    var update: [[UInt8]] = [], auxiliary: [Int64] = []
+    var number: UInt64 = 0
+    for vector in plan.vectors {
+      for _ in 0..<vector.chunkCount {
+        let bytes = try chunk(number)
+        number += 1
+        if vector.id == VectorSpecification.auxiliaryID {
+          var reader = CanonicalReader(bytes)
+          while let value: UInt64 = reader.readInteger() { auxiliary.append(Int64(bitPattern: value)) }
+        } else {
+          update.append(bytes)
+        }
+      }
+    }
+    let sums = try AuxiliaryVector.decode(auxiliary, layout: plan.configuration.auxiliaryLayout)
+    try accumulator.add(chunks: update, weight: sums.weight, auxiliary: auxiliary, from: worker)
+  }
+
+  /// Takes the masks off and reads the sum (secure mode).
+  package func open(_ order: UnmaskingOrder, rosterCount: Int) throws(Refusal) -> Opened {
+    guard case .secure(let accumulators) = kind else { throw .fieldValue }
+    let terms = try order.terms(plan.vectors)
+    for (accumulator, terms) in zip(accumulators, terms) {
+      accumulator.apply(terms, elements: 0..<accumulator.count)
+    }
+    guard let auxiliary = zip(plan.vectors, accumulators).first(where: { $0.0.id == VectorSpecification.auxiliaryID })
+    else { throw .badLength }
+    let sums = try AuxiliaryVector.decode(
+      auxiliary.1.signedValues, layout: plan.configuration.auxiliaryLayout)
+    var average: [Float] = []
+    if let update = zip(plan.vectors, accumulators).first(where: { $0.0.id == VectorSpecification.updateID }),
+      sums.weight > 0
+    {
+      average = try UpdateDecoder.average(
+        update.1, weight: sums.weight, rules: EncodingRules(plan.configuration, rosterCount: rosterCount),
+        transcript: order.transcript)
+    }
+    return Opened(summary: SumSummary(sums), average: average)
+  }
+
+  /// Reads the sum (plain mode).
+  package func openPlain() throws -> Opened {
+    guard case .plain(let accumulator) = kind else { throw Refusal.fieldValue }
+    let sums = try AuxiliaryVector.decode(
+      accumulator.auxiliarySums, layout: plan.configuration.auxiliaryLayout)
+    return Opened(summary: SumSummary(sums), average: try accumulator.mean())
+  }
+}
+
+extension SumSummary {
+  init(_ sums: AuxiliaryVector.Sums) {
+    self.init(
+      weight: sums.weight, workers: sums.workers, clipped: sums.clipped, saturated: sums.saturated,
+      metrics: sums.metrics)
+  }
+}

@@ -1,0 +1,117 @@
+import Federation
+import GradientKernel
+import Tensors
+
+/// What one worker does with an offered model: evaluate it on its own hold-out, then train on the rest.
+///
+/// The hold-out is the same in every round of a run: it follows from the task's seed, not from the attempt.
+package final class LocalWork {
+  private struct Setting: Hashable {
+    let architecture: String
+    let featureScale: Double
+    let holdOutFraction: Double
+    let seed: UInt64
+  }
+
+  private let worker: WorkerID
+  private let dataset: Dataset
+  private let threads: Int
+  private var prepared: (setting: Setting, trainer: LocalTrainer)?
+
+  /// - Parameter dataset: the worker's rows as they are in its file, not scaled.
+  package init(worker: WorkerID, dataset: Dataset, threads: Int) {
+    self.worker = worker
+    self.dataset = dataset
+    self.threads = threads
+  }
+
+  /// Evaluates `parameters`, and trains on them unless the task says otherwise.
+  ///
+  /// - Parameters:
+  ///   - parameters: the offered model.
+  ///   - progress: the fraction of training that is done.
+  /// - Returns: the difference to `parameters` (empty for an evaluation), with the metrics of `parameters` themselves.
+  /// - Throws: `LocalWorkError`: nothing of it may be reported.
+  package func perform(
+    _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
+    progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+  ) throws(LocalWorkError) -> ClientUpdate {
+    let trainer = try trainer(for: task)
+    let base: ParameterSet
+    do throws(TensorError) {
+      base = try ParameterSet(parameters, expecting: trainer.architecture.layout)
+    } catch {
+      throw .model(error)
+    }
+    do throws(TrainingError) {
+      let metrics =
+        trainer.holdOut.count > 0
+        ? try trainer.evaluate(base) : RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)
+      guard task.kind == .train else {
+        return ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
+      }
+      let result = try trainer.train(
+        base: base, configuration: TrainingConfiguration(configuration), seed: shuffleSeed(task, attempt),
+        progress: progress, isCancelled: isCancelled)
+      return ClientUpdate(
+        difference: result.difference, exampleCount: result.exampleCount, metrics: metrics)
+    } catch {
+      throw .training(error)
+    }
+  }
+
+  /// Every attempt shuffles afresh: a retry is never the same update again (ruling A8).
+  private func shuffleSeed(_ task: TrainingTask, _ attempt: AttemptID) -> UInt64 {
+    var choices = Federation.SeededGenerator(seed: task.seed, stream: "shuffle \(worker) \(attempt)")
+    return choices.next()
+  }
+
+  private func trainer(for task: TrainingTask) throws(LocalWorkError) -> LocalTrainer {
+    let setting = Setting(
+      architecture: task.architecture, featureScale: task.featureScale, holdOutFraction: task.holdOutFraction,
+      seed: task.seed)
+    if let prepared, prepared.setting == setting { return prepared.trainer }
+    let architecture: ModelArchitecture
+    do throws(ArchitectureError) {
+      architecture = try ModelArchitecture(parsing: task.architecture)
+    } catch {
+      throw .architecture(error)
+    }
+    guard task.featureScale > 0, task.featureScale.isFinite else { throw .scale(task.featureScale) }
+    var choices = Federation.SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
+    let parts: (training: Dataset, holdOut: Dataset)
+    do throws(DatasetError) {
+      parts = try dataset.scaled(by: Float(task.featureScale)).split(
+        holdOut: task.holdOutFraction, seed: choices.next())
+    } catch {
+      throw .data(error)
+    }
+    do throws(TrainingError) {
+      let trainer = try LocalTrainer(
+        architecture, training: parts.training, holdOut: parts.holdOut, threads: threads)
+      prepared = (setting, trainer)
+      return trainer
+    } catch {
+      throw .training(error)
+    }
+  }
+}
+
+/// Why a worker cannot do what it was asked to.
+package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible {
+  case architecture(ArchitectureError)
+  case model(TensorError)
+  case scale(Double)
+  case data(DatasetError)
+  case training(TrainingError)
+
+  package var description: String {
+    switch self {
+    case .architecture(let error): "the model's architecture: \(error)"
+    case .model(let error): "the model: \(error)"
+    case .scale(let scale): "the data's scale: found \(scale), expected a number above 0"
+    case .data(let error): "the data: \(error)"
+    case .training(let error): "training: \(error)"
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import Federation
+import ModelRegistry
+import Rounds
+
+/// The operator socket, from a command to the coordinator.
+package enum OperatorRequest: Hashable, Sendable {
+  /// The text of a run file; the coordinator reads it as it would read the file.
+  case submitRun(yaml: String)
+  case listRuns
+  case status
+  /// Events with a sequence number above `after`, oldest first, at most `limit`.
+  case runEvents(RunID, after: UInt64, limit: UInt32)
+  /// Ends the run when its current attempt has ended.
+  case stopRun(RunID)
+}
+
+/// The operator socket, from the coordinator to a command.
+package enum OperatorReply: Hashable, Sendable {
+  case runAccepted(RunID)
+  case runs([RunRow])
+  case status(CoordinatorStatus)
+  case runEvents(RunEvents)
+  case runStopping(RunID)
+  case failed(Failure)
+}
+
+/// Where a run stands.
+package enum RunState: UInt32, Sendable, CaseIterable {
+  case queued = 1
+  case running = 2
+  case stopping = 3
+  case completed = 4
+  case stopped = 5
+  case failed = 6
+
+  /// Nothing will happen any more.
+  package var isFinal: Bool {
+    switch self {
+    case .queued, .running, .stopping: false
+    case .completed, .stopped, .failed: true
+    }
+  }
+}
+
+package struct RunRow: Hashable, Sendable {
+  package let run: RunID
+  package let state: RunState
+  package let model: ModelName
+  package let roundsCommitted: UInt64
+  package let roundsPlanned: UInt64
+  /// Why the run failed or was stopped; empty otherwise.
+  package let reason: String
+
+  package init(
+    run: RunID, state: RunState, model: ModelName, roundsCommitted: UInt64, roundsPlanned: UInt64, reason: String
+  ) {
+    self.run = run
+    self.state = state
+    self.model = model
+    self.roundsCommitted = roundsCommitted
+    self.roundsPlanned = roundsPlanned
+    self.reason = reason
+  }
+}
+
+/// What the coordinator knows of one member of the federation that is a worker.
+package struct WorkerRow: Hashable, Sendable {
+  package enum State: UInt32, Sendable, CaseIterable {
+    case neverSeen = 1
+    case live = 2
+    case lost = 3
+  }
+
+  package let name: WorkerID
+  package let organisation: OrganisationID
+  package let state: State
+  /// Nil outside an attempt.
+  package let phase: WorkPhase?
+  /// Since its last message; nil if there was none.
+  package let lastHeardMilliseconds: UInt64?
+
+  package init(
+    name: WorkerID, organisation: OrganisationID, state: State, phase: WorkPhase?, lastHeardMilliseconds: UInt64?
+  ) {
+    self.name = name
+    self.organisation = organisation
+    self.state = state
+    self.phase = phase
+    self.lastHeardMilliseconds = lastHeardMilliseconds
+  }
+}
+
+/// One published version of a model.
+package struct ModelRow: Hashable, Sendable {
+  package let name: ModelName
+  package let version: ModelVersion
+  /// Of the manifest.
+  package let digest: Digest
+  /// That point to this version.
+  package let aliases: [Alias]
+
+  package init(name: ModelName, version: ModelVersion, digest: Digest, aliases: [Alias]) {
+    self.name = name
+    self.version = version
+    self.digest = digest
+    self.aliases = aliases
+  }
+}
+
+/// What one attempt at a round came to.
+package struct RoundRow: Hashable, Sendable {
+  /// Of the model that the round trained on, over the hold-outs of the workers in the sum.
+  package struct Evaluation: Hashable, Sendable {
+    /// Mean loss, in nats.
+    package let loss: Double
+    /// Fraction of examples classified correctly.
+    package let accuracy: Double
+    package init(loss: Double, accuracy: Double) {
+      self.loss = loss
+      self.accuracy = accuracy
+    }
+  }
+
+  /// The version that the round made.
+  package struct Published: Hashable, Sendable {
+    package let version: ModelVersion
+    package let modelDigest: Digest
+    package init(version: ModelVersion, modelDigest: Digest) {
+      self.version = version
+      self.modelDigest = modelDigest
+    }
+  }
+
+  package let attempt: AttemptID
+  /// Workers that were offered the round, that are in the sum, and that took part and are not.
+  package let cohort: UInt32
+  package let reported: UInt32
+  package let dropped: UInt32
+  /// Nil if nobody evaluated anything.
+  package let evaluation: Evaluation?
+  /// From the offer to the end.
+  package let seconds: Double
+  /// Mean bytes that a worker in the sum sent, payload only.
+  package let bytesUpPerWorker: UInt64
+  /// Nil if nothing was published.
+  package let published: Published?
+  package let outcome: AttemptOutcome
+  /// Why nothing was published; empty otherwise.
+  package let reason: String
+
+  package init(
+    attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
+    bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String
+  ) {
+    self.attempt = attempt
+    self.cohort = cohort
+    self.reported = reported
+    self.dropped = dropped
+    self.evaluation = evaluation
+    self.seconds = seconds
+    self.bytesUpPerWorker = bytesUpPerWorker
+    self.published = published
+    self.outcome = outcome
+    self.reason = reason
+  }
+}
+
+/// All that `murmur status` shows.
+package struct CoordinatorStatus: Hashable, Sendable {
+  package let federation: FederationID
+  package let runs: [RunRow]
+  /// Sorted by name.
+  package let workers: [WorkerRow]
+  package let models: [ModelRow]
+  /// The latest attempts, oldest first.
+  package let rounds: [RoundRow]
+
+  package init(
+    federation: FederationID, runs: [RunRow], workers: [WorkerRow], models: [ModelRow], rounds: [RoundRow]
+  ) {
+    self.federation = federation
+    self.runs = runs
+    self.workers = workers
+    self.models = models
+    self.rounds = rounds
+  }
+}
+
+/// Something that happened in a run.
+package struct RunEvent: Hashable, Sendable {
+  package enum Kind: Hashable, Sendable {
+    /// The run changed its state.
+    case run(RunRow)
+    /// An attempt ended.
+    case round(RoundRow)
+  }
+
+  /// From 1 in each run, without gaps.
+  package let sequence: UInt64
+  package let kind: Kind
+
+  package init(sequence: UInt64, kind: Kind) {
+    self.sequence = sequence
+    self.kind = kind
+  }
+}
+
+/// Where the run stands now, and the events that were asked for.
+package struct RunEvents: Hashable, Sendable {
+  package let run: RunRow
+  /// Ascending.
+  package let events: [RunEvent]
+
+  package init(run: RunRow, events: [RunEvent]) {
+    self.run = run
+    self.events = events
+  }
+}

@@ -1,0 +1,147 @@
+import ClusterConfiguration
+import Federation
+import ModelRegistry
+import Testing
+
+@Suite("Federation, scenario and party files")
+struct FederationFilesTests {
+  @Test("The federation that make run starts is in Cluster/local.yaml")
+  func localFederation() throws {
+    let local = try LocalFederation.load(path: repository + "/Cluster/local.yaml")
+    #expect(local.population.name == "local")
+    #expect(local.population.workers == 8)
+    #expect(local.population.organisations == 8)
+    #expect(local.population.servingNodes == 1)
+    #expect(local.population.data.label == "digit")
+    #expect(local.population.data.dirichletAlpha == 0.5)
+    #expect(local.population.data.heldOut == 0.2)
+    #expect(local.run.name == "digits")
+    #expect(local.run.aggregation == .secure)
+    #expect(local.threads == nil)
+    #expect(Set(local.population.workerNames.map(\.organisation)).count == 8)
+  }
+
+  @Test("The scenario Simulations/digits.yaml is the same federation with one crash")
+  func scenario() throws {
+    let scenario = try SimulationScenario.load(path: repository + "/Simulations/digits.yaml")
+    let local = try LocalFederation.load(path: repository + "/Cluster/local.yaml")
+    #expect(scenario.faults.map(\.worker) == ["worker-8"])
+    #expect(scenario.faults.map(\.round) == [3])
+    #expect(scenario.faults.map(\.at) == [.maskedInput])
+    #expect(scenario.faults.map(\.kind) == [.crash])
+    #expect(scenario.network.bandwidth == 10_000_000)
+    #expect(scenario.network.latencyMaximum == .milliseconds(40))
+    #expect(scenario.run.model == local.run.model)
+    #expect(scenario.population.workers == local.population.workers)
+  }
+
+  static let federation =
+    "name: f\nworkers: 8\norganisations: 4\ndata: {file: /dev/null, label: digit}\nrun:\n" + indented(shortRun)
+
+  @Test(
+    "A federation file is refused where its parts do not fit",
+    arguments: [
+      (
+        "workers: 8\norganisations: 4", "workers: 3",
+        "f.yaml:17: key 'run.cohort.minimum': found 5, expected at most the 3 workers there are"
+      ),
+      (
+        "organisations: 4", "organisations: 9",
+        "f.yaml:3: key 'organisations': found 9, expected an integer from 1 to 8"
+      ),
+      (
+        "/dev/null", "/nowhere/x.csv",
+        "f.yaml:4: key 'data.file': found no file at /nowhere/x.csv, expected a CSV file with one example a row"
+      ),
+      (
+        "label: digit", "labels: digit",
+        "f.yaml:4: key 'data.labels': found an unknown key, expected 'label', the nearest known key"
+      ),
+      (
+        "minimum: 5", "minimum: 5\n    minimum-organisations: 6",
+        "f.yaml:19: key 'run.cohort.minimum-organisations': found 6, expected at most the 4 organisations there are"
+      ),
+    ])
+  func doesNotFit(_ old: String, _ new: String, _ line: String) throws {
+    let text = Self.federation.replacing(old, with: new)
+    let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
+    #expect(error.description == line)
+  }
+
+  @Test(
+    "A fault of a stranger, at an unknown point or after the last round is refused",
+    arguments: [
+      ("worker-9", "3", "unmask", "crash", "faults[0].worker"),
+      ("worker-1", "21", "unmask", "crash", "faults[0].round"),
+      ("worker-1", "3", "lunch", "crash", "faults[0].at"), ("worker-1", "3", "unmask", "explode", "faults[0].kind"),
+    ])
+  func badFault(_ worker: String, _ round: String, _ at: String, _ kind: String, _ key: String) throws {
+    let text = """
+      purpose: A test.
+      population: {name: f, workers: 8, data: {file: /dev/null, label: digit}}
+      network: {latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}
+      seed: 1
+      faults: [{worker: \(worker), round: \(round), at: \(at), kind: \(kind)}]
+      expectations: {rounds: 20}
+      run:
+      \(indented(shortRun))
+      """
+    let error = try #require(throws: ConfigurationError.self) { try SimulationScenario.read(file(text)) }
+    #expect(error.key == key)
+    #expect(error.line == 5)
+  }
+
+  @Test("A worker without a policy has the standard law, one with a policy file its own")
+  func policies() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("minimum-cohort: 7\nallow-plain: true\nsuites: [aes-256]\n", to: "policy.yaml")
+    try folder.write("data: {file: data.csv, label: y}\n", to: "without.yaml")
+    try folder.write("data: {file: data.csv, label: y}\npolicy: policy.yaml\n", to: "named.yaml")
+    try folder.write("data: {file: /a.csv, label: y}\npolicy: {minimum-cohort: 9}\n", to: "inline.yaml")
+    let without = try WorkerConfiguration.load(path: "\(folder.path)/without.yaml")
+    let named = try WorkerConfiguration.load(path: "\(folder.path)/named.yaml")
+    let inline = try WorkerConfiguration.load(path: "\(folder.path)/inline.yaml")
+    #expect(without.policy == .standard)
+    #expect(without.dataFile == "\(folder.path)/data.csv")
+    #expect(without.stateDirectory == "\(folder.path)/state")
+    #expect(named.policy.minimumCohort == 7)
+    #expect(named.policy.allowPlain)
+    #expect(named.policy.suites == [.aes256])
+    #expect(inline.policy.minimumCohort == 9)
+    #expect(inline.dataFile == "/a.csv")
+  }
+
+  @Test("A policy's text reads back as the policy")
+  func policyRoundTrip() throws {
+    var policy = WorkerPolicy.standard
+    policy.clipMaximum = 2.5
+    policy.modes = [.malicious, .semiHonest]
+    policy.allowPlain = true
+    #expect(try WorkerPolicy.read(file(policy.text)) == policy)
+    #expect(try WorkerPolicy.read(file(WorkerPolicy.standard.text)) == .standard)
+  }
+
+  @Test(
+    "Addresses that no socket can bind are refused",
+    arguments: [
+      "tcp://127.0.0.1", "tcp://:7700", "tcp://h:0", "tcp://h:65536", "udp://h:1", "ipc://", "tcp://h:+1", "7700",
+    ])
+  func badAddress(_ address: String) throws {
+    let error = try #require(throws: ConfigurationError.self) {
+      try CoordinatorConfiguration.read(file("bind: {control: \"\(address)\"}"))
+    }
+    #expect(error.key == "bind.control")
+  }
+
+  @Test("A coordinator's addresses, folders and bounds are read")
+  func coordinator() throws {
+    let text = "bind: {control: \"tcp://*:7700\", bulk: \"tcp://[::1]:*\"}\nbulk-credit: 1 MiB\nuploads-at-once: 2"
+    let read = try CoordinatorConfiguration.read(file(text, named: "/home/c/coordinator.yaml"))
+    #expect(read.bindControl == "tcp://*:7700")
+    #expect(read.bindBulk == "tcp://[::1]:*")
+    #expect(read.bindState == nil)
+    #expect(read.bulkCredit == 1 << 20)
+    #expect(read.uploadsAtOnce == 2)
+    #expect(read.modelDirectory == "/home/c/models")
+  }
+}
