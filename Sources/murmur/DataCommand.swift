@@ -20,8 +20,8 @@ struct DataCommand: ParsableCommand {
       commandName: "partition",
       abstract: "Hold a part of a table out and deal the rest to workers, with a skew over labels.",
       discussion: """
-        The shares of each label are drawn from a Dirichlet distribution, as workers' data differ in the field: a small \
-        alpha gives workers of few labels, a large one nearly equal workers. The same seed gives the same files.
+        The shares of each label are drawn from a Dirichlet distribution, as workers' data differ in the field: a \
+        small alpha gives workers of few labels, a large one nearly equal workers. The same seed gives the same files.
 
         Examples:
 
@@ -58,7 +58,8 @@ struct DataCommand: ParsableCommand {
     @Option(
       name: .long,
       help: ArgumentHelp(
-        "A folder that 'murmur init' made: write each worker's data.csv into its folder there, and consumer/held-out.csv.",
+        "A folder that 'murmur init' made: write each worker's data.csv into its folder there, and "
+          + "consumer/held-out.csv.",
         valueName: "dir"))
     var federation: String?
 

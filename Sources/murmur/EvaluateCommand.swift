@@ -100,7 +100,7 @@ struct EvaluateCommand: ParsableCommand {
         "\(folder.manifestPath): found architecture '\(manifest.architecture)', expected layers such as 'mlp 64-128-10'"
       )
     }
-    return (parsed, scale ?? manifest.dataScale)
+    return (parsed, scale ?? manifest.featureScale)
   }
 
   private static func parameters(at path: String, of architecture: ModelArchitecture) throws -> ParameterSet {

@@ -67,8 +67,8 @@ struct LocalSupervisor: Sendable {
     try await check(version: last, from: servingEndpoints)
   }
 
-  /// Pulls what the run made as a consumer would, verifies it, and judges it by data that no worker had; three processes
-  /// that know nothing of this one.
+  /// Pulls what the run made as a consumer would, verifies it, and judges it by data that no worker had: three
+  /// processes that know nothing of this one.
   private func check(version: ModelVersion, from servingEndpoints: String) async throws {
     let model = federation.run.model.name
     let address = try Self.pullAddress(in: servingEndpoints)
