@@ -64,7 +64,7 @@ let package = Package(
       ["Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
         "Cryptography",
         .product(name: "Yams", package: "Yams")]),
-    module("Conformance", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
+    module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
     // Drivers and the program.
@@ -90,7 +90,8 @@ let package = Package(
     // Tests, one folder per module.
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
-    tests("Cryptography", ["Cryptography"]),
+    tests("Cryptography", ["Cryptography", "Federation"]),
+    tests("Conformance", ["Conformance"]),
     tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography"]),
     tests("Aggregation", ["Aggregation", "Federation"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
@@ -98,7 +99,14 @@ let package = Package(
     tests("Membership", ["Membership", "Federation"]),
     tests("Transfer", ["Transfer", "Federation"]),
     tests("ModelRegistry", ["ModelRegistry", "SecureAggregation", "Tensors", "Federation", "Cryptography"]),
-    tests("ClusterConfiguration", ["ClusterConfiguration", "ModelRegistry", "Federation", "Cryptography"]),
+    tests("Serving", ["Serving", "ModelRegistry", "Tensors", "Federation", "Cryptography"]),
+    tests(
+      "Wire",
+      ["Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
+        "CFederationMessages"]),
+    tests(
+      "ClusterConfiguration",
+      ["ClusterConfiguration", "ModelRegistry", "SecureAggregation", "GradientKernel", "Federation", "Cryptography"]),
     tests("ZeroMQ", ["ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]

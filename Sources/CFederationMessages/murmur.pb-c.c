@@ -4287,12 +4287,12 @@ static const ProtobufCFieldDescriptor murmur__training_task__field_descriptors[6
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "feature_scale",
+    "data_scale",
     4,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_DOUBLE,
     0,   /* quantifier_offset */
-    offsetof(Murmur__TrainingTask, feature_scale),
+    offsetof(Murmur__TrainingTask, data_scale),
     NULL,
     NULL,
     0,             /* flags */
@@ -4326,7 +4326,7 @@ static const ProtobufCFieldDescriptor murmur__training_task__field_descriptors[6
 static const unsigned murmur__training_task__field_indices_by_name[] = {
   1,   /* field[1] = aggregation */
   2,   /* field[2] = architecture */
-  3,   /* field[3] = feature_scale */
+  3,   /* field[3] = data_scale */
   4,   /* field[4] = hold_out_fraction */
   0,   /* field[0] = kind */
   5,   /* field[5] = seed */

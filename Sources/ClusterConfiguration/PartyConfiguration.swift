@@ -48,8 +48,6 @@ package struct WorkerConfiguration: Hashable, Sendable {
   package var dataFile: String
   /// Name of the label's column.
   package var label: String
-  /// Fraction of the examples that is kept from training for the metrics; nil for what the run proposes.
-  package var holdOut: Double?
   package var policy: WorkerPolicy
   /// nil for one thread a core.
   package var threads: Int?
@@ -64,12 +62,10 @@ package struct WorkerConfiguration: Hashable, Sendable {
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
     let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
-    let data = try top.section("data", keys: ["file", "label", "hold-out"])
+    let data = try top.section("data", keys: ["file", "label"])
     return try WorkerConfiguration(
       dataFile: file.resolve(data.text("file", expected: "the path of a CSV file")),
       label: data.text("label", expected: "the name of the label's column"),
-      holdOut: data.has("hold-out")
-        ? data.number("hold-out", expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 } : nil,
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
       stateDirectory: top.folder("state-directory", default: "state"))
   }

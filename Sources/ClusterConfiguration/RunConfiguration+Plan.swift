@@ -33,7 +33,7 @@ extension RunConfiguration {
 
   private func task(_ kind: TrainingTask.Kind, _ architecture: ModelArchitecture) -> TrainingTask {
     TrainingTask(
-      kind: kind, aggregation: aggregation, architecture: architecture.description, featureScale: data.scale,
+      kind: kind, aggregation: aggregation, architecture: architecture.description, dataScale: data.scale,
       holdOutFraction: holdOut, seed: seed)
   }
 

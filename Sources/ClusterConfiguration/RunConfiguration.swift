@@ -21,9 +21,6 @@ package struct RunConfiguration: Hashable, Sendable {
     package var classes: Int
     /// Every feature is divided by it.
     package var scale: Double
-
-    /// What every feature is multiplied by: 1/scale.
-    package var featureScale: Double { 1 / scale }
   }
 
   package struct Strategy: Hashable, Sendable {

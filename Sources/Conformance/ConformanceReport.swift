@@ -36,8 +36,8 @@ package struct ConformanceReport: Sendable {
   /// Checks every value of a file of SA1 vectors against this implementation.
   ///
   /// - Parameters:
-  ///   - salt: of the known-answer rule, with which the file was made; empty for the published files. Needed where a file
-  ///     does not hold its inputs but names them by that rule.
+  ///   - salt: of the known-answer rule, with which the file was made; empty for the published files. Needed where a
+  ///     file does not hold its inputs but names them by that rule.
   /// - Throws: `ConformanceError` for a file that cannot be read, is not JSON, or is of no known kind.
   package static func check(file path: String, salt: String = "") throws(ConformanceError) -> ConformanceReport {
     let data: Data
@@ -127,7 +127,8 @@ package enum ConformanceError: Error, Hashable, Sendable, CustomStringConvertibl
     case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
     case .notJSON(let file, let reason): "\(file): is not JSON: \(reason)"
     case .unknownKind(let file, let found):
-      "\(file): expected SA1 vectors (masks, rounds, encoder, thresholds, graph or refusals), found \(found) of no known kind"
+      "\(file): expected vectors of SA1 (masks, rounds, encoder, thresholds, graph, refusals), found \(found) "
+        + "of no known kind"
     case .malformed(let file, let path, let reason): "\(file): \(path.isEmpty ? "the file" : path): \(reason)"
     }
   }

@@ -263,11 +263,19 @@ enum RefusedVectors {
       configurationDigest: configuration)
     try checker.bytes(item["foreignRoundId"], foreign)
     let coordinator: SigningPublicKey = try item["coordinatorPublicKey"].fixed()
+    let foreignModel = try item["foreignModelDigest"].digest
+    let ownRoundID = try item["roundId"].digest
     var proofs = 0
     for entry in try item["entries"].items {
-      let signature: Signature = try entry["offerSignature"].fixed()
-      let isForeign = signature.isValid(over: SignedString.offer(roundID: foreign), by: coordinator)
-      proofs += isForeign ? 1 : 0
+      let advert = KeyAdvert(
+        entry: RosterEntry(
+          worker: try entry["id"].name(), certificateFingerprint: try entry["certificateFingerprint"].digest,
+          encryptionKey: try entry["encryptionPublicKey"].fixed(), maskKey: try entry["maskPublicKey"].fixed()),
+        modelDigest: foreignModel, configurationDigest: configuration,
+        offerSignature: try entry["offerSignature"].fixed(), signature: try entry["signature"].fixed())
+      let isProof = RoundChecks.provesTwoOffers(
+        advert, federation: federation, attemptID: attempt, ownRoundID: ownRoundID, coordinator: coordinator)
+      proofs += isProof ? 1 : 0
     }
     checker.holds("evidence", "\(try item["evidence"].text): one advert answers the other offer", proofs == 1)
   }

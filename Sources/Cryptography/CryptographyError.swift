@@ -1,7 +1,7 @@
 /// What a key, signature, share or link of another party can make go wrong here.
 ///
-/// Everything else that OpenSSL may refuse (no memory, a library without the algorithm) is no input's doing and ends the
-/// program with the name of the call.
+/// Everything else that OpenSSL may refuse (no memory, a library without the algorithm) is no input's doing and ends
+/// the program with the name of the call.
 package enum CryptographyError: Error, Equatable, Sendable {
   /// A key of another length than its algorithm has, in bytes.
   case badKeyLength(expected: Int, found: Int)

@@ -2,8 +2,8 @@ import COpenSSL
 
 /// Bytes that nobody else may see: a key, a seed, a share.
 ///
-/// They live on OpenSSL's heap, are shared by reference and never copied, are wiped when the last reference goes, compare
-/// in constant time and do not print.
+/// They live on OpenSSL's heap, are shared by reference and never copied, are wiped when the last reference goes,
+/// compare in constant time and do not print.
 package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflectable {
   package let count: Int
   private nonisolated(unsafe) let start: UnsafeMutableRawPointer  // Written by initializers only.
@@ -30,6 +30,11 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
 
   package func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
     try body(UnsafeRawBufferPointer(start: start, count: count))
+  }
+
+  /// Overwrites scratch memory that held secrets; no optimizer removes it.
+  package static func wipe(_ buffer: UnsafeMutableRawBufferPointer) {
+    OPENSSL_cleanse(buffer.baseAddress, buffer.count)
   }
 
   /// Whether both hold the same bytes, in time that depends on the count only.

@@ -13,20 +13,20 @@ package struct TrainingTask: Hashable, Sendable {
   /// The layer stack, as `ModelArchitecture` of the gradient kernel writes it.
   package var architecture: String
   /// Every feature is divided by this before it reaches the model.
-  package var featureScale: Double
+  package var dataScale: Double
   /// The fraction of a worker's rows that it keeps for evaluation.
   package var holdOutFraction: Double
   /// Seeds shuffling and the hold-out split; logged, never secret.
   package var seed: UInt64
 
   package init(
-    kind: Kind, aggregation: AggregationMode, architecture: String, featureScale: Double, holdOutFraction: Double,
+    kind: Kind, aggregation: AggregationMode, architecture: String, dataScale: Double, holdOutFraction: Double,
     seed: UInt64
   ) {
     self.kind = kind
     self.aggregation = aggregation
     self.architecture = architecture
-    self.featureScale = featureScale
+    self.dataScale = dataScale
     self.holdOutFraction = holdOutFraction
     self.seed = seed
   }
@@ -37,7 +37,7 @@ package struct TrainingTask: Hashable, Sendable {
     out.append(kind.rawValue)
     out.append(aggregation.code)
     out.append(prefixed: architecture)
-    out.append(featureScale)
+    out.append(dataScale)
     out.append(holdOutFraction)
     out.append(seed)
     return out.bytes

@@ -13,7 +13,7 @@ extension Manifest {
       "attempt": .number(Double(attempt.value)),
       "cohortSize": .number(Double(cohortSize)),
       "createdAt": .number(Double(createdAt)),
-      "featureScale": .number(featureScale),
+      "dataScale": .number(dataScale),
       "federation": .string(federation.text),
       "file": .object(["digest": .string(file.digest.hex), "size": .number(Double(file.byteCount))]),
       "format": .string(Self.format),
@@ -60,7 +60,7 @@ extension Manifest {
       attempt: AttemptNumber(UInt32(top.integer("attempt", max: UInt64(UInt32.max)))), aggregation: aggregation,
       configurationDigest: top.digestIfPresent("configurationDigest"), cohortSize: top.integer("cohortSize"),
       parentMetrics: Self.metrics(&metrics), architecture: top.string("architecture"),
-      featureScale: top.number("featureScale"), modelDigest: top.digest("modelDigest"), tensors: tensors,
+      dataScale: top.number("dataScale"), modelDigest: top.digest("modelDigest"), tensors: tensors,
       file: File(digest: file.digest("digest"), byteCount: file.integer("size")),
       createdAt: top.integer("createdAt"), signer: top.name("signer"))
     try file.finish()
@@ -86,8 +86,8 @@ extension Manifest {
       throw .badValue(key: key, expected: "an integer below 2^53")
     }
     guard Self.isText(architecture) else { throw .badValue(key: "architecture", expected: Self.textExpected) }
-    guard featureScale.isFinite, featureScale > 0 else {
-      throw .badValue(key: "featureScale", expected: "a number above 0")
+    guard dataScale.isFinite, dataScale > 0 else {
+      throw .badValue(key: "dataScale", expected: "a number above 0")
     }
     if let parentMetrics {
       guard parentMetrics.lossSum.isFinite, parentMetrics.correct <= parentMetrics.evaluated,

@@ -61,8 +61,8 @@ package struct Manifest: Hashable, Sendable {
   package var parentMetrics: RoundMetrics?
   /// Text form of the layer stack, such as `mlp 64-128-10`.
   package var architecture: String
-  /// Every feature of an example is multiplied by it before it reaches the model, as in training.
-  package var featureScale: Double
+  /// Every feature of an example is divided by it before it reaches the model, as in training.
+  package var dataScale: Double
   package var modelDigest: Digest
   /// Sorted by name.
   package var tensors: [Tensor]
@@ -75,7 +75,7 @@ package struct Manifest: Hashable, Sendable {
   package init(
     federation: FederationID, model: ModelName, version: ModelVersion, parent: Digest?, run: RunID, round: RoundNumber,
     attempt: AttemptNumber, aggregation: AggregationMode, configurationDigest: Digest?, cohortSize: UInt64,
-    parentMetrics: RoundMetrics?, architecture: String, featureScale: Double, modelDigest: Digest, tensors: [Tensor],
+    parentMetrics: RoundMetrics?, architecture: String, dataScale: Double, modelDigest: Digest, tensors: [Tensor],
     file: File, createdAt: UInt64, signer: WorkerID
   ) {
     self.federation = federation
@@ -90,7 +90,7 @@ package struct Manifest: Hashable, Sendable {
     self.cohortSize = cohortSize
     self.parentMetrics = parentMetrics
     self.architecture = architecture
-    self.featureScale = featureScale
+    self.dataScale = dataScale
     self.modelDigest = modelDigest
     self.tensors = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     self.file = file

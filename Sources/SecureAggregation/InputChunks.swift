@@ -3,8 +3,8 @@ import Federation
 
 /// The masked chunks of one vector of one worker, made one at a time and again at will, byte for byte the same.
 ///
-/// Neither the encoded vector nor a mask is ever whole in memory: the state is what makes them, the update, the seeds and
-/// the keys.
+/// Neither the encoded vector nor a mask is ever whole in memory: the state is what makes them, the update, the seeds
+/// and the keys.
 package struct InputChunks: Sendable {
   /// Where the integers of a vector come from.
   package enum Source: Sendable {

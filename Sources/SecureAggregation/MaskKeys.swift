@@ -94,6 +94,7 @@ enum MaskStream {
   ) {
     let perPiece = scratchByteCount / width.wireByteCount
     withUnsafeTemporaryAllocation(byteCount: scratchByteCount, alignment: 64) { scratch in
+      defer { SecretBytes.wipe(scratch) }
       for term in terms {
         let stream = Keystream(key: term.key)
         if elements.lowerBound > 0 { stream.seek(toByte: elements.lowerBound * width.wireByteCount) }

@@ -48,7 +48,6 @@ package enum Refusal: String, Error, Hashable, Sendable, CaseIterable {
   case nonCanonicalSecret
   case tooFewShares
   case duplicateShare
-  case wrongSecret
 
   // Dealers (U2), survivors (U3), quorum.
   case notInU2

@@ -128,6 +128,19 @@ package enum RoundChecks {
     return try Thresholds.compute(organisations: adverts.map(\.organisation), mode: mode, policy: policy)
   }
 
+  /// Whether an advert that fails under the reader's own `rid` proves that the coordinator made another offer for the
+  /// same attempt (rulings A6, A17); if not, the advert alone is the evidence, against its worker.
+  package static func provesTwoOffers(
+    _ advert: KeyAdvert, federation: FederationID, attemptID: AttemptID, ownRoundID: Digest,
+    coordinator: SigningPublicKey
+  ) -> Bool {
+    let foreign = Transcript.roundID(
+      federation: federation, attemptID: attemptID, modelDigest: advert.modelDigest,
+      configurationDigest: advert.configurationDigest)
+    return foreign != ownRoundID
+      && advert.offerSignature.isValid(over: SignedString.offer(roundID: foreign), by: coordinator)
+  }
+
   /// What a worker checks on U2 (M4b) after its signature.
   ///
   /// - Parameters:

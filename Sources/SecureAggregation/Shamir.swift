@@ -141,8 +141,8 @@ package enum Shamir {
 
   /// The secret behind the shares of `weights.helpers`, in that order.
   ///
-  /// - Throws: `tooFewShares` for another number of shares, `nonCanonicalSecret` if what they give is not five limbs of a
-  ///   secret (then at least one share is wrong).
+  /// - Throws: `tooFewShares` for another number of shares, `nonCanonicalSecret` if what they give is not five limbs of
+  ///   a secret (then at least one share is wrong).
   package static func combine(_ shares: [Share], weights: Weights) throws(Refusal) -> SecretBytes {
     guard shares.count == weights.values.count, !shares.isEmpty else { throw .tooFewShares }
     return try SecretBytes(count: secretByteCount) { (out) throws(Refusal) in

@@ -76,8 +76,8 @@ package enum ShareSealing {
       maskKeyCommitment: keyCommitment)
   }
 
-  /// What a helper does with its entry of a dealer's bundle (M4), in this order: length, authenticity, both commitments,
-  /// limbs of both.
+  /// What a helper does with its entry of a dealer's bundle (M4), in this order: length, authenticity, both
+  /// commitments, limbs of both.
   ///
   /// - Throws: `badLength`, `shareNotAuthentic`, `shareCommitment`, `nonCanonicalLimb`; each is a complaint.
   package static func open(
@@ -145,6 +145,15 @@ package enum Agreement {
   package static func publicKey(of secret: SecretBytes) -> AgreementPublicKey {
     AgreementPublicKey(unchecked: X25519.publicKey(of: secret))
   }
+
+  /// Whether an agreement with this key can succeed: false for the few points of small order, with which every secret
+  /// agrees on zero.
+  package static func isUsable(_ publicKey: AgreementPublicKey) -> Bool {
+    (try? sharedSecret(probe, publicKey)) != nil
+  }
+
+  /// Any scalar shows it, because X25519 makes every scalar a multiple of the cofactor.
+  private static let probe = SecretBytes(copying: [UInt8](repeating: 1, count: 32))
 
   /// - Throws: `allZeroSharedSecret` for a public key of small order.
   package static func sharedSecret(

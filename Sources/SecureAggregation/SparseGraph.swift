@@ -9,8 +9,8 @@ import Federation
 
 /// Who masks with whom in rosters above 256 workers: a randomly permuted circulant graph, seeded by the transcript.
 ///
-/// Both ends compute it, so no message carries it. The second eigenvalue is checked, because a coordinator may choose who
-/// drops out: an expanding graph has no small set of workers that dropouts could cut off.
+/// Both ends compute it, so no message carries it. The second eigenvalue is checked, because a coordinator may choose
+/// who drops out: an expanding graph has no small set of workers that dropouts could cut off.
 package struct SparseGraph: Sendable {
   /// One line of the committed table (ruling A12): for rosters up to `rosterCount`.
   package struct Row: Hashable, Sendable {

@@ -29,6 +29,11 @@ package struct CohortPolicy: Hashable, Sendable {
   private static let largest: UInt64 = 1 << 32
 }
 
+extension RoundConfiguration {
+  /// The largest roster on which everyone masks with everyone.
+  var completeGraphRosterMax: Int { Int(clamping: min(maximumRoster, UInt64(Thresholds.completeGraphLimit))) }
+}
+
 /// Every number that a worker computes for itself from the roster and never receives (rulings A1, A2, A20).
 package struct Thresholds: Hashable, Sendable {
   /// Rosters up to this size have the complete graph.
@@ -58,7 +63,8 @@ package struct Thresholds: Hashable, Sendable {
     max((organisations.count + 2) / 3 - 1, largestOrganisation(organisations))
   }
 
-  /// ⌊(n + n_C)/2⌋ + 1: any two sets of so many signers share an honest one. 0 in semi-honest mode, which has no quorum.
+  /// ⌊(n + n_C)/2⌋ + 1: any two sets of so many signers share an honest one. 0 in semi-honest mode, which has no
+  /// quorum.
   package static func quorum(rosterCount n: Int, corruptionBound: Int, mode: RoundConfiguration.Mode) -> Int {
     mode == .malicious ? (n + corruptionBound) / 2 + 1 : 0
   }

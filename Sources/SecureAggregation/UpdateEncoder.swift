@@ -3,8 +3,9 @@ import Federation
 
 /// One worker's update as integers of the ring, made element by element and always the same (sa1 "Encoder").
 ///
-/// clip to L2 norm C → weight → rotate, if on → divide by step → round at random, unbiased → clamp to ±B. All in binary64
-/// in index order; the random bits of element e stand at byte 4e of a keystream, so any chunk can be made again alone.
+/// clip to L2 norm C → weight → rotate, if on → divide by step → round at random, unbiased → clamp to ±B. All in
+/// binary64 in index order; the random bits of element e stand at byte 4e of a keystream, so any chunk can be made
+/// again alone.
 package struct UpdateEncoder: Sendable {
   package let rules: EncodingRules
   /// L, before clipping.
@@ -92,7 +93,6 @@ package struct UpdateEncoder: Sendable {
     _ = Self.walk(elements, range, factor, rules, roundingKey) { RingLanes.store(width, $1, in: lanes, at: $0) }
   }
 
-  @inline(__always)
   private static func scaled(_ elements: Elements, _ e: Int, _ factor: Double) -> Double {
     switch elements {
     case .plain(let x): Double(x[e]) * factor
@@ -108,16 +108,33 @@ package struct UpdateEncoder: Sendable {
     _ elements: Elements, _ range: Range<Int>, _ factor: Double, _ rules: EncodingRules, _ roundingKey: SecretBytes,
     _ body: (Int, Int64) -> Void
   ) -> Int {
+    switch elements {
+    case .plain(let x):
+      x.withUnsafeBufferPointer { x in
+        round(range, rules, roundingKey, { Double(x[$0]) * factor }, body)
+      }
+    case .rotated(let x):
+      x.withUnsafeBufferPointer { x in round(range, rules, roundingKey, { x[$0] }, body) }
+    }
+  }
+
+  @inline(__always)
+  private static func round(
+    _ range: Range<Int>, _ rules: EncodingRules, _ roundingKey: SecretBytes, _ scaled: (Int) -> Double,
+    _ body: (Int, Int64) -> Void
+  ) -> Int {
     let words = Keystream(key: roundingKey)
     words.seek(toByte: 4 * range.lowerBound)
     let bound = rules.bound
+    let step = rules.step
     var clamped = 0
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: wordsPerPiece) { scratch in
+      defer { SecretBytes.wipe(UnsafeMutableRawBufferPointer(scratch)) }
       for start in stride(from: 0, to: range.count, by: wordsPerPiece) {
         let count = min(wordsPerPiece, range.count - start)
         words.fill(UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(scratch)[..<(4 * count)]))
         for i in 0..<count {
-          let v = scaled(elements, range.lowerBound + start + i, factor) / rules.step
+          let v = scaled(range.lowerBound + start + i) / step
           let floor = v.rounded(.down)
           // (v − ⌊v⌋)·2^32 is exact: up with probability frac v to within 2^−32, and an integer never moves.
           let isUp = Double(UInt32(littleEndian: scratch[i])) < (v - floor) * 4_294_967_296

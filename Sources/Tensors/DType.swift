@@ -33,6 +33,12 @@ package enum DType: String, CaseIterable, Sendable, Hashable {
     }
   }
 
+  /// The type behind a number in a model digest; nil for a number that stands for none.
+  package init?(code: UInt8) {
+    guard let type = Self.allCases.first(where: { $0.code == code }) else { return nil }
+    self = type
+  }
+
   /// Bytes of one element.
   package var byteCount: Int {
     switch self {

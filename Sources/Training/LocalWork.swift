@@ -8,7 +8,7 @@ import Tensors
 package final class LocalWork {
   private struct Setting: Hashable {
     let architecture: String
-    let featureScale: Double
+    let dataScale: Double
     let holdOutFraction: Double
     let seed: UInt64
   }
@@ -62,13 +62,13 @@ package final class LocalWork {
 
   /// Every attempt shuffles afresh: a retry is never the same update again (ruling A8).
   private func shuffleSeed(_ task: TrainingTask, _ attempt: AttemptID) -> UInt64 {
-    var choices = Federation.SeededGenerator(seed: task.seed, stream: "shuffle \(worker) \(attempt)")
+    var choices = SeededGenerator(seed: task.seed, stream: "shuffle \(worker) \(attempt)")
     return choices.next()
   }
 
   private func trainer(for task: TrainingTask) throws(LocalWorkError) -> LocalTrainer {
     let setting = Setting(
-      architecture: task.architecture, featureScale: task.featureScale, holdOutFraction: task.holdOutFraction,
+      architecture: task.architecture, dataScale: task.dataScale, holdOutFraction: task.holdOutFraction,
       seed: task.seed)
     if let prepared, prepared.setting == setting { return prepared.trainer }
     let architecture: ModelArchitecture
@@ -77,11 +77,11 @@ package final class LocalWork {
     } catch {
       throw .architecture(error)
     }
-    guard task.featureScale > 0, task.featureScale.isFinite else { throw .scale(task.featureScale) }
-    var choices = Federation.SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
+    guard task.dataScale > 0, task.dataScale.isFinite else { throw .scale(task.dataScale) }
+    var choices = SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
     let parts: (training: Dataset, holdOut: Dataset)
     do throws(DatasetError) {
-      parts = try dataset.scaled(by: Float(task.featureScale)).split(
+      parts = try dataset.scaled(by: Float(task.dataScale)).split(
         holdOut: task.holdOutFraction, seed: choices.next())
     } catch {
       throw .data(error)

@@ -79,7 +79,7 @@ extension TrainingTask {
       kind: kind, aggregation: aggregation,
       architecture: try Field.text(
         message.architecture, "offer.task.architecture", min: 1, max: WireLimits.architectureBytesMax),
-      featureScale: try Field.finite(message.feature_scale, "offer.task.feature_scale"),
+      dataScale: try Field.finite(message.data_scale, "offer.task.data_scale"),
       holdOutFraction: try Field.finite(message.hold_out_fraction, "offer.task.hold_out_fraction"),
       seed: message.seed)
   }
@@ -97,7 +97,7 @@ extension TrainingTask {
         case .plain: MURMUR__AGGREGATION_MODE__AGGREGATION_MODE_PLAIN
         }
       $0.architecture = arena.text(architecture)
-      $0.feature_scale = featureScale
+      $0.data_scale = dataScale
       $0.hold_out_fraction = holdOutFraction
       $0.seed = seed
     }

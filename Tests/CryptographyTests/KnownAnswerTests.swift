@@ -153,7 +153,8 @@ struct KnownAnswerTests {
     let nonce = try bytes("070000004041424344454647")
     let data = try bytes("50515253c0c1c2c3c4c5c6c7")
     let text =
-      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
+      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
+      + "sunscreen would be it."
     let sealed = ChaCha20Poly1305.seal(
       key: key, nonce: nonce, associatedData: data, plaintext: SecretBytes(copying: Array(text.utf8)))
     #expect(sealed.prefix(16).map { $0 } == (try bytes("d31a8d34648e60db7b86afbc53ef7ec2")))

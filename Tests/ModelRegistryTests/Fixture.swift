@@ -54,7 +54,7 @@ struct Fixture {
       configurationDigest: isFirst ? nil : Digest(unchecked: [UInt8](repeating: 8, count: 32)),
       cohortSize: isFirst ? 0 : 8,
       parentMetrics: isFirst ? nil : RoundMetrics(lossSum: 12.5, correct: 90, evaluated: 100),
-      architecture: "mlp 3-2", featureScale: 0.0625, modelDigest: artifact.modelDigest,
+      architecture: "mlp 3-2", dataScale: 16, modelDigest: artifact.modelDigest,
       tensors: artifact.manifestTensors,
       file: artifact.manifestFile, createdAt: 1_500, signer: "coordinator")
   }

@@ -22,7 +22,7 @@ struct ManifestTests {
     let start =
       #"{"aggregation":"secure","architecture":"mlp 3-2","attempt":0,"cohortSize":8,"configurationDigest":""#
       + String(repeating: "08", count: 32)
-      + #"","createdAt":1500,"featureScale":0.0625,"federation":"f","file":{"digest":""#
+      + #"","createdAt":1500,"dataScale":16,"federation":"f","file":{"digest":""#
     #expect(text.hasPrefix(start))
     #expect(text.contains(#""format":"murmuration/manifest/1","model":"digits","modelDigest":""#))
     #expect(text.contains(#""parentMetrics":{"correct":90,"evaluated":100,"lossSum":12.5},"round":3,"run":"run-1","#))
@@ -64,7 +64,7 @@ struct ManifestTests {
         #""correct":90"#, #""correct":101"#,
         .badValue(key: "parentMetrics", expected: "sums over evaluated examples")
       ),
-      (#""featureScale":0.0625"#, #""featureScale":0"#, .badValue(key: "featureScale", expected: "a number above 0")),
+      (#""dataScale":16"#, #""dataScale":0"#, .badValue(key: "dataScale", expected: "a number above 0")),
     ])
   func refuses(_ old: String, _ new: String, _ error: ManifestError) throws {
     let text = String(decoding: try Fixture.manifest(3, of: Fixture.artifact(3, seed: 7)).encoded(), as: UTF8.self)

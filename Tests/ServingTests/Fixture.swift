@@ -35,7 +35,7 @@ struct Publisher {
     let manifest = Manifest(
       federation: "f", model: model, version: version, parent: zero, run: "run", round: RoundNumber(version.value),
       attempt: 0, aggregation: .secure, configurationDigest: zero, cohortSize: 5, parentMetrics: nil,
-      architecture: "mlp 2-2", featureScale: 1, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
+      architecture: "mlp 2-2", dataScale: 1, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
       file: artifact.manifestFile, createdAt: 1_000, signer: "coordinator")
     return try SignedManifest(signing: manifest, key: key)
   }

@@ -151,7 +151,7 @@ struct RefusedFieldTests {
     Refused(
       "offer.tensors", "too many",
       offer(tensors: (0...RoundOffer.tensorCountMax).map { tensor(name: "t\(String($0 + 10_000))") })),
-    Refused("offer.task.feature_scale", "NaN", offer(task: { $0.featureScale = .nan })),
+    Refused("offer.task.data_scale", "NaN", offer(task: { $0.dataScale = .nan })),
     Refused("offer.task.hold_out_fraction", "infinity", offer(task: { $0.holdOutFraction = .infinity })),
     Refused(
       "get_run_events.limit", "more than an answer holds", OperatorRequest.runEvents("r", after: 0, limit: 1025)),

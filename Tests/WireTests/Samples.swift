@@ -59,7 +59,7 @@ enum Values {
   static let configuration = RoundConfiguration(
     vectorLength: 9_610, issuanceLog: digest(1), revocationList: digest(2))
   static let task = TrainingTask(
-    kind: .train, aggregation: .secure, architecture: "mlp 64-128-10", featureScale: 0.0625, holdOutFraction: 0.2,
+    kind: .train, aggregation: .secure, architecture: "mlp 64-128-10", dataScale: 0.0625, holdOutFraction: 0.2,
     seed: 42)
   static let tensors = [
     TensorReference(name: "layer0.bias", dtypeCode: 10, shape: [128], digest: digest(3), byteCount: 512),

@@ -424,7 +424,7 @@ struct  Murmur__TrainingTask
   Murmur__TaskKind kind;
   Murmur__AggregationMode aggregation;
   ProtobufCBinaryData architecture;
-  double feature_scale;
+  double data_scale;
   double hold_out_fraction;
   uint64_t seed;
 };

@@ -71,7 +71,7 @@ actor BulkServer {
         throw .badField("frames", found: "\(message.frames.count)", expected: "1 or 2")
       }
       let payload = message.frames.count == 2 ? message.frames[1] : nil
-      let body = try BulkToCoordinator(decoding: message.frames[0].bytes, payloadBytes: payload?.count)
+      let body = try BulkToCoordinator(decoding: message.frames[0].array, payloadBytes: payload?.count)
       guard backlog.enter() else {
         logger.warning("message dropped", metadata: ["worker": "\(worker)", "kind": "\(body.kind)"])
         return

@@ -88,7 +88,7 @@ actor ControlServer {
       guard message.frames.count == 1 else {
         throw .badField("frames", found: "\(message.frames.count)", expected: "1")
       }
-      decoded = try ControlToCoordinator(decoding: message.frames[0].bytes)
+      decoded = try ControlToCoordinator(decoding: message.frames[0].array)
     } catch {
       refuse(error, from: name, link: link)
       return

@@ -1,5 +1,7 @@
+import ClusterConfiguration
 import Federation
 import Logging
+import Membership
 import ModelRegistry
 import Rounds
 import SecureAggregation
@@ -36,12 +38,15 @@ extension CoordinatorDriver {
   private var rosterCount: Int { active?.machine.rosterCount ?? 0 }
 
   private func startDeadline(_ deadline: RunStateMachine.DeadlineID, after duration: Duration) {
-    control.loop.post(to: control) { [weak self] server in
+    control.loop.post(to: control) { [self] server in
       server.loop.schedule(after: duration, for: server) { _ in
-        guard let self else { return }
-        self.thread.post(to: self) { $0.handle(.deadlinePassed(deadline, now: unixTime())) }
+        self.elapsed(deadline)
       }
     }
+  }
+
+  nonisolated private func elapsed(_ deadline: RunStateMachine.DeadlineID) {
+    thread.post(to: self) { $0.handle(.deadlinePassed(deadline, now: unixTime())) }
   }
 
   /// An attempt that cannot be recorded is not offered: the actions after this one still go out, but the run ends.
@@ -83,13 +88,14 @@ extension CoordinatorDriver {
       return RoundRow.Evaluation(loss: loss, accuracy: accuracy)
     }
     var published: RoundRow.Published?
-    var outcome = RoundRow.Outcome.abandoned
+    var outcome = AttemptOutcome.abandoned
     var reason = ""
     switch report.outcome {
     case .committed(let version, let digest):
       published = .init(version: version, modelDigest: digest)
       outcome = .committed
-    case .evaluated: outcome = .evaluated
+    // Metrics and no new version: that is how an evaluation reads.
+    case .evaluated: outcome = .committed
     case .abandoned(let why): reason = why
     }
     let row = RoundRow(

@@ -80,7 +80,7 @@ actor CoordinatorDriver {
     self.desk = desk
     self.announce = announce
     for run in try store.runs() {
-      let configuration = try RunConfiguration.read(ConfigurationFile(text: run.yaml, name: "run \(run.name)"))
+      let configuration = try RunConfiguration.read(ConfigurationFile(path: "run \(run.name)", text: run.yaml))
       runs[run.name] = RunRecord(
         configuration: configuration, state: run.state, roundsCommitted: committedRounds(configuration),
         reason: run.reason)
@@ -101,7 +101,7 @@ actor CoordinatorDriver {
   func submit(yaml: String) throws(Failure) -> RunID {
     let configuration: RunConfiguration
     do throws(ConfigurationError) {
-      configuration = try RunConfiguration.read(ConfigurationFile(text: yaml, name: "run"))
+      configuration = try RunConfiguration.read(ConfigurationFile(path: "run", text: yaml))
     } catch {
       throw Failure(.invalid, error.description)
     }
@@ -129,7 +129,8 @@ actor CoordinatorDriver {
 
   /// Rounding must not cost more than one part in a hundred of the clip bound (ruling A7).
   private func precisionProblem(of configuration: RunConfiguration) -> String? {
-    guard configuration.aggregation == .secure, let architecture = architecture(of: configuration) else { return nil }
+    guard configuration.aggregation == .secure else { return nil }
+    let architecture = architecture(of: configuration)
     let workers = membership.members(role: .worker).count
     let rules = configuration.roundConfiguration(
       vectorLength: UInt64(architecture.layout.count), membership: membership)
@@ -159,8 +160,8 @@ actor CoordinatorDriver {
 
   var membership: MembershipList { home.membership }
 
-  func architecture(of configuration: RunConfiguration) -> ModelArchitecture? {
-    try? ModelArchitecture(parsing: configuration.model.architecture)
+  func architecture(of configuration: RunConfiguration) -> ModelArchitecture {
+    configuration.model.architecture
   }
 
   /// Takes up the next run that waits, from its last committed version or from a new version 0.
@@ -168,9 +169,7 @@ actor CoordinatorDriver {
     guard active == nil, let name = queue.first, let record = runs[name] else { return }
     queue.removeFirst()
     let configuration = record.configuration
-    guard let architecture = architecture(of: configuration) else {
-      return fail(name, reason: "the architecture '\(configuration.model.architecture)' is not one")
-    }
+    let architecture = architecture(of: configuration)
     let template = VersionTemplate(
       federation: membership.federation, model: configuration.model.name, run: name,
       aggregation: configuration.aggregation, architecture: architecture.description,

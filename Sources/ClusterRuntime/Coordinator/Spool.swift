@@ -18,8 +18,9 @@ final class Spool {
     self.shape = shape
     var template = Array((directory + "/spool-XXXXXX").utf8CString)
     path = directory + "/spool"
-    descriptor = mkostemp(&template, O_CLOEXEC)
+    descriptor = mkstemp(&template)
     guard descriptor >= 0 else { throw FileError(operation: .open, path: path, code: errno) }
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     unlink(template)
     digests = Array(repeating: nil, count: Int(shape.totalChunks))
     var offsets: [UInt64] = [0]

@@ -74,7 +74,7 @@ actor BulkClient {
         }
         let payload = message.frames.count == 2 ? message.frames[1] : nil
         deliver?(
-          try BulkToWorker(decoding: message.frames[0].bytes, payloadBytes: payload?.count), payload)
+          try BulkToWorker(decoding: message.frames[0].array, payloadBytes: payload?.count), payload)
       } catch {
         logger.warning("unreadable frame", metadata: ["socket": "bulk", "error": "\(error)"])
       }

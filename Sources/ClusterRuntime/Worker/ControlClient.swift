@@ -80,7 +80,7 @@ actor ControlClient {
       guard message.frames.count == 1 else {
         throw .badField("frames", found: "\(message.frames.count)", expected: "1")
       }
-      let body = try ControlToWorker(decoding: message.frames[0].bytes)
+      let body = try ControlToWorker(decoding: message.frames[0].array)
       if let part = body.session {
         perform(session.handle(.received(part, at: .now)))
       } else if case .round(let round) = body {

@@ -150,12 +150,15 @@ actor WorkerDriver {
   }
 
   private func startDeadline(_ deadline: WorkerStateMachine.DeadlineID, after duration: Duration) {
-    control.loop.post(to: control) { [weak self] client in
+    control.loop.post(to: control) { [self] client in
       client.loop.schedule(after: duration, for: client) { _ in
-        guard let self else { return }
-        self.thread.post(to: self) { $0.handle(.deadlinePassed(deadline)) }
+        self.elapsed(deadline)
       }
     }
+  }
+
+  nonisolated private func elapsed(_ deadline: WorkerStateMachine.DeadlineID) {
+    thread.post(to: self) { $0.handle(.deadlinePassed(deadline)) }
   }
 
   private func send(_ message: WorkerMessage) {

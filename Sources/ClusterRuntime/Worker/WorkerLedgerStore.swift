@@ -20,8 +20,8 @@ final class WorkerLedgerStore: Sendable {
         table.column("run", .text)
         table.column("round", .integer)
         table.column("attempt", .integer)
-        table.column("transcript", .blob)
-        table.column("digest", .blob)
+        table.column("transcript", .text)
+        table.column("digest", .text)
       }
     }
     try migrator.migrate(database)
@@ -35,7 +35,7 @@ final class WorkerLedgerStore: Sendable {
         sql: "INSERT INTO entry (kind, run, round, attempt, transcript, digest) VALUES (?, ?, ?, ?, ?, ?)",
         arguments: [
           kind, attempt?.run.text, attempt.map { Int64($0.round.value) }, attempt.map { Int64($0.attempt.value) },
-          transcript.map { Data($0.bytes) }, digest.map { Data($0.bytes) },
+          transcript?.hex, digest?.hex,
         ])
     }
   }
@@ -67,8 +67,8 @@ final class WorkerLedgerStore: Sendable {
   }
 
   private static func entry(_ row: Row) -> WorkerLedger.Entry? {
-    let transcript = (row["transcript"] as Data?).flatMap { Digest($0) }
-    let digest = (row["digest"] as Data?).flatMap { Digest($0) }
+    let transcript = (row["transcript"] as String?).flatMap { Digest(hex: $0) }
+    let digest = (row["digest"] as String?).flatMap { Digest(hex: $0) }
     var attempt: AttemptID?
     if let run = (row["run"] as String?).flatMap({ RunID($0) }), let round = row["round"] as Int64?,
       let number = row["attempt"] as Int64?
