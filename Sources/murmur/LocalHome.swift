@@ -27,7 +27,6 @@ final class LocalHome {
   var logs: String { directory + "/logs" }
   var heldOutPath: String { consumer + "/held-out.csv" }
   func worker(_ name: WorkerID) -> String { "\(directory)/\(name)" }
-  static func endpointsPath(of party: String) -> String { party + "/state/endpoints.yaml" }
 
   init(directory: String, federation: LocalFederation) throws {
     self.directory = directory

@@ -95,7 +95,7 @@ import Testing
   func badRowOfWorker() async throws {
     let workspace = try Workspace()
     let home = try await workspace.makeFederation()
-    let data = try workspace.file("bad.csv", "a,b,label\n1,2,0\n1,two,1\n")
+    let data = try workspace.file("bad.csv", "a,b,digit\n1,2,0\n1,two,1\n")
     let result = try await Program.run("worker", "--home", home + "/worker-1", "--data", data)
     #expect(Self.complains(result, code: 2, ["bad.csv:3", "column b", "'two'", "number"]), "\(result)")
   }
