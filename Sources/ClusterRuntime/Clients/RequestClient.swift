@@ -42,6 +42,7 @@ actor RequestClient<Request: WireMessage, Reply: FailableReply> {
   private let endpoint: Endpoint
   private let server: String
   private let patience: Patience
+  private let isRefusalFinal: Bool
   private var watch: SocketWatch?
   private var waiting: [UInt64: Waiting] = [:]
   private var unsent: [[Frame]] = []
@@ -55,9 +56,13 @@ actor RequestClient<Request: WireMessage, Reply: FailableReply> {
   /// - Parameters:
   ///   - socket: not connected yet, with its keys.
   ///   - server: who is to answer, for errors: "the serving node".
+  ///   - isRefusalFinal: whether a refused key ends all hope; otherwise it fails what is asked now, and the next
+  ///     connection may fare better.
   init(
-    loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, server: String, patience: Patience = Patience()
+    loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, server: String,
+    patience: Patience = Patience(), isRefusalFinal: Bool = true
   ) {
+    self.isRefusalFinal = isRefusalFinal
     self.loop = loop
     self.socket = socket
     self.endpoint = endpoint
@@ -220,7 +225,7 @@ actor RequestClient<Request: WireMessage, Reply: FailableReply> {
 
   private func refuse(_ error: RuntimeError) {
     guard refusal == nil else { return }
-    refusal = error
+    if isRefusalFinal { refusal = error }
     listener?(.refused(error))
     for id in waiting.keys.sorted() { finish(id, .failure(error)) }
   }
