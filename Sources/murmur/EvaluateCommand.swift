@@ -100,7 +100,7 @@ struct EvaluateCommand: ParsableCommand {
         "\(manifestPath): found architecture '\(manifest.architecture)', expected layers such as 'mlp 64-128-10'"
       )
     }
-    return (parsed, scale ?? manifest.featureScale)
+    return (parsed, scale ?? manifest.dataScale)
   }
 
   private static func parameters(at path: String, of architecture: ModelArchitecture) throws -> ParameterSet {

@@ -20,7 +20,7 @@ import Training
     let manifest = Manifest(
       federation: coordinator.membership.federation, model: "digits", version: 0, parent: nil, run: "digits", round: 0,
       attempt: 0, aggregation: .secure, configurationDigest: nil, cohortSize: 0, parentMetrics: nil,
-      architecture: "\(architecture)", featureScale: 16, modelDigest: artifact.modelDigest,
+      architecture: "\(architecture)", dataScale: 16, modelDigest: artifact.modelDigest,
       tensors: artifact.manifestTensors, file: artifact.manifestFile, createdAt: now, signer: coordinator.name)
     let signed = try SignedManifest(signing: manifest, key: coordinator.signingKey)
     let model = workspace.path + "/model"
