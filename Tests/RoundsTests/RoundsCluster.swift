@@ -31,10 +31,13 @@ final class RoundsCluster {
   var training: (WorkerID, RoundOffer) -> [ToWorker] = { [.trained($1.attempt)] }
   /// Whether a worker's upload arrives.
   var uploads: (WorkerID, AttemptID) -> Bool = { _, _ in true }
+  /// Called after every event that was delivered.
+  var misfortune: (RoundsCluster) throws -> Void = { _ in }
   /// Called before the coordinator's driver opens a sum.
   var beforeOpening: () -> [ToCoordinator] = { [] }
 
   private var queue: [Envelope] = []
+  private var lives = 0
   private var timers: [Timer] = []
   private(set) var time: Duration = .zero
   private var sources: [WorkerID: UploadSource] = [:]
@@ -94,6 +97,7 @@ final class RoundsCluster {
     case .coordinator(let event): feed(event)
     case .worker(let name, let event): feed(event, to: name)
     }
+    do { try misfortune(self) } catch { Issue.record(error) }
   }
 
   func feed(_ event: ToCoordinator) {
@@ -113,7 +117,9 @@ final class RoundsCluster {
   /// A new process with what the old one had recorded.
   func restart(_ name: WorkerID) throws {
     let ledger = try #require(workers[name]).ledger
-    workers[name] = try members.worker(name, policy: members.policy, ledger: ledger)
+    lives += 1
+    workers[name] = try members.worker(name, policy: members.policy, ledger: ledger, life: lives)
+    sources[name] = nil
   }
 
   // MARK: The coordinator's driver
