@@ -1,0 +1,68 @@
+import Federation
+
+extension RunConfiguration {
+  /// A run file that reads back as this configuration, every value written out.
+  package var text: String {
+    """
+    name: \(Self.quoted(name.text))
+    model:
+      name: \(Self.quoted(model.name.text))
+      architecture: "\(model.architecture)"
+      seed: \(model.seed)
+    data:
+      features: \(data.features)
+      classes: \(data.classes)
+      scale: \(data.scale)
+    rounds: \(rounds)
+    aggregation: \(aggregation.rawValue)
+    strategy:
+      name: \(strategy.name)
+      server-learning-rate: \(strategy.serverLearningRate)
+    training:
+    \(Self.lines([
+      ("learning-rate", "\(training.learningRate)"), ("local-epochs", "\(training.localEpochs)"),
+      ("batch-size", "\(training.batchSize)"), ("momentum", training.momentum.map { "\($0)" }),
+      ("weight-decay", training.weightDecay.map { "\($0)" }), ("proximal", training.proximal.map { "\($0)" }),
+    ]))
+    clip: \(clip)
+    maximum-weight: \(maximumWeight)
+    cohort:
+    \(Self.lines([
+      ("minimum", "\(cohort.minimum)"), ("goal", cohort.goal.map { "\($0)" }),
+      ("over-selection", cohort.overSelection.map(Self.ratio)),
+      ("minimum-organisations", "\(cohort.minimumOrganisations)"),
+      ("organisation-cap", Self.ratio(cohort.organisationCap)),
+      ("minimum-honest-sum", "\(cohort.minimumHonestSum)"),
+    ]))
+    suite: \(suite == .aes128 ? "aes-128" : "aes-256")
+    mode: \(mode == .malicious ? "malicious" : "semi-honest")
+    deadlines:
+    \(Self.lines([
+      ("advert", Self.duration(deadlines.advert)), ("share", Self.duration(deadlines.share)),
+      ("input", Self.duration(deadlines.input)), ("agree", Self.duration(deadlines.agree)),
+      ("unmask", Self.duration(deadlines.unmask)),
+    ]))
+    seed: \(seed)
+    hold-out: \(holdOut)
+    maximum-attempts: \(maximumAttempts)
+
+    """
+  }
+
+  /// The values that are there, one `key: value` a line, indented by two.
+  private static func lines(_ members: [(key: String, value: String?)]) -> String {
+    members.compactMap { member in member.value.map { "  \(member.key): \($0)" } }.joined(separator: "\n")
+  }
+
+  /// In quotes, so that a name of digits stays a text.
+  private static func quoted(_ name: String) -> String { "\"\(name)\"" }
+  private static func ratio(_ ratio: RoundConfiguration.Ratio) -> String {
+    "\"\(ratio.numerator)/\(ratio.denominator)\""
+  }
+
+  /// Whole microseconds: the finest unit that configurations have.
+  private static func duration(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    return "\(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)us"
+  }
+}

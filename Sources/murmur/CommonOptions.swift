@@ -1,0 +1,53 @@
+import ArgumentParser
+import ClusterConfiguration
+import ClusterRuntime
+import Glibc
+
+/// `--home`, or else the environment's MURMUR_HOME.
+struct HomeOption: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The party's folder, as 'murmur init' made it. Without it, the folder in the environment's MURMUR_HOME.",
+      valueName: "folder"))
+  var home: String?
+
+  /// - Parameter party: whose folder it should be, for the error of a missing one ("a worker").
+  func directory(of party: String) throws -> String {
+    let given = home ?? getenv("MURMUR_HOME").map { String(cString: $0) }
+    guard let given, !given.isEmpty else {
+      throw CommandFailure(.usage, "--home: found neither it nor MURMUR_HOME, expected the folder of \(party)")
+    }
+    return given.count > 1 && given.hasSuffix("/") ? String(given.dropLast()) : given
+  }
+}
+
+/// `--json` of commands that print results.
+struct OutputOption: ParsableArguments {
+  @Flag(name: .long, help: "Print results as JSON for programs instead of text for people.")
+  var json = false
+}
+
+/// `--endpoints` of the parties that connect to a coordinator.
+struct EndpointsOption: ParsableArguments {
+  @Option(
+    name: .customLong("endpoints"),
+    help: ArgumentHelp(
+      "A file with the coordinator's addresses that replaces those in the folder's file 'federation': what a "
+        + "coordinator started with --any-port writes to state/endpoints.yaml.",
+      valueName: "file"))
+  var file: String?
+}
+
+/// A pipe whose closing ends this process: how children of 'murmur up' notice that their supervisor is gone.
+struct SupervisionOption: ParsableArguments {
+  @Option(name: .customLong("parent-pipe"), help: .hidden)
+  var parentPipe: Int32?
+
+  func begin() {
+    if let parentPipe { ParentPipe.watch(parentPipe) }
+  }
+}
+
+/// Seconds since 1970-01-01 UTC.
+func secondsSince1970() -> UInt64 { UInt64(max(0, time(nil))) }

@@ -1,0 +1,67 @@
+import Federation
+import Rounds
+import Wire
+
+/// The lines of a run's progress: a header, then one aligned line per attempt.
+enum RoundTable {
+  private static let columns: [(title: String, width: Int)] = [
+    ("round", 5), ("cohort", 6), ("reported", 8), ("dropped", 7), ("loss", 7), ("accuracy", 8), ("seconds", 7),
+    ("up/worker", 9),
+  ]
+
+  static let header = columns.map { TextTable.pad($0.title, to: $0.width, .right) }.joined(separator: "  ")
+
+  /// Loss and accuracy are of the model that the round trained on, over the hold-outs of the workers in it; the last line
+  /// of a run, from the round that only evaluates, is of the last version.
+  static func line(_ row: RoundRow) -> String {
+    let cells = [
+      row.isEvaluation ? "final" : "\(row.attempt.round)", "\(row.cohort)", "\(row.reported)", "\(row.dropped)",
+      row.evaluation.map { Readable.decimal($0.loss, 4) } ?? "-",
+      row.evaluation.map { Readable.decimal($0.accuracy, 4) } ?? "-",
+      Readable.decimal(row.seconds, 2), Readable.bytes(row.bytesUpPerWorker),
+    ]
+    let line = zip(cells, columns).map { TextTable.pad($0, to: $1.width, .right) }.joined(separator: "  ")
+    return row.outcome == .committed ? line : "\(line)  abandoned: \(row.reason)"
+  }
+}
+
+extension RoundRow {
+  /// Committed without a new version: the round at the end that only evaluates.
+  var isEvaluation: Bool { outcome == .committed && published == nil }
+}
+
+/// The JSON form of an attempt.
+struct RoundResult: Encodable {
+  let run: String
+  let round: UInt64
+  let attempt: UInt32
+  /// `committed`, `evaluated` or `abandoned`.
+  let outcome: String
+  let reason: String?
+  let cohort: UInt32
+  let reported: UInt32
+  let dropped: UInt32
+  let loss: Double?
+  let accuracy: Double?
+  let seconds: Double
+  let bytesUpPerWorker: UInt64
+  let version: UInt64?
+  let modelDigest: String?
+
+  init(_ row: RoundRow) {
+    run = row.attempt.run.text
+    round = row.attempt.round.value
+    attempt = row.attempt.attempt.value
+    outcome = row.isEvaluation ? "evaluated" : row.outcome == .committed ? "committed" : "abandoned"
+    reason = row.reason.isEmpty ? nil : row.reason
+    cohort = row.cohort
+    reported = row.reported
+    dropped = row.dropped
+    loss = row.evaluation?.loss
+    accuracy = row.evaluation?.accuracy
+    seconds = row.seconds
+    bytesUpPerWorker = row.bytesUpPerWorker
+    version = row.published?.version.value
+    modelDigest = row.published.map { "sha256:\($0.modelDigest)" }
+  }
+}

@@ -1,0 +1,145 @@
+import ArgumentParser
+import ClusterConfiguration
+import ClusterRuntime
+import Federation
+import Wire
+
+/// `murmur run …`.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Submit, watch and stop training runs.",
+    discussion: """
+      Example:
+
+          murmur run submit demo/operator/run.yaml --home demo/coordinator --watch
+      """,
+    subcommands: [Submit.self, Watch.self, Stop.self])
+
+  /// `murmur run submit FILE`.
+  struct Submit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "submit", abstract: "Hand a run file to the coordinator.",
+      discussion: """
+        The file is checked here first, so that mistakes in it are named by line and key. Prints the run's name.
+
+        Example:
+
+            murmur run submit demo/operator/run.yaml --home demo/coordinator --watch
+        """)
+
+    @Argument(help: ArgumentHelp("The run file (YAML): model, data, rounds, training, cohort.", valueName: "file"))
+    var file: String
+
+    @Flag(name: .long, help: "Stay, print one line per round, and end when the run ends: 0 if it completed, else 1.")
+    var watch = false
+
+    @OptionGroup var options: OperatorOptions
+    @OptionGroup var output: OutputOption
+
+    private struct Result: Encodable {
+      let run: String
+    }
+
+    func run() async throws {
+      let document = try ConfigurationFile(path: file, expected: "a run configuration")
+      _ = try RunConfiguration.read(document)
+      let client = try options.client()
+      let run = try await client.submit(runFile: document.text, name: file)
+      Terminal.print(output.json ? try JSONOutput.line(Result(run: run)) : "run \(run) submitted")
+      if watch { try await RunFollower(client: client, run: run, json: output.json).follow() }
+    }
+  }
+
+  /// `murmur run watch NAME`.
+  struct Watch: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "watch", abstract: "Print a run's rounds, from the first on, until the run ends.",
+      discussion: """
+        Ends with 0 if the run completed, else with 1. Leaving it with Ctrl-C does not stop the run.
+
+        Example:
+
+            murmur run watch digits --home demo/coordinator
+        """)
+
+    @Argument(help: ArgumentHelp("The run's name, as its file says and 'murmur status' lists.", valueName: "name"))
+    var name: String
+
+    @OptionGroup var options: OperatorOptions
+    @OptionGroup var output: OutputOption
+
+    func run() async throws {
+      try await RunFollower(client: options.client(), run: name, json: output.json).follow()
+    }
+  }
+
+  /// `murmur run stop NAME`.
+  struct Stop: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "stop", abstract: "End a run when its current attempt has ended.",
+      discussion: """
+        Versions that were published stay.
+
+        Example:
+
+            murmur run stop digits --home demo/coordinator
+        """)
+
+    @Argument(help: ArgumentHelp("The run's name, as 'murmur status' lists it.", valueName: "name"))
+    var name: String
+
+    @OptionGroup var options: OperatorOptions
+
+    func run() async throws {
+      try await options.client().stop(run: name)
+      Terminal.print("run \(name) is stopping")
+    }
+  }
+}
+
+/// Follows one run's events and prints them.
+struct RunFollower {
+  /// Between two questions for events.
+  static let interval = Duration.milliseconds(150)
+
+  let client: OperatorClient
+  let run: String
+  let json: Bool
+
+  /// Prints until the run has ended.
+  ///
+  /// - Parameter observe: told every attempt after it was printed.
+  /// - Returns: the run as it ended.
+  /// - Throws: `CommandFailure` if it did not complete.
+  @discardableResult
+  func follow(observe: (RoundRow) -> Void = { _ in }) async throws -> RunRow {
+    if !json { Terminal.print(RoundTable.header) }
+    var last: UInt64 = 0
+    while true {
+      let events = try await client.events(run: run, after: last)
+      for event in events {
+        last = max(last, event.sequence)
+        switch event.kind {
+        case .round(let row):
+          Terminal.print(json ? try JSONOutput.line(RoundResult(row)) : RoundTable.line(row))
+          observe(row)
+        case .run(let row) where row.state.isFinal:
+          if json { Terminal.print(try JSONOutput.line(RunResult(row))) }
+          return try ended(row)
+        case .run: break
+        }
+      }
+      if events.isEmpty { try await Task.sleep(for: Self.interval) }
+    }
+  }
+
+  private func ended(_ row: RunRow) throws -> RunRow {
+    guard row.state == .completed else {
+      let reason = row.reason.isEmpty ? "" : ": \(row.reason)"
+      throw CommandFailure(
+        .failed,
+        "run '\(row.run)' \(row.state) after \(row.roundsCommitted) of \(row.roundsPlanned) rounds\(reason)")
+    }
+    return row
+  }
+}

@@ -1,0 +1,199 @@
+import ArgumentParser
+import ClusterRuntime
+import Federation
+import ModelRegistry
+import Rounds
+import Wire
+
+/// Where a command finds the coordinator's operator socket.
+struct OperatorOptions: ParsableArguments {
+  @OptionGroup var home: HomeOption
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The operator socket, such as ipc:///srv/demo/coordinator/state/operator.sock. Without it, the one in the state "
+        + "directory of the coordinator's folder given by --home.",
+      valueName: "address"))
+  var endpoint: String?
+
+  func client() throws -> OperatorClient {
+    try OperatorClient(home: home.directory(of: "the coordinator"), endpoint: endpoint)
+  }
+}
+
+/// `murmur status`.
+struct StatusCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status",
+    abstract: "Show a federation's runs, workers and models.",
+    discussion: """
+      Asks the coordinator over its operator socket; who may open that socket's file may ask.
+
+      Example:
+
+          murmur status --home demo/coordinator
+      """)
+
+  @OptionGroup var options: OperatorOptions
+  @OptionGroup var output: OutputOption
+
+  func run() async throws {
+    let status = try await options.client().status()
+    if output.json {
+      Terminal.print(try JSONOutput.document(StatusResult(status)))
+      return
+    }
+    Terminal.print("federation \(status.federation)")
+    Terminal.print("")
+    var runs = TextTable([
+      ("RUN", .left), ("STATE", .left), ("MODEL", .left), ("ROUND", .right), ("OF", .right), ("REASON", .left),
+    ])
+    for run in status.runs {
+      runs.append([
+        run.run.text, "\(run.state)", run.model.text, "\(run.roundsCommitted)", "\(run.roundsPlanned)", run.reason,
+      ])
+    }
+    print(runs, isEmpty: status.runs.isEmpty, otherwise: "no runs")
+    var workers = TextTable([
+      ("WORKER", .left), ("ORGANISATION", .left), ("STATE", .left), ("PHASE", .left), ("LAST HEARD", .right),
+    ])
+    for worker in status.workers {
+      workers.append([
+        worker.name.text, worker.organisation.text, worker.state.word, worker.phase?.word ?? "-",
+        worker.lastHeardMilliseconds.map { "\(Readable.decimal(Double($0) / 1000, 1)) s ago" } ?? "never",
+      ])
+    }
+    print(workers, isEmpty: status.workers.isEmpty, otherwise: "no workers")
+    print(status.models.table, isEmpty: status.models.isEmpty, otherwise: "no models")
+  }
+
+  private func print(_ table: TextTable, isEmpty: Bool, otherwise: String) {
+    for line in isEmpty ? [otherwise] : table.lines { Terminal.print(line) }
+    Terminal.print("")
+  }
+}
+
+/// `murmur models`.
+struct ModelsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "models",
+    abstract: "List the models that a serving node offers.",
+    discussion: """
+      Example:
+
+          murmur models --home demo/consumer
+      """)
+
+  @OptionGroup var options: PullOptions
+  @OptionGroup var output: OutputOption
+
+  func run() async throws {
+    let models = try await options.client().models()
+    if output.json {
+      Terminal.print(try JSONOutput.document(models.map(ModelResult.init)))
+    } else if models.isEmpty {
+      Terminal.print("no models")
+    } else {
+      for line in models.table.lines { Terminal.print(line) }
+    }
+  }
+}
+
+extension [ModelRow] {
+  /// One line a version.
+  var table: TextTable {
+    var table = TextTable([("MODEL", .left), ("VERSION", .right), ("DIGEST", .left), ("ALIASES", .left)])
+    for model in self {
+      table.append([
+        model.name.text, "\(model.version)", "sha256:\(model.digest)",
+        model.aliases.map(\.text).joined(separator: ", "),
+      ])
+    }
+    return table
+  }
+}
+
+extension WorkerRow.State {
+  var word: String {
+    switch self {
+    case .neverSeen: "never seen"
+    case .live: "live"
+    case .lost: "lost"
+    }
+  }
+}
+
+extension WorkPhase {
+  var word: String {
+    switch self {
+    case .fetchingModel: "fetching model"
+    case .training: "training"
+    case .reporting: "reporting"
+    case .waiting: "waiting"
+    }
+  }
+}
+
+/// The JSON form of `murmur status`.
+struct StatusResult: Encodable {
+  struct Worker: Encodable {
+    let name: String
+    let organisation: String
+    let state: String
+    let phase: String?
+    let lastHeardMilliseconds: UInt64?
+  }
+
+  let federation: String
+  let runs: [RunResult]
+  let workers: [Worker]
+  let models: [ModelResult]
+  let rounds: [RoundResult]
+
+  init(_ status: CoordinatorStatus) {
+    federation = status.federation.text
+    runs = status.runs.map(RunResult.init)
+    workers = status.workers.map {
+      Worker(
+        name: $0.name.text, organisation: $0.organisation.text, state: $0.state.word, phase: $0.phase?.word,
+        lastHeardMilliseconds: $0.lastHeardMilliseconds)
+    }
+    models = status.models.map(ModelResult.init)
+    rounds = status.rounds.map(RoundResult.init)
+  }
+}
+
+/// The JSON form of a run.
+struct RunResult: Encodable {
+  let run: String
+  let state: String
+  let model: String
+  let roundsCommitted: UInt64
+  let roundsPlanned: UInt64
+  let reason: String?
+
+  init(_ row: RunRow) {
+    run = row.run.text
+    state = "\(row.state)"
+    model = row.model.text
+    roundsCommitted = row.roundsCommitted
+    roundsPlanned = row.roundsPlanned
+    reason = row.reason.isEmpty ? nil : row.reason
+  }
+}
+
+/// The JSON form of a published version.
+struct ModelResult: Encodable {
+  let name: String
+  let version: UInt64
+  let digest: String
+  let aliases: [String]
+
+  init(_ row: ModelRow) {
+    name = row.name.text
+    version = row.version.value
+    digest = "sha256:\(row.digest)"
+    aliases = row.aliases.map(\.text)
+  }
+}
