@@ -13,6 +13,8 @@ struct PlainAttempt: Sendable {
     case refuseUpload(from: WorkerID, reason: String)
     case addInput(from: WorkerID)
     case closeUploads(notCounted: [WorkerID])
+    /// The link is back: the offer may not have arrived.
+    case repeatOffer(to: WorkerID)
     case openSum(survivors: [WorkerID])
     case abandon(reason: String)
   }
@@ -25,7 +27,10 @@ struct PlainAttempt: Sendable {
   let minimum: Int
   private(set) var completed: Set<WorkerID> = []
   private var open: Set<WorkerID> = []
+  /// Lost: not waited for, welcome back.
   private var absent: Set<WorkerID> = []
+  /// Declined, restarted, or sent something that breaks a rule.
+  private var departed: Set<WorkerID> = []
   private(set) var isClosed = false
 
   init(context: AttemptContext, cohort: [WorkerID], minimum: Int) {
@@ -56,7 +61,9 @@ struct PlainAttempt: Sendable {
   }
 
   mutating func uploadOpened(_ header: InputHeader, from worker: WorkerID) -> [Action] {
-    guard !isClosed, cohort.contains(worker) else { return [.refuseUpload(from: worker, reason: "not counted")] }
+    guard !isClosed, cohort.contains(worker), !departed.contains(worker) else {
+      return [.refuseUpload(from: worker, reason: "not counted")]
+    }
     if completed.contains(worker) { return [] }
     let vectors = Self.vectors(for: context.configuration)
     let signed = SignedString.inputHeader(
@@ -76,10 +83,11 @@ struct PlainAttempt: Sendable {
     }
     let signed = SignedString.input(
       transcript: context.roundID, worker: 0, dealersDigest: Self.noDealers, payloadDigest: payload)
-    guard trailer.payloadDigest == payload, let key = context.membership[worker]?.certificate.signingKey,
+    guard trailer.transcript == context.roundID, trailer.payloadDigest == payload,
+      let key = context.membership[worker]?.certificate.signingKey,
       trailer.signature.isValid(over: signed, by: key)
     else {
-      absent.insert(worker)
+      departed.insert(worker)
       return [.refuseUpload(from: worker, reason: Refusal.wrongDigest.rawValue)] + advance()
     }
     completed.insert(worker)
@@ -89,8 +97,9 @@ struct PlainAttempt: Sendable {
   /// The content of a completed upload broke a rule (not finite, over the norm): it is not in the sum.
   mutating func inputRejected(from worker: WorkerID) -> [Action] {
     completed.remove(worker)
-    absent.insert(worker)
-    return advance()
+    open.remove(worker)
+    departed.insert(worker)
+    return isClosed && completed.count < minimum ? [tooFew] : advance()
   }
 
   mutating func workerGone(_ worker: WorkerID) -> [Action] {
@@ -99,20 +108,34 @@ struct PlainAttempt: Sendable {
     return advance()
   }
 
-  mutating func workerReturned(_ worker: WorkerID) { absent.remove(worker) }
+  mutating func workerReturned(_ worker: WorkerID) -> [Action] {
+    absent.remove(worker)
+    let isAwaited = !isClosed && cohort.contains(worker) && !departed.contains(worker) && !completed.contains(worker)
+    return isAwaited ? [.repeatOffer(to: worker)] : []
+  }
+
+  /// It takes no further part in this attempt; what it has reported completely still counts.
+  mutating func workerLeft(_ worker: WorkerID) -> [Action] {
+    guard cohort.contains(worker) else { return [] }
+    departed.insert(worker)
+    open.remove(worker)
+    return advance()
+  }
 
   mutating func deadlinePassed() -> [Action] { advance(atDeadline: true) }
 
   private mutating func advance(atDeadline: Bool = false) -> [Action] {
-    guard !isClosed, atDeadline || cohort.allSatisfy({ completed.contains($0) || absent.contains($0) }) else {
-      return []
+    let everyone = cohort.allSatisfy {
+      completed.contains($0) || departed.contains($0) || absent.contains($0)
     }
+    let goal = context.configuration.goalCount.map { max(Int(clamping: $0), minimum) }
+    guard !isClosed, atDeadline || everyone || goal.map({ completed.count >= $0 }) == true else { return [] }
     isClosed = true
-    guard completed.count >= minimum else {
-      return [.abandon(reason: "\(completed.count) updates arrived, \(minimum) are needed")]
-    }
+    guard completed.count >= minimum else { return [tooFew] }
     return [
       .closeUploads(notCounted: cohort.filter { !completed.contains($0) }), .openSum(survivors: completed.sorted()),
     ]
   }
+
+  private var tooFew: Action { .abandon(reason: "\(completed.count) updates arrived, \(minimum) are needed") }
 }

@@ -43,13 +43,16 @@ extension RunStateMachine {
       case .refuseInput(let worker, let refusal):
         out.append(.refuseUpload(from: worker, reason: refusal.rawValue))
       case .addInput(let worker): out.append(.addInput(from: worker))
-      case .closeInputs(let late):
-        out.append(.closeUploads)
-        out += late.map { .send(.ended(attemptID, .notCounted, reason: "the inputs are closed"), to: $0) }
+      case .repeatOffer(let worker):
+        guard case .attempting(let attempt) = state else { continue }
+        out.append(.send(.offer(attempt.offer), to: worker))
+      case .leaveOut(let workers):
+        out += workers.map { .send(.ended(attemptID, .notCounted, reason: "the attempt goes on without it"), to: $0) }
+      case .closeInputs: out.append(.closeUploads)
       case .unmask(let order): out.append(.unmask(order))
       case .ignored(let worker, let why): out.append(.ignored(from: worker, why: "\(why)"))
       case .blame(let worker, let fault):
-        excluded.insert(worker)
+        if fault.isProven { excluded.insert(worker) }
         out.append(.blame(worker, fault: "\(fault)"))
       case .abandon(let reason):
         guard case .attempting(let attempt) = state else { continue }
@@ -78,6 +81,9 @@ extension RunStateMachine {
       case .closeUploads(let late):
         out.append(.closeUploads)
         out += late.map { .send(.ended(attemptID, .notCounted, reason: "the updates are closed"), to: $0) }
+      case .repeatOffer(let worker):
+        guard case .attempting(let attempt) = state else { continue }
+        out.append(.send(.offer(attempt.offer), to: worker))
       case .openSum(let survivors):
         guard case .attempting(var attempt) = state else { continue }
         attempt.survivors = survivors
@@ -95,11 +101,16 @@ extension RunStateMachine {
     guard case .attempting(let attempt) = state else { return [] }
     switch attempt.aggregator {
     case .secure: return secure(.workerReturned(worker))
-    case .plain:
-      return plain {
-        $0.workerReturned(worker)
-        return []
-      }
+    case .plain: return plain { $0.workerReturned(worker) }
+    }
+  }
+
+  /// A new process of the worker: in the running attempt it has nothing any more, in the next it counts like any other.
+  mutating func restarted(_ worker: WorkerID) -> [Action] {
+    guard case .attempting(let attempt) = state else { return [] }
+    switch attempt.aggregator {
+    case .secure: return secure(.workerRestarted(worker))
+    case .plain: return plain { $0.workerLeft(worker) }
     }
   }
 
@@ -122,7 +133,7 @@ extension RunStateMachine {
       let note = Action.ignored(from: worker, why: "declined: \(reason) \(detail)")
       switch attempt.aggregator {
       case .secure: return [note] + secure(.workerDeclined(worker))
-      case .plain: return [note] + plain { $0.workerGone(worker) }
+      case .plain: return [note] + plain { $0.workerLeft(worker) }
       }
     case .advert(let id, let advert):
       guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
@@ -156,12 +167,10 @@ extension RunStateMachine {
   }
 
   mutating func inputRejected(from worker: WorkerID, reason: String) -> [Action] {
+    guard case .attempting(var attempt) = state, attempt.cohort.contains(worker) else { return [] }
     excluded.insert(worker)
-    let blame = Action.blame(worker, fault: reason)
-    guard case .attempting(let attempt) = state else { return [blame] }
-    switch attempt.aggregator {
-    case .secure: return [blame] + secure(.workerDeclined(worker))
-    case .plain: return [blame] + plain { $0.inputRejected(from: worker) }
-    }
+    attempt.survivors.removeAll { $0 == worker }
+    state = .attempting(attempt)
+    return [.blame(worker, fault: reason)] + plain { $0.inputRejected(from: worker) }
   }
 }

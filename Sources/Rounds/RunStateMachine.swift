@@ -10,13 +10,16 @@ import SecureAggregation
 package struct RunStateMachine: Sendable {
   package enum Event: Sendable {
     case started(now: UInt64)
+    /// A worker is there: for the first time, or its process lived on and the link came back.
     case workerJoined(WorkerID)
+    /// Another process of the worker is there; what the one before knew of an attempt is gone.
+    case workerRestarted(WorkerID)
     case workerLost(WorkerID)
     case received(WorkerMessage, from: WorkerID)
     case uploadOpened(InputHeader, from: WorkerID)
     /// `payloadDigest` is computed from the chunks that arrived.
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
-    /// What a plain upload holds breaks a rule; it was not added.
+    /// What a plain upload holds breaks a rule; it was not added. Comes before `sumOpened`.
     case inputRejected(from: WorkerID, reason: String)
     case deadlinePassed(DeadlineID, now: UInt64)
     case sumOpened(SumSummary)
@@ -96,11 +99,20 @@ package struct RunStateMachine: Sendable {
 
   struct Attempt: Sendable {
     let context: AttemptContext
+    let offer: RoundOffer
     let cohort: [WorkerID]
     let isEvaluation: Bool
     var aggregator: Aggregator
     var survivors: [WorkerID] = []
     var summary: SumSummary?
+
+    /// Whether the driver has been told to open the sum.
+    var isSumDue: Bool {
+      switch aggregator {
+      case .secure(let machine): machine.isReconstructed
+      case .plain(let machine): machine.isClosed
+      }
+    }
   }
 
   enum State: Sendable {
@@ -126,6 +138,8 @@ package struct RunStateMachine: Sendable {
   var excluded: Set<WorkerID> = []
   var now: UInt64 = 0
   var gatherDeadlinePassed = false
+  /// A version is being committed: the run stops as soon as that is done.
+  var stopsAfterCommit = false
 
   /// - Parameters:
   ///   - base: the committed model to go on from; the round that trains on it is `round`.
@@ -191,6 +205,9 @@ package struct RunStateMachine: Sendable {
     case .workerJoined(let worker):
       available.insert(worker)
       return returned(worker) + select()
+    case .workerRestarted(let worker):
+      available.insert(worker)
+      return restarted(worker) + select()
     case .workerLost(let worker):
       available.remove(worker)
       return gone(worker)
@@ -205,7 +222,12 @@ package struct RunStateMachine: Sendable {
     case .sumOpened(let summary): return sumOpened(summary)
     case .committed(let model): return committed(model)
     case .failed(let reason): return finish(.failed(reason: reason))
-    case .stopRequested: return finish(.stopped)
+    case .stopRequested:
+      if case .closing = state {
+        stopsAfterCommit = true
+        return []
+      }
+      return finish(.stopped)
     }
   }
 
@@ -214,7 +236,8 @@ package struct RunStateMachine: Sendable {
     case .uploadOpened(_, let worker), .uploadCompleted(_, _, let worker):
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
-    case .started, .workerJoined, .workerLost, .inputRejected, .deadlinePassed, .sumOpened, .committed, .failed,
+    case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .deadlinePassed, .sumOpened,
+      .committed, .failed,
       .stopRequested:
       []
     }
@@ -225,7 +248,7 @@ package struct RunStateMachine: Sendable {
   /// Offers the next attempt if enough workers are here.
   mutating func select() -> [Action] {
     guard case .gathering = state else { return [] }
-    let candidates = available.subtracting(excluded).sorted()
+    let candidates = available.subtracting(excluded).filter(isEligible).sorted()
     let enough =
       candidates.count >= plan.expectedWorkers
       || ((gatherDeadlinePassed || round > 1 || attempt > 0) && candidates.count >= plan.minimumWorkers)
@@ -234,15 +257,27 @@ package struct RunStateMachine: Sendable {
     return offer(to: cohort)
   }
 
-  /// Uniform without replacement, seeded by run, round and attempt (partial Fisher–Yates).
+  /// Whether the other workers would accept this one on a roster: a worker's certificate of the authority, valid now.
+  private func isEligible(_ worker: WorkerID) -> Bool {
+    guard let member = membership[worker] else { return false }
+    return
+      (try? RoundChecks.checkCertificate(
+        member, authority: membership.authorityKey, time: now, role: .worker, name: worker)) != nil
+  }
+
+  /// Uniform without replacement, seeded by run, round and attempt (Fisher–Yates); in secure mode no organisation above
+  /// its cap, as long as that leaves enough workers.
   private func choose(from candidates: [WorkerID]) -> [WorkerID] {
-    guard candidates.count > plan.cohortTarget else { return candidates }
+    let task = isEvaluationRound ? plan.evaluationTask : plan.task
     var generator = SeededGenerator(seed: plan.seed, stream: "cohort \(attemptID)")
     var pool = candidates
-    for i in 0..<plan.cohortTarget {
-      pool.swapAt(i, Int.random(in: i..<pool.count, using: &generator))
-    }
-    return pool.prefix(plan.cohortTarget).sorted()
+    for i in pool.indices.dropLast() { pool.swapAt(i, Int.random(in: i..<pool.count, using: &generator)) }
+    let uniform = pool.prefix(plan.cohortTarget).sorted()
+    guard task.aggregation == .secure else { return uniform }
+    let organisations = pool.compactMap { membership[$0]?.certificate.organisation }
+    let largest = min(plan.cohortTarget, Int(clamping: plan.configuration.maximumRoster))
+    let capped = plan.policy.largestSetWithinCap(organisations, atMost: largest).map { pool[$0] }.sorted()
+    return capped.count >= plan.minimumWorkers ? capped : uniform
   }
 
   private mutating func offer(to cohort: [WorkerID]) -> [Action] {
@@ -264,13 +299,15 @@ package struct RunStateMachine: Sendable {
         context: context, cohort: cohort, offerSignature: signature, policy: plan.policy, signingKey: signingKey)
       let started = machine.start()
       state = .attempting(
-        Attempt(context: context, cohort: cohort, isEvaluation: evaluation, aggregator: .secure(machine)))
+        Attempt(
+          context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .secure(machine)))
       return offers + translate(started)
     case .plain:
       let machine = PlainAttempt(context: context, cohort: cohort, minimum: plan.minimumWorkers)
       let started = machine.start()
       state = .attempting(
-        Attempt(context: context, cohort: cohort, isEvaluation: evaluation, aggregator: .plain(machine)))
+        Attempt(
+          context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .plain(machine)))
       return offers + translate(started)
     }
   }
@@ -293,7 +330,7 @@ package struct RunStateMachine: Sendable {
   // MARK: Closing
 
   private mutating func sumOpened(_ summary: SumSummary) -> [Action] {
-    guard case .attempting(var attempt) = state else { return [] }
+    guard case .attempting(var attempt) = state, attempt.isSumDue else { return [] }
     attempt.summary = summary
     guard summary.weight > 0 || attempt.isEvaluation else {
       return abandon(attempt, reason: "the summed weight is zero")
@@ -345,12 +382,13 @@ package struct RunStateMachine: Sendable {
           reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count,
           summary: summary,
           outcome: attempt.isEvaluation ? .evaluated : .committed(model.version, modelDigest: model.modelDigest))))
+    state = .gathering
     if attempt.isEvaluation { return actions + finish(.completed(base.version)) }
     base = model
     round = round.next
     self.attempt = 0
     attemptsThisRound = 0
-    state = .gathering
+    if stopsAfterCommit { return actions + finish(.stopped) }
     return actions + select()
   }
 
@@ -375,9 +413,11 @@ package struct RunStateMachine: Sendable {
 
   private mutating func finish(_ outcome: Outcome) -> [Action] {
     var actions: [Action] = []
-    if case .attempting(let attempt) = state {
+    switch state {
+    case .attempting(let attempt), .closing(let attempt):
       actions.append(.closeUploads)
       actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: "the run ends"), to: $0) }
+    case .idle, .gathering, .waitingToRetry, .finished: break
     }
     state = .finished(outcome)
     return actions + [.finished(outcome)]

@@ -17,14 +17,14 @@ package struct WorkerPolicy: Hashable, Sendable {
   /// Why this worker takes no part in an offer; nil if its law allows it.
   func objection(to offer: RoundOffer) -> String? {
     let configuration = offer.configuration
+    if let clipMaximum, configuration.clip > clipMaximum {
+      return "the clip bound \(configuration.clip) is above the policy's \(clipMaximum)"
+    }
     if offer.task.aggregation == .plain {
       return allowPlain ? nil : "the policy allows no plain aggregation"
     }
     if !suites.contains(configuration.suite) { return "the policy allows no suite \(configuration.suite.rawValue)" }
     if !modes.contains(configuration.mode) { return "the policy does not allow the mode \(configuration.mode)" }
-    if let clipMaximum, configuration.clip > clipMaximum {
-      return "the clip bound \(configuration.clip) is above the policy's \(clipMaximum)"
-    }
     return nil
   }
 

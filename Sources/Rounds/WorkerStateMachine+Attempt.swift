@@ -8,16 +8,20 @@ extension WorkerStateMachine {
   static let slack: Duration = .seconds(5)
 
   mutating func receive(_ offer: RoundOffer, now: UInt64) -> [Action] {
-    if let work, work.offer.attempt == offer.attempt { return [.note(.ignored(kind: "offer", why: "repeated"))] }
+    if let work, work.offer.attempt == offer.attempt { return repeated(offer, in: work) }
     guard ledger.isNew(offer.attempt) else {
       return decline(.stale, "attempt \(offer.attempt) is not newer than what was seen", attempt: offer.attempt)
     }
-    // The coordinator has moved on: whatever is in hand can no longer count.
-    var actions = work == nil ? [] : secure(.failed(.deadline)) + end(.abandoned(reason: "a newer attempt"))
     let context = AttemptContext(
       attempt: offer.attempt, modelDigest: offer.modelDigest, configuration: offer.configuration,
       membership: membership, coordinatorKey: coordinatorKey, now: now)
-    if let (reason, detail) = objection(to: offer, context: context) {
+    guard offer.signature.isValid(over: SignedString.offer(roundID: context.roundID), by: coordinatorKey) else {
+      return decline(
+        .badOffer, "the offer is not signed by the coordinator of this federation", attempt: offer.attempt)
+    }
+    // The coordinator has moved on: whatever is in hand can no longer count.
+    var actions = work == nil ? [] : secure(.failed(.deadline)) + end(.abandoned(reason: "a newer attempt"))
+    if let (reason, detail) = objection(to: offer) {
       return actions + decline(reason, detail, attempt: offer.attempt)
     }
     actions.append(record(.attemptBegun(offer.attempt)))
@@ -28,12 +32,16 @@ extension WorkerStateMachine {
     return actions
   }
 
-  /// Signature, own law, and that both sides hold the same list of members.
-  private func objection(to offer: RoundOffer, context: AttemptContext) -> (DeclineReason, String)? {
-    let signed = SignedString.offer(roundID: context.roundID)
-    guard offer.signature.isValid(over: signed, by: coordinatorKey) else {
-      return (.badOffer, "the offer is not signed by the coordinator of this federation")
-    }
+  /// The coordinator asks again after a lost link: the answer may not have arrived.
+  private func repeated(_ offer: RoundOffer, in work: Work) -> [Action] {
+    guard offer == work.offer else { return [.note(.ignored(kind: "offer", why: "another offer of this attempt"))] }
+    guard work.isModelHeld else { return [.note(.ignored(kind: "offer", why: "repeated"))] }
+    guard let machine = work.secure else { return [.send(.accept(offer.attempt))] }
+    return [.send(.advert(offer.attempt, machine.advert))]
+  }
+
+  /// The own law, and that both sides hold the same list of members.
+  private func objection(to offer: RoundOffer) -> (DeclineReason, String)? {
     guard offer.configuration.trainer == .sha256(of: offer.task.canonicalBytes) else {
       return (.badOffer, "the configuration names another task")
     }
@@ -53,12 +61,16 @@ extension WorkerStateMachine {
   }
 
   mutating func modelHeld(_ digest: Digest) -> [Action] {
-    guard var work, work.secure == nil else { return [] }
+    guard var work, !work.isModelHeld else { return [] }
     guard digest == work.offer.modelDigest else {
-      return decline(.badOffer, "the model held is \(digest.short), the offer says \(work.offer.modelDigest.short)", attempt: work.offer.attempt)
-        + end(.refused(.wrongDigest))
+      let detail = "the model held is \(digest.short), the offer says \(work.offer.modelDigest.short)"
+      return decline(.badOffer, detail, attempt: work.offer.attempt) + end(.refused(.wrongDigest))
     }
-    let deadline = Duration.milliseconds(Int64(clamping: work.offer.configuration.inputDeadline))
+    work.isModelHeld = true
+    let configuration = work.offer.configuration
+    // Setup and training run side by side here, but the coordinator starts the time for inputs after the setup.
+    let setup = configuration.advertDeadline + 2 * configuration.shareDeadline
+    let deadline = Duration.milliseconds(Int64(clamping: setup + configuration.inputDeadline)) + Self.slack
     switch work.offer.task.aggregation {
     case .secure:
       let machine = SecureAggregationWorker(
@@ -120,6 +132,7 @@ extension WorkerStateMachine {
 
   private mutating func translate(_ actions: [SecureAggregationWorker.Action]) -> [Action] {
     var out: [Action] = []
+    var saysWhy = false
     for action in actions {
       switch action {
       case .sendAdvert(let advert):
@@ -129,7 +142,9 @@ extension WorkerStateMachine {
       case .sendShareCheck(let check): out.append(.send(.shareCheck(check)))
       case .sendAgreement(let agreement): out.append(.send(.agree(agreement)))
       case .sendUnmask(let shares): out.append(.send(.unmask(shares)))
-      case .sendAbort(let abort): out.append(.send(.abort(abort)))
+      case .sendAbort(let abort):
+        saysWhy = true
+        out.append(.send(.abort(abort)))
       case .maskInput(let order):
         work?.masking = order
         out += uploadIfReady()
@@ -142,7 +157,12 @@ extension WorkerStateMachine {
         switch outcome {
         case .committed(let digest, let counted):
           out += end(.committed(modelDigest: digest, counted: counted))
-        case .refused(let refusal): out += end(.refused(refusal))
+        case .refused(let refusal):
+          // Before the roster there is no transcript to abort: the coordinator hears it this way.
+          if let attempt = work?.offer.attempt, !saysWhy {
+            out += decline(.badOffer, refusal.rawValue, attempt: attempt)
+          }
+          out += end(.refused(refusal))
         case .aborted: break  // Ended by whoever caused it.
         }
       }

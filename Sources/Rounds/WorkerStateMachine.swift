@@ -66,6 +66,7 @@ package struct WorkerStateMachine: Sendable {
     let offer: RoundOffer
     let context: AttemptContext
     var secure: SecureAggregationWorker?
+    var isModelHeld = false
     var isTrained = false
     var masking: MaskingOrder?
     var isUploading = false
@@ -105,7 +106,7 @@ package struct WorkerStateMachine: Sendable {
     guard let work else { return nil }
     if work.isUploading { return .reporting }
     if work.isTrained { return .waiting }
-    return work.secure != nil || work.step > 1 ? .training : .fetchingModel
+    return work.isModelHeld ? .training : .fetchingModel
   }
 
   package mutating func handle(_ event: Event) -> [Action] {
@@ -113,7 +114,9 @@ package struct WorkerStateMachine: Sendable {
     case .received(let message, let now): return receive(message, now: now)
     case .modelHeld(let attempt, let digest): return current(attempt) { $0.modelHeld(digest) }
     case .modelUnavailable(let attempt, let reason):
-      return current(attempt) { $0.decline(.modelUnavailable, reason, attempt: attempt) + $0.end(.aborted(reason: reason)) }
+      return current(attempt) {
+        $0.decline(.modelUnavailable, reason, attempt: attempt) + $0.end(.aborted(reason: reason))
+      }
     case .trained(let attempt): return current(attempt) { $0.trained() }
     case .trainingFailed(let attempt, let reason):
       return current(attempt) {

@@ -15,15 +15,20 @@ package enum Complaints {
   /// Whoever stands in more than n_C complaints as dealer, or in more than n_C as complainer, is removed and those
   /// complaints are struck: more than the corruption bound cannot all be lies. Of each remaining one both are removed.
   package static func settle(_ complaints: Set<Complaint>, corruptionBound: Int) -> Set<Int> {
-    func above(_ side: KeyPath<Complaint, Int>) -> Set<Int> {
-      let counts = complaints.reduce(into: [Int: Int]()) { $0[$1[keyPath: side], default: 0] += 1 }
-      return Set(counts.filter { $0.value > corruptionBound }.keys)
-    }
-    let convicted = above(\.dealer).union(above(\.complainer))
+    let convicted = convicted(by: complaints, corruptionBound: corruptionBound)
     return complaints.reduce(into: convicted) { removed, complaint in
       guard !convicted.contains(complaint.dealer), !convicted.contains(complaint.complainer) else { return }
       removed.insert(complaint.dealer)
       removed.insert(complaint.complainer)
     }
+  }
+
+  /// Who is proven wrong: all who are removed but are not among these stand in a dispute in which one of two lies.
+  package static func convicted(by complaints: Set<Complaint>, corruptionBound: Int) -> Set<Int> {
+    func above(_ side: KeyPath<Complaint, Int>) -> Set<Int> {
+      let counts = complaints.reduce(into: [Int: Int]()) { $0[$1[keyPath: side], default: 0] += 1 }
+      return Set(counts.filter { $0.value > corruptionBound }.keys)
+    }
+    return above(\.dealer).union(above(\.complainer))
   }
 }

@@ -12,21 +12,25 @@ extension SecureAggregationCoordinator {
         return [.refuseInput(from: worker, .notInU2)]
       }
       if inputs.completed.contains(index) { return [.ignored(from: worker, .repeated)] }
-      let vectors = VectorSpecification.all(for: context.configuration)
       let signed = SignedString.inputHeader(
         transcript: header.transcript, worker: index, dealersDigest: header.dealersDigest, vectors: header.vectors)
-      guard header.dealersDigest == inputs.dealers.digest else {
-        return [.refuseInput(from: worker, .inputOfAnotherU2)]
-      }
-      guard header.vectors == vectors, header.signature.isValid(over: signed, by: inputs.roster.signingKeys[index])
-      else {
-        return [.refuseInput(from: worker, .badSignature), .blame(worker, .refused(.badSignature))]
+      if let refusal = refusal(of: header, signed: signed, by: index, in: inputs) {
+        inputs.refused.insert(index)
+        inputs.open.remove(index)
+        state = .collecting(inputs)
+        return [.refuseInput(from: worker, refusal), .blame(worker, .refused(refusal))] + advance()
       }
       inputs.open.insert(index)
       absent.remove(worker)
       state = .collecting(inputs)
       return [.acceptInput(from: worker)]
     }
+  }
+
+  private func refusal(of header: InputHeader, signed: [UInt8], by index: Int, in inputs: Inputs) -> Refusal? {
+    guard header.signature.isValid(over: signed, by: inputs.roster.signingKeys[index]) else { return .badSignature }
+    guard header.dealersDigest == inputs.dealers.digest else { return .inputOfAnotherU2 }
+    return header.vectors == VectorSpecification.all(for: context.configuration) ? nil : .badLength
   }
 
   mutating func complete(_ trailer: InputTrailer, _ payload: Digest, from worker: WorkerID) -> [Action] {
@@ -48,7 +52,7 @@ extension SecureAggregationCoordinator {
       }
       inputs.completed.insert(index)
       state = .collecting(inputs)
-      return [.addInput(from: worker)] + advance()
+      return (inputs.isSpooled ? [] : [.addInput(from: worker)]) + advance()
     }
   }
 
@@ -63,11 +67,9 @@ extension SecureAggregationCoordinator {
     guard inputs.completed.count >= need else {
       return abandon(.tooFewInputs(have: inputs.completed.count, need: need))
     }
-    let survivors = Bitmap(members: inputs.completed.sorted(), count: roster.count)
+    let survivors: Bitmap
     do throws(Refusal) {
-      // The same check as every worker makes: what they would refuse is not sent.
-      try RoundChecks.checkSurvivorSet(
-        survivors, organisations: roster.organisations, thresholds: roster.thresholds, policy: policy)
+      survivors = try safeSurvivors(inputs)
     } catch {
       return abandon(.survivorsRefused(error))
     }
@@ -75,13 +77,33 @@ extension SecureAggregationCoordinator {
       roster: roster, bundles: inputs.bundles, dealers: inputs.dealers, survivors: survivors)
     let message = survivorSet(closing)
     let names = survivors.members.map { roster.workers[$0] }
-    let late = roster.workers.filter { !names.contains($0) }
+    let added = inputs.isSpooled ? names.map { Action.addInput(from: $0) } : []
     let semiHonest = context.configuration.mode == .semiHonest
     state = semiHonest ? .unmasking(closing) : .agreeing(closing)
-    return [
-      .closeInputs(notCounted: late), .sendSurvivors(message, to: names),
-      startDeadline(semiHonest ? .unmask : .consistencyCheck),
+    return added + [.closeInputs] + leaveOut(inputs.dealers.members.map { roster.workers[$0] }, but: names) + [
+      .sendSurvivors(message, to: names), startDeadline(semiHonest ? .unmask : .consistencyCheck),
     ]
+  }
+
+  /// Every completed input, or as many as the organisation cap allows: the check is the one that every worker makes, so
+  /// what they would refuse is not sent.
+  private func safeSurvivors(_ inputs: Inputs) throws(Refusal) -> Bitmap {
+    let roster = inputs.roster
+    func checked(_ members: [Int]) throws(Refusal) -> Bitmap {
+      let survivors = Bitmap(members: members, count: roster.count)
+      try RoundChecks.checkSurvivorSet(
+        survivors, organisations: roster.organisations, thresholds: roster.thresholds, policy: policy)
+      return survivors
+    }
+    let completed = inputs.completed.sorted()
+    do throws(Refusal) {
+      return try checked(completed)
+    } catch {
+      guard error == .organisationAboveCap, inputs.isSpooled else { throw error }
+      let fewer = policy.largestSetWithinCap(completed.map { roster.organisations[$0] }).map { completed[$0] }
+      guard let survivors = try? checked(fewer) else { throw error }
+      return survivors
+    }
   }
 }
 
@@ -89,14 +111,21 @@ extension SecureAggregationCoordinator {
 extension SecureAggregationCoordinator {
   /// Waits for the worker again, and repeats the message of this stage that it may have missed.
   mutating func welcomeBack(_ worker: WorkerID) -> [Action] {
-    guard !departed.contains(worker), absent.remove(worker) != nil, let roster, let index = roster.index[worker] else {
-      return []
-    }
+    guard cohort.contains(worker), !departed.contains(worker) else { return [] }
+    absent.remove(worker)
+    if case .advertising(let adverts) = state { return adverts[worker] == nil ? [.repeatOffer(to: worker)] : [] }
+    guard let roster else { return [] }
+    guard let index = roster.index[worker] else { return [.leaveOut([worker])] }
     switch state {
     case .sharing(let setup) where setup.bundles[index] == nil:
       return [.sendRoster(rosterMessage(roster), to: [worker])]
+    case .checking(_, let asked) where !asked.contains(index): return [.leaveOut([worker])]
     case .checking(let setup, let asked) where asked.contains(index) && setup.checks[index] == nil:
       return [.sendPeerShares(peerShares(for: index, from: asked, in: setup), to: worker)]
+    case .collecting(let inputs) where !inputs.dealers.contains(index): return [.leaveOut([worker])]
+    case .agreeing(let closing) where !closing.survivors.contains(index),
+      .unmasking(let closing) where !closing.survivors.contains(index):
+      return [.leaveOut([worker])]
     case .collecting(let inputs) where inputs.dealers.contains(index) && !inputs.completed.contains(index):
       return [.sendDealers(dealerSet(inputs.dealers, in: roster), to: [worker])]
     case .agreeing(let closing) where closing.survivors.contains(index) && closing.agreements[index] == nil:

@@ -15,7 +15,7 @@ extension SecureAggregationCoordinator {
       state = .advertising(adverts: adverts)
       return [.blame(worker, .refused(.duplicateWorker))] + advance()
     }
-    if let refusal = refusal(of: advert, from: worker) {
+    if let refusal = refusal(of: advert, from: worker, beside: adverts) {
       departed.insert(worker)
       absent.insert(worker)
       return [.blame(worker, .refused(refusal))] + advance()
@@ -26,42 +26,93 @@ extension SecureAggregationCoordinator {
     return advance()
   }
 
-  private func refusal(of advert: KeyAdvert, from worker: WorkerID) -> Refusal? {
+  /// Why this advert would make every honest worker refuse the roster; nil if it would not.
+  private func refusal(
+    of advert: KeyAdvert, from worker: WorkerID, beside others: [WorkerID: KeyAdvert]
+  ) -> Refusal? {
     guard let member = context.membership[worker], advert.entry.worker == worker,
       advert.entry.certificateFingerprint == member.certificate.fingerprint
     else { return .ownEntryChanged }
+    do throws(Refusal) {
+      try RoundChecks.checkCertificate(
+        member, authority: context.membership.authorityKey, time: context.now, role: .worker, name: worker)
+    } catch {
+      return error
+    }
     guard advert.modelDigest == context.modelDigest, advert.configurationDigest == context.configurationDigest,
       advert.offerSignature == offerSignature
     else { return .advertOfAnotherOffer }
     let signed = SignedString.advert(
       roundID: context.roundID, entry: advert.entry, offerSignature: advert.offerSignature)
-    return advert.signature.isValid(over: signed, by: member.certificate.signingKey) ? nil : .advertOfAnotherOffer
+    guard advert.signature.isValid(over: signed, by: member.certificate.signingKey) else {
+      return .advertOfAnotherOffer
+    }
+    let keys = [advert.entry.encryptionKey, advert.entry.maskKey]
+    // Keys are fresh and unknown to others: whoever comes with the same ones shares a generator or a secret.
+    for other in others.values
+    where other.entry.encryptionKey == keys[0] || other.entry.maskKey == keys[1] {
+      return .duplicateKey
+    }
+    return keys.allSatisfy(Agreement.isUsable) ? nil : .allZeroSharedSecret
   }
 
   mutating func advance(_ adverts: [WorkerID: KeyAdvert], _ atDeadline: Bool) -> [Action] {
     guard atDeadline || cohort.allSatisfy({ adverts[$0] != nil || absent.contains($0) }) else { return [] }
     // Whoever advertised and was lost since would only be a dropout to pay for.
     let workers = cohort.filter { adverts[$0] != nil && !absent.contains($0) }
-    let need = Int(max(policy.minimumCohort, 1))
+    let need = max(policy.minimumCohort, 1)
     guard workers.count >= need else { return abandon(.tooFewAdverts(have: workers.count, need: need)) }
-    let listed = workers.compactMap { adverts[$0] }
-    let members = workers.compactMap { context.membership[$0]?.certificate }
-    let organisations = members.map(\.organisation)
-    let thresholds: Thresholds
     do throws(Refusal) {
-      thresholds = try Thresholds.compute(
-        organisations: organisations, mode: context.configuration.mode, policy: policy)
+      return fixRoster(try safeRoster(workers), adverts)
     } catch {
       return abandon(.rosterRefused(error))
     }
+  }
+
+  /// All of `workers`, or as many as the organisation cap allows, with their thresholds.
+  private func safeRoster(_ workers: [WorkerID]) throws(Refusal) -> (workers: [WorkerID], thresholds: Thresholds) {
+    func thresholds(of workers: [WorkerID]) throws(Refusal) -> Thresholds {
+      guard workers.count <= context.configuration.completeGraphRosterMax else { throw .rosterTooLarge }
+      return try Thresholds.compute(
+        organisations: organisations(of: workers), mode: context.configuration.mode, policy: policy)
+    }
+    do throws(Refusal) {
+      return (workers, try thresholds(of: workers))
+    } catch {
+      guard error == .organisationAboveCap else { throw error }
+      let fewer = policy.largestSetWithinCap(organisations(of: workers)).map { workers[$0] }
+      guard let found = try? thresholds(of: fewer) else { throw error }
+      return (fewer, found)
+    }
+  }
+
+  private func organisations(of workers: [WorkerID]) -> [OrganisationID] {
+    workers.compactMap { context.membership[$0]?.certificate.organisation }
+  }
+
+  private mutating func fixRoster(
+    _ safe: (workers: [WorkerID], thresholds: Thresholds), _ adverts: [WorkerID: KeyAdvert]
+  ) -> [Action] {
+    let (workers, thresholds) = safe
+    let listed = workers.compactMap { adverts[$0] }
+    let members = workers.compactMap { context.membership[$0]?.certificate }
     let entries = listed.map(\.entry)
     let digest = Transcript.rosterDigest(roundID: context.roundID, entries: entries)
     let roster = Roster(
       transcript: Transcript.transcript(roundID: context.roundID, rosterDigest: digest), workers: workers,
-      adverts: listed, entries: entries, organisations: organisations, signingKeys: members.map(\.signingKey),
+      adverts: listed, entries: entries, organisations: members.map(\.organisation),
+      signingKeys: members.map(\.signingKey),
       thresholds: thresholds, index: Dictionary(uniqueKeysWithValues: workers.enumerated().map { ($1, $0) }))
     state = .sharing(Setup(roster: roster))
-    return [.sendRoster(rosterMessage(roster), to: workers), startDeadline(.shareKeys)]
+    return leaveOut(cohort, but: workers) + [
+      .sendRoster(rosterMessage(roster), to: workers), startDeadline(.shareKeys),
+    ]
+  }
+
+  /// Those of `workers` that the attempt goes on without, if any.
+  func leaveOut(_ workers: [WorkerID], but others: [WorkerID]) -> [Action] {
+    let left = workers.filter { !others.contains($0) }
+    return left.isEmpty ? [] : [.leaveOut(left)]
   }
 
   func rosterMessage(_ roster: Roster) -> RosterMessage {
@@ -169,12 +220,16 @@ extension SecureAggregationCoordinator {
     let answered = asked.filter { setup.checks[$0] != nil && !absent.contains(roster.workers[$0]) }
     var complaints: Set<Complaint> = []
     for helper in answered {
-      for dealer in setup.checks[helper]?.complaints.members ?? [] where dealer != helper {
+      // Who never shared is complained about by everyone, rightly, and out already.
+      for dealer in setup.checks[helper]?.complaints.members ?? [] where dealer != helper && asked.contains(dealer) {
         complaints.insert(Complaint(dealer: dealer, complainer: helper))
       }
     }
     let removed = Complaints.settle(complaints, corruptionBound: roster.thresholds.corruptionBound)
-    let blames = removed.sorted().map { Action.blame(roster.workers[$0], .complainedAbout) }
+    let convicted = Complaints.convicted(by: complaints, corruptionBound: roster.thresholds.corruptionBound)
+    let blames = removed.sorted().map {
+      Action.blame(roster.workers[$0], convicted.contains($0) ? .complainedAbout : .inDispute)
+    }
     let members = answered.filter { !removed.contains($0) }
     let need = roster.thresholds.smallestSurvivorSet
     guard members.count >= need else {
@@ -183,7 +238,7 @@ extension SecureAggregationCoordinator {
     let dealers = Bitmap(members: members, count: roster.count)
     let names = members.map { roster.workers[$0] }
     state = .collecting(Inputs(roster: roster, bundles: setup.bundles, dealers: dealers))
-    return blames + [
+    return blames + leaveOut(roster.workers, but: names) + [
       .openInputs(
         transcript: roster.transcript, vectors: VectorSpecification.all(for: context.configuration), from: names),
       .sendDealers(dealerSet(dealers, in: roster), to: names), startDeadline(.maskedInput),

@@ -21,7 +21,10 @@ package struct SecureAggregationCoordinator: Sendable {
     case abortReceived(WorkerAbort, from: WorkerID)
     case workerDeclined(WorkerID)
     case workerLost(WorkerID)
+    /// The link of the same process is back; what was sent to it lately may not have arrived.
     case workerReturned(WorkerID)
+    /// Another process of this worker: the secrets of the attempt died with the one before.
+    case workerRestarted(WorkerID)
     case deadlinePassed(SecureAggregationStage)
   }
 
@@ -36,10 +39,17 @@ package struct SecureAggregationCoordinator: Sendable {
     case openInputs(transcript: Digest, vectors: [VectorSpecification], from: [WorkerID])
     case acceptInput(from: WorkerID)
     case refuseInput(from: WorkerID, Refusal)
-    /// The completed input is verified: add it to the sum.
+    /// The verified input counts: add it to the sum.
+    ///
+    /// Ordered when the input is complete. If a dropout may still force another worker of a large organisation out of U3
+    /// (ruling A20), ordered when U3 is fixed, and the input stays spooled until then.
     case addInput(from: WorkerID)
-    /// No further input counts: stop taking chunks.
-    case closeInputs(notCounted: [WorkerID])
+    /// The link came back before its advert arrived: send the offer again.
+    case repeatOffer(to: WorkerID)
+    /// The attempt goes on without these.
+    case leaveOut([WorkerID])
+    /// No further input counts: stop taking chunks, drop what was not added.
+    case closeInputs
     case unmask(UnmaskingOrder)
     case ignored(from: WorkerID, Ignored)
     case blame(WorkerID, Fault)
@@ -51,17 +61,24 @@ package struct SecureAggregationCoordinator: Sendable {
     case repeated
     case late
     case notOnRoster
+    /// It left this attempt, or was put out of it.
+    case departed
   }
 
-  /// What a worker provably did wrong.
+  /// What a worker did wrong.
   package enum Fault: Equatable, Sendable {
     case refused(Refusal)
     /// Convicted by complaints (ruling A3).
     case complainedAbout
+    /// One of two in a complaint that nobody else confirms. One of them lies; both are out of this attempt.
+    case inDispute
     /// The dealer's shares open and match their commitments, but do not make its secret.
     case dealtInconsistentShares
     /// The helper returned a share that does not match the dealer's commitment.
     case returnedWrongShare
+
+    /// Whether the fault is certain: a worker in a dispute may be innocent.
+    package var isProven: Bool { self != .inDispute }
   }
 
   /// Why an attempt ended without a sum.
@@ -116,6 +133,8 @@ package struct SecureAggregationCoordinator: Sendable {
     var completed: Set<Int> = []
     /// Provably wrong inputs: not waited for again.
     var refused: Set<Int> = []
+    /// Whether completed inputs wait for U3: dropouts that the count allows could break the organisation cap.
+    var isSpooled: Bool { roster.thresholds.safeForAnyDropouts < roster.thresholds.toleratedDropouts }
   }
 
   /// What one helper released, in the order of U3 and of U2 ∖ U3.
@@ -207,7 +226,8 @@ package struct SecureAggregationCoordinator: Sendable {
     case .agreementReceived(let agreement, let worker): return receive(agreement, from: worker)
     case .unmaskReceived(let shares, let worker): return receive(shares, from: worker)
     case .abortReceived(let abort, let worker): return receive(abort, from: worker)
-    case .workerDeclined(let worker):
+    case .workerDeclined(let worker), .workerRestarted(let worker):
+      guard cohort.contains(worker) else { return [] }
       departed.insert(worker)
       absent.insert(worker)
       return advance()
@@ -233,6 +253,9 @@ package struct SecureAggregationCoordinator: Sendable {
     case .reconstructed, .ended: nil
     }
   }
+
+  /// Whether unmasking was ordered: a result may be signed.
+  package var isReconstructed: Bool { if case .reconstructed = state { true } else { false } }
 
   /// Ends the stage if nothing more is waited for, or if its time is up.
   mutating func advance(atDeadline: Bool = false) -> [Action] {
@@ -262,6 +285,7 @@ package struct SecureAggregationCoordinator: Sendable {
   > {
     guard transcript == roster.transcript else { return .failure(.ignored(.otherTranscript)) }
     guard let own = roster.index[worker] else { return .failure(.ignored(.notOnRoster)) }
+    guard !departed.contains(worker) else { return .failure(.ignored(.departed)) }
     guard own == index else { return .failure(.fault) }
     return .success(own)
   }

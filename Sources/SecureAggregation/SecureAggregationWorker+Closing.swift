@@ -7,11 +7,7 @@ extension SecureAggregationWorker {
     switch state {
     case .masking(let roster, let dealers, let held, let ownShare):
       guard message.transcript == roster.transcript else { return [.ignored(.otherTranscript)] }
-      let signed = SignedString.survivors(
-        transcript: roster.transcript, dealersDigest: dealers.dealers.digest, bitmap: message.survivors)
-      guard message.dealersDigest == dealers.dealers.digest,
-        message.signature.isValid(over: signed, by: context.coordinatorKey)
-      else { throw .badSignature }
+      try checkSignature(of: message, dealersDigest: dealers.dealers.digest)
       try RoundChecks.checkSurvivors(
         message.survivors, dealers: dealers.dealers, me: roster.index, organisations: roster.organisations,
         signedBefore: nil, mode: context.configuration.mode, policy: policy)
@@ -26,16 +22,25 @@ extension SecureAggregationWorker {
         transcript: roster.transcript, survivorsDigest: message.survivors.digest)
       if context.configuration.mode == .semiHonest { return [record] + release() }
       return [record, .sendAgreement(agreement)]
-    case .agreed(let roster, _, let survivors, _, _, let agreement):
+    case .agreed(let roster, let dealers, let survivors, _, _, let agreement):
       guard message.transcript == roster.transcript else { return [.ignored(.otherTranscript)] }
+      try checkSignature(of: message, dealersDigest: dealers.digest)
       guard message.survivors == survivors.survivors else { throw .secondSurvivorSet }
       return [.sendAgreement(agreement)]
-    case .released(let roster, let survivors, _, _):
+    case .released(let roster, let dealersDigest, let survivors, _):
       guard message.transcript == roster.transcript else { return [.ignored(.otherTranscript)] }
+      try checkSignature(of: message, dealersDigest: dealersDigest)
       guard message.survivors == survivors else { throw .secondSurvivorSet }
       return [.ignored(.repeated)]
     case .advertised, .sharing, .checking, .closed: return [.ignored(.outOfOrder)]
     }
+  }
+
+  private func checkSignature(of message: SurvivorSet, dealersDigest: Digest) throws(Refusal) {
+    let signed = SignedString.survivors(
+      transcript: message.transcript, dealersDigest: dealersDigest, bitmap: message.survivors)
+    guard message.dealersDigest == dealersDigest, message.signature.isValid(over: signed, by: context.coordinatorKey)
+    else { throw .badSignature }
   }
 
   mutating func receive(_ message: QuorumCertificate) throws(Refusal) -> [Action] {
@@ -45,7 +50,7 @@ extension SecureAggregationWorker {
       try RoundChecks.checkQuorum(
         message.signers, transcript: roster.transcript, dealersDigest: dealers.digest,
         survivors: survivors.survivors, quorum: roster.thresholds.quorum, keys: roster.signingKeys)
-      return release(certifiedBy: message)
+      return release()
     case .released(let roster, _, _, let answer):
       guard message.transcript == roster.transcript else { return [.ignored(.otherTranscript)] }
       return [.sendUnmask(answer)]
@@ -54,7 +59,7 @@ extension SecureAggregationWorker {
   }
 
   /// Consumes the shares: of a survivor the self-mask share, of a dropout the mask-key share, and no other.
-  private mutating func release(certifiedBy certificate: QuorumCertificate? = nil) -> [Action] {
+  private mutating func release() -> [Action] {
     guard case .agreed(let roster, let dealers, let survivors, let held, let ownShare, _) = state else { return [] }
     var selfShares: [UnmaskShares.Entry] = [], keyShares: [UnmaskShares.Entry] = []
     for owner in dealers.members {
@@ -71,8 +76,7 @@ extension SecureAggregationWorker {
     let answer = UnmaskShares(
       transcript: roster.transcript, helper: roster.index, selfMaskShares: selfShares, maskKeyShares: keyShares)
     state = .released(
-      roster, survivors: survivors.survivors,
-      quorum: certificate ?? QuorumCertificate(transcript: roster.transcript, signers: []), answer: answer)
+      roster, dealersDigest: dealers.digest, survivors: survivors.survivors, answer: answer)
     return [.recordRelease(transcript: roster.transcript), .sendUnmask(answer)]
   }
 

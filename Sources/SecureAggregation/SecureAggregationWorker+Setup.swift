@@ -29,8 +29,12 @@ extension SecureAggregationWorker {
   }
 
   /// The checks on M2, in the order of the specification.
+  ///
+  /// Everyone masks with everyone here. A roster that needs the sparse graph has thresholds made for that graph, far too
+  /// low for this one, so it is refused.
   private func check(_ message: RosterMessage) throws(Refusal) -> Roster {
     let entries = message.adverts.map(\.entry)
+    guard entries.count <= context.configuration.completeGraphRosterMax else { throw .rosterTooLarge }
     var adverts: [RosterAdvert] = []
     for advert in message.adverts {
       guard let member = context.membership[advert.entry.worker],
@@ -77,12 +81,14 @@ extension SecureAggregationWorker {
     }
   }
 
-  /// Opens what was sealed for this worker; whoever sent something else is complained about.
+  /// Opens what was sealed for this worker; whoever sent something else, or nothing, is complained about.
   private func open(_ message: PeerShares, in roster: Roster) -> (held: [Int: SharePair], complaints: Set<Int>) {
     var held: [Int: SharePair] = [:], complaints: Set<Int> = []
     guard let encryptionKey else { return (held, complaints) }
+    var seen: Set<Int> = []
     for entry in message.entries where entry.dealer != roster.index && (0..<roster.count).contains(entry.dealer) {
-      guard held[entry.dealer] == nil, entry.sealed.helper == roster.index else {
+      guard seen.insert(entry.dealer).inserted, entry.sealed.helper == roster.index else {
+        held[entry.dealer] = nil
         complaints.insert(entry.dealer)
         continue
       }
@@ -96,6 +102,7 @@ extension SecureAggregationWorker {
         complaints.insert(entry.dealer)
       }
     }
+    complaints.formUnion((0..<roster.count).filter { $0 != roster.index && !seen.contains($0) })
     return (held, complaints)
   }
 

@@ -73,7 +73,7 @@ package struct SecureAggregationWorker: Sendable {
     case agreed(
       Roster, dealers: Bitmap, survivors: SurvivorSet, held: [Int: SharePair], ownShare: Shamir.Share,
       agreement: SurvivorAgreement)
-    case released(Roster, survivors: Bitmap, quorum: QuorumCertificate, answer: UnmaskShares)
+    case released(Roster, dealersDigest: Digest, survivors: Bitmap, answer: UnmaskShares)
     case closed
   }
 
@@ -82,7 +82,8 @@ package struct SecureAggregationWorker: Sendable {
   let policy: CohortPolicy
   let signingKey: SigningKey
   let secrets: any SecretSource
-  let advert: KeyAdvert
+  /// M1, the answer to the offer.
+  package let advert: KeyAdvert
   var encryptionKey: SecretBytes?
   var maskKey: SecretBytes?
   /// ρ: fixes stochastic rounding, so that a re-sent input is the same bytes.
@@ -186,7 +187,7 @@ package struct SecureAggregationWorker: Sendable {
   package func checkInvariants() {
     switch state {
     case .closed: precondition(encryptionKey == nil && maskKey == nil, "secrets outlive their attempt")
-    case .released(_, let survivors, _, let answer):
+    case .released(_, _, let survivors, let answer):
       let selfMasks = Set(answer.selfMaskShares.map(\.owner)), keys = Set(answer.maskKeyShares.map(\.owner))
       precondition(selfMasks.isDisjoint(with: keys), "both shares of one worker released")
       precondition(selfMasks.isSubset(of: survivors.members), "a self-mask share of a dropout released")

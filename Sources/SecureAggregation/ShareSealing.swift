@@ -146,6 +146,15 @@ package enum Agreement {
     AgreementPublicKey(unchecked: X25519.publicKey(of: secret))
   }
 
+  /// Whether an agreement with this key can succeed: false for the few points of small order, with which every secret
+  /// agrees on zero.
+  package static func isUsable(_ publicKey: AgreementPublicKey) -> Bool {
+    (try? sharedSecret(probe, publicKey)) != nil
+  }
+
+  /// Any scalar shows it, because X25519 makes every scalar a multiple of the cofactor.
+  private static let probe = SecretBytes(copying: [UInt8](repeating: 1, count: 32))
+
   /// - Throws: `allZeroSharedSecret` for a public key of small order.
   package static func sharedSecret(
     _ secret: SecretBytes, _ publicKey: AgreementPublicKey

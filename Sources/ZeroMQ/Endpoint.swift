@@ -32,6 +32,15 @@ package struct Endpoint: RawRepresentable, Hashable, Sendable, ExpressibleByStri
     return UInt16(rawValue[rawValue.index(after: colon)...])
   }
 
+  /// For people and files, not for `Socket/unbind(_:)`: the same address without the IPv6 form that a dual-stack socket gives to IPv4 (RFC 4291, §2.5.5.2).
+  package var withoutMappedAddress: Endpoint {
+    let prefix = "tcp://[::ffff:"
+    guard rawValue.hasPrefix(prefix), let close = rawValue.lastIndex(of: "]") else { return self }
+    let host = rawValue[rawValue.index(rawValue.startIndex, offsetBy: prefix.count)..<close]
+    guard host.contains(".") else { return self }
+    return Endpoint(rawValue: "tcp://\(host)\(rawValue[rawValue.index(after: close)...])")
+  }
+
   package var description: String { rawValue }
 
   private static func bracketed(_ host: String) -> String {

@@ -81,9 +81,9 @@ package enum CoordinatorProcess {
 
     var bound = bindings
     let controlSocket = try server(.control(.binding), keys, .worker, authenticator, io: 0, in: context)
-    bound.control = try controlSocket.bind(Endpoint(rawValue: bindings.control)).rawValue
+    bound.control = try controlSocket.bind(Endpoint(rawValue: bindings.control)).withoutMappedAddress.rawValue
     let bulkSocket = try server(.bulk(.binding), keys, .worker, authenticator, io: 1, in: context)
-    bound.bulk = try bulkSocket.bind(Endpoint(rawValue: bindings.bulk)).rawValue
+    bound.bulk = try bulkSocket.bind(Endpoint(rawValue: bindings.bulk)).withoutMappedAddress.rawValue
     let control = ControlServer(
       loop: controlLoop, socket: controlSocket, membership: home.membership, traffic: traffic, backlog: backlog,
       logger: logger)
@@ -93,8 +93,8 @@ package enum CoordinatorProcess {
       loop: serviceLoop, desk: serviceThread, context: context, keys: keys, authenticator: authenticator,
       state: Endpoint(rawValue: bindings.state), snapshot: Endpoint(rawValue: bindings.snapshot), store: models,
       logger: logger)
-    bound.state = publisher.stateEndpoint.rawValue
-    bound.snapshot = publisher.snapshotEndpoint.rawValue
+    bound.state = publisher.stateEndpoint.withoutMappedAddress.rawValue
+    bound.snapshot = publisher.snapshotEndpoint.withoutMappedAddress.rawValue
 
     let driver = CoordinatorDriver(
       thread: core, home: home, store: store, models: models, control: control, traffic: traffic,

@@ -1,0 +1,86 @@
+import ClusterConfiguration
+import Federation
+import ModelRegistry
+import Wire
+import ZeroMQ
+
+/// An operator's commands to the coordinator.
+package final class OperatorClient: Sendable {
+  private let connection: ClientConnection<OperatorRequest, OperatorReply>
+
+  /// Connects; nothing is asked yet.
+  ///
+  /// - Parameters:
+  ///   - home: the coordinator's folder, whose Unix socket is used; with a TCP endpoint, the folder of an operator.
+  ///   - endpoint: `tcp://HOST:PORT` or `ipc://PATH` in place of the Unix socket in `home`; nil for that one.
+  ///   - deadline: for each answer.
+  package init(home: String, endpoint: String? = nil, deadline: Duration = .seconds(10)) throws(RuntimeError) {
+    let address: String
+    if let endpoint { address = endpoint } else { address = try Self.localEndpoint(home: home) }
+    let keys = address.hasPrefix("ipc://") ? nil : try ClientKeys(home: home, roles: [.operator], server: .coordinator)
+    connection = try ClientConnection(
+      to: Endpoint(rawValue: address), keys: keys, server: "the coordinator", profile: .operator(.connecting),
+      deadline: deadline)
+  }
+
+  private static func localEndpoint(home: String) throws(RuntimeError) -> String {
+    let path = home + "/coordinator.yaml"
+    guard DurableFile.exists(path) else {
+      throw RuntimeError(
+        .usage, "\(path): found no such file, expected a coordinator's folder, or the coordinator's address beside it")
+    }
+    let configuration: CoordinatorConfiguration
+    do throws(ConfigurationError) {
+      configuration = try CoordinatorConfiguration.load(path: path)
+    } catch {
+      throw RuntimeError(error)
+    }
+    return "ipc://" + (try OperatorServer.socketPath(stateDirectory: configuration.stateDirectory))
+  }
+
+  /// Queues a run.
+  ///
+  /// - Parameter text: of a run file; the coordinator reads it. The question is asked once: it may have been taken even
+  ///   if no answer comes.
+  package func submit(runFile text: String) async throws(RuntimeError) -> RunID {
+    guard text.utf8.count <= WireLimits.runFileBytesMax else {
+      throw RuntimeError(
+        .usage, "run file: found \(text.utf8.count) bytes, expected at most \(WireLimits.runFileBytesMax)")
+    }
+    guard case .runAccepted(let run) = try await ask(.submitRun(yaml: text), isRepeatable: false) else {
+      throw Self.unexpected
+    }
+    return run
+  }
+
+  package func status() async throws(RuntimeError) -> CoordinatorStatus {
+    guard case .status(let status) = try await ask(.status) else { throw Self.unexpected }
+    return status
+  }
+
+  package func runs() async throws(RuntimeError) -> [RunRow] {
+    guard case .runs(let rows) = try await ask(.listRuns) else { throw Self.unexpected }
+    return rows
+  }
+
+  /// Where a run stands, and its events above `after`, oldest first, at most `limit` (1 to 1,024).
+  package func events(run: RunID, after: UInt64, limit: UInt32 = 1024) async throws(RuntimeError) -> RunEvents {
+    guard case .runEvents(let events) = try await ask(.runEvents(run, after: after, limit: limit)) else {
+      throw Self.unexpected
+    }
+    return events
+  }
+
+  /// Ends a run when its attempt in hand has ended.
+  package func stop(run: RunID) async throws(RuntimeError) {
+    guard case .runStopping = try await ask(.stopRun(run), isRepeatable: false) else { throw Self.unexpected }
+  }
+
+  private func ask(_ request: OperatorRequest, isRepeatable: Bool = true) async throws(RuntimeError) -> OperatorReply {
+    try await connection.ask(request, isRepeatable: isRepeatable)
+  }
+
+  private static var unexpected: RuntimeError {
+    RuntimeError(.failed, "the coordinator gave the answer to another question")
+  }
+}

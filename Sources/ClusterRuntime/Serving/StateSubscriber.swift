@@ -1,0 +1,57 @@
+import Logging
+import Serving
+import Wire
+import ZeroMQ
+
+/// The serving node's ear at the coordinator's state socket.
+actor StateSubscriber {
+  nonisolated let loop: IOLoop
+  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+  private let socket: Socket
+  private let endpoint: Endpoint
+  private let backlog: Backlog
+  private let logger: Logger
+
+  /// - Parameters:
+  ///   - socket: of `SocketProfile.state`, with its keys, not connected yet.
+  ///   - backlog: of records on their way to the node; one too many is left out, which the node sees as a gap.
+  init(
+    loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, backlog: Backlog, logger: Logger
+  ) {
+    self.loop = loop
+    self.socket = socket
+    self.endpoint = endpoint
+    self.backlog = backlog
+    self.logger = logger
+  }
+
+  /// Subscribes to everything. `deliver` is called on the loop; the receiver calls `backlog.taken`.
+  func start(deliver: @escaping @Sendable (StateRecord) -> Void) throws(ZeroMQError) {
+    try socket.set(.subscribe([]))
+    loop.watch(socket, for: self) { subscriber, event in
+      switch event {
+      case .message(let message): subscriber.receive(message, deliver)
+      case .refused(let refused):
+        subscriber.logger.warning(
+          "message refused", metadata: ["socket": "state", "reason": "\(refused.reason)"])
+      case .writable: break
+      case .failed(let error): subscriber.logger.critical("state socket failed", metadata: ["error": "\(error)"])
+      }
+    }
+    try socket.connect(endpoint)
+  }
+
+  private func receive(_ message: Message, _ deliver: (StateRecord) -> Void) {
+    do throws(WireError) {
+      guard let header = message.frames.first, message.frames.count == 1 else {
+        throw .badField("frames", found: "\(message.frames.count)", expected: "1")
+      }
+      let received = try StateMessage(decoding: header.bytes)
+      guard case .record(let record) = received, backlog.enter() else { return }
+      deliver(record)
+    } catch {
+      logger.warning("unreadable frame", metadata: ["socket": "state", "error": "\(error)"])
+    }
+  }
+}
