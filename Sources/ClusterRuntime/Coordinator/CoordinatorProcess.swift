@@ -25,19 +25,19 @@ package enum CoordinatorProcess {
 
   /// Runs until asked to stop.
   package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
-    let home = try PartyHome.load(directory: options.home, expecting: .coordinator, now: unixTime())
+    let home = try load(options.home)
     if !options.local, let secret = PartyHome.foreignSecrets(near: options.home).first {
       throw RuntimeError(
         .notAuthorised,
         "\(secret): a coordinator that can read this could read updates; move it to its owner, or say --local")
     }
-    let configuration = try CoordinatorConfiguration.load(path: home.path("coordinator.yaml"))
+    let configuration = try configuration(of: home)
     try DurableFile.createDirectory(configuration.stateDirectory, mode: 0o700)
     let lock = try StateLock(directory: configuration.stateDirectory)
     defer { withExtendedLifetime(lock) {} }
     let store = try CoordinatorStore(path: configuration.stateDirectory + "/coordinator.sqlite")
     let models = try DirectoryModelStore(root: configuration.modelDirectory)
-    var bindings = try EndpointsFile.endpoints(of: home, override: options.endpointsOverride)
+    var bindings = try home.federation.endpoints(replacedBy: options.endpointsOverride)
     if options.bindLoopbackAnyPort {
       let any = Endpoint.tcpAtAnyPort(host: "127.0.0.1").rawValue
       bindings = Endpoints(control: any, bulk: any, state: any, snapshot: any, pull: bindings.pull)
@@ -63,10 +63,7 @@ package enum CoordinatorProcess {
         "connection refused",
         metadata: ["reason": "\(peer.reason)", "domain": "\(peer.domain)", "address": "\(peer.address)"])
     }
-    authenticator.replace(with: [
-      .worker: home.admitted([.worker]), .serve: home.admitted([.servingNode]),
-      .operator: home.admitted([.operator]),
-    ])
+    authenticator.admit(home.membership, in: [.worker, .serve, .operator], now: unixTime())
     let controlLoop = try IOLoop(name: "control"), bulkLoop = try IOLoop(name: "bulk")
     let serviceLoop = try IOLoop(name: "service")
     let core = try ComputeThread(name: "core"), deskThread = try ComputeThread(name: "bulk-desk")
@@ -75,26 +72,36 @@ package enum CoordinatorProcess {
       for loop in [controlLoop, bulkLoop, serviceLoop] { loop.stop() }
       for thread in [deskThread, serviceThread, core] { thread.stop() }
     }
-    let keys = try home.curveKeys()
+    let keys = try home.curveKeyPair()
     let traffic = TrafficLedger()
     let backlog = Backlog(limit: backlogMax), bulkBacklog = Backlog(limit: backlogMax)
 
-    var bound = bindings
-    let controlSocket = try server(.control(.binding), keys, .worker, authenticator, io: 0, in: context)
-    bound.control = try controlSocket.bind(Endpoint(rawValue: bindings.control)).withoutMappedAddress.rawValue
-    let bulkSocket = try server(.bulk(.binding), keys, .worker, authenticator, io: 1, in: context)
-    bound.bulk = try bulkSocket.bind(Endpoint(rawValue: bindings.bulk)).withoutMappedAddress.rawValue
+    var bound = EndpointsFile()
+    func bind(
+      _ profile: SocketProfile, _ endpoint: String, _ domain: ZAPDomain, io: Int, note: (String) -> Void
+    ) throws(RuntimeError) -> sending Socket {
+      do throws(ZeroMQError) {
+        let socket = try Socket(profile, in: context)
+        try socket.set(.ioThreads([io]))
+        try socket.serveCurve(keys, in: domain, admittedBy: authenticator)
+        note(try socket.bind(Endpoint(rawValue: endpoint)).withoutMappedAddress.rawValue)
+        return socket
+      } catch {
+        throw RuntimeError(error)
+      }
+    }
     let control = ControlServer(
-      loop: controlLoop, socket: controlSocket, membership: home.membership, traffic: traffic, backlog: backlog,
-      logger: logger)
+      loop: controlLoop,
+      socket: try bind(.control(.binding), bindings.control, .worker, io: 0) { bound.control = $0 },
+      membership: home.membership, traffic: traffic, backlog: backlog, logger: logger)
     let bulk = BulkServer(
-      loop: bulkLoop, socket: bulkSocket, traffic: traffic, backlog: bulkBacklog, logger: logger)
-    let publisher = try StatePublisher(
-      loop: serviceLoop, desk: serviceThread, context: context, keys: keys, authenticator: authenticator,
-      state: Endpoint(rawValue: bindings.state), snapshot: Endpoint(rawValue: bindings.snapshot), store: models,
-      logger: logger)
-    bound.state = publisher.stateEndpoint.withoutMappedAddress.rawValue
-    bound.snapshot = publisher.snapshotEndpoint.withoutMappedAddress.rawValue
+      loop: bulkLoop, socket: try bind(.bulk(.binding), bindings.bulk, .worker, io: 1) { bound.bulk = $0 },
+      traffic: traffic, backlog: bulkBacklog, logger: logger)
+    let publisher = StatePublisher(
+      loop: serviceLoop, state: try bind(.state(.binding), bindings.state, .serve, io: 0) { bound.state = $0 },
+      snapshot: try bind(.snapshot(.binding), bindings.snapshot, .serve, io: 1) { bound.snapshot = $0 },
+      models: models, thread: serviceThread,
+      epoch: try PublisherEpoch.begin(stateDirectory: configuration.stateDirectory), logger: logger)
 
     let driver = CoordinatorDriver(
       thread: core, home: home, store: store, models: models, control: control, traffic: traffic,
@@ -116,12 +123,12 @@ package enum CoordinatorProcess {
       server.loop.schedule(every: .seconds(1), for: server) { _ in deskThread.post(to: desk) { $0.tick() } }
     }
     let operators = try OperatorServer(
-      loop: serviceLoop, context: context, path: configuration.stateDirectory + "/operator.sock", logger: logger
-    ) { request in await driver.answer(request) }
-    await operators.start()
-    try EndpointsFile(bound).write(to: configuration.stateDirectory + "/endpoints.yaml")
+      stateDirectory: configuration.stateDirectory, remote: nil, home: home, loop: serviceLoop, context: context,
+      authenticator: authenticator, logger: logger)
+    await operators.start { request in await driver.answer(request) }
+    try bound.write(path: configuration.stateDirectory + "/endpoints.yaml")
     logger.info(
-      "coordinator ready", metadata: ["control": "\(bound.control)", "bulk": "\(bound.bulk)"])
+      "coordinator ready", metadata: ["control": "\(bound.control ?? "")", "bulk": "\(bound.bulk ?? "")"])
     if let runFile = options.runFile {
       let text = try ConfigurationFile(path: runFile, expected: "a run configuration").text
       do throws(Failure) {
@@ -130,19 +137,25 @@ package enum CoordinatorProcess {
         throw RuntimeError(error.code == .invalid ? .usage : .failed, "\(runFile): \(error.text)")
       }
     }
-    await ShutdownSignal.wait(parentPipe: nil)
+    _ = await ShutdownSignal.wait(parentPipe: nil)
     logger.info("coordinator stops")
     await control.goodbye()
     return .ok
   }
 
-  private static func server(
-    _ profile: SocketProfile, _ keys: CurveKeyPair, _ domain: ZAPDomain, _ authenticator: ZAPAuthenticator,
-    io: Int, in context: Context
-  ) throws(ZeroMQError) -> sending Socket {
-    let socket = try Socket(profile, in: context)
-    try socket.set(.ioThreads([io]))
-    try socket.serveCurve(keys, in: domain, admittedBy: authenticator)
-    return socket
+  private static func load(_ directory: String) throws(RuntimeError) -> PartyHome {
+    do throws(HomeError) {
+      return try PartyHome.load(directory: directory, expecting: .coordinator, now: unixTime())
+    } catch {
+      throw RuntimeError(error)
+    }
+  }
+
+  private static func configuration(of home: PartyHome) throws(RuntimeError) -> CoordinatorConfiguration {
+    do throws(ConfigurationError) {
+      return try CoordinatorConfiguration.load(path: home.path("coordinator.yaml"))
+    } catch {
+      throw RuntimeError(error)
+    }
   }
 }

@@ -26,11 +26,15 @@ package enum WorkerProcess {
 
   /// Runs until asked to stop, superseded or refused.
   package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
-    let home = try PartyHome.load(directory: options.home, expecting: .worker, now: unixTime())
-    let configuration = try WorkerConfiguration.load(path: home.path("worker.yaml"))
-    let dataset = try CSVDataset.load(
-      path: options.data ?? configuration.dataFile, labelColumn: configuration.label)
-    let endpoints = try EndpointsFile.endpoints(of: home, override: options.endpointsFile)
+    let (home, configuration) = try load(options.home)
+    let dataset: Dataset
+    do throws(DatasetError) {
+      dataset = try CSVDataset.load(
+        path: options.data ?? configuration.dataFile, labelColumn: configuration.label)
+    } catch {
+      throw RuntimeError(.usage, error.description)
+    }
+    let endpoints = try home.federation.endpoints(replacedBy: options.endpointsFile)
     try DurableFile.createDirectory(configuration.stateDirectory, mode: 0o700)
     let ledger = try WorkerLedgerStore(path: configuration.stateDirectory + "/ledger.sqlite")
     guard let coordinator = home.membership.members(role: .coordinator).first else {
@@ -43,12 +47,13 @@ package enum WorkerProcess {
     logger.info(
       "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
     return try await run(
-      home, machine: machine, dataset: dataset, threads: options.threads ?? configuration.threads ?? cores(),
+      home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: options.threads ?? configuration.threads ?? cores(),
       endpoints: endpoints, ledger: ledger, logger: logger)
   }
 
   private static func run(
-    _ home: PartyHome, machine: WorkerStateMachine, dataset: Dataset, threads: Int, endpoints: Endpoints,
+    _ home: PartyHome, coordinator: Certificate, machine: WorkerStateMachine, dataset: Dataset, threads: Int,
+    endpoints: Endpoints,
     ledger: WorkerLedgerStore, logger: Logger
   ) async throws -> ExitCategory {
     let (stream, ends) = AsyncStream.makeStream(of: ProcessEnd.self, bufferingPolicy: .bufferingOldest(8))
@@ -60,7 +65,10 @@ package enum WorkerProcess {
       for loop in [controlLoop, bulkLoop] { loop.stop() }
       for thread in [training, deskThread, core] { thread.stop() }
     }
-    let keys = try home.curveKeys(), server = try home.serverKey(.coordinator)
+    let keys = try home.curveKeyPair()
+    guard let server = CurvePublicKey(coordinator.linkKey) else {
+      throw RuntimeError(.failed, "the coordinator's certificate holds no CURVE key")
+    }
     let backlog = Backlog(limit: backlogMax)
     var seed = SystemRandomNumberGenerator()
     let hello = Hello(
@@ -90,7 +98,7 @@ package enum WorkerProcess {
       client.loop.schedule(every: .milliseconds(500), for: client) { _ in deskThread.post(to: desk) { $0.tick() } }
     }
     Task {
-      await ShutdownSignal.wait(parentPipe: nil)
+      _ = await ShutdownSignal.wait(parentPipe: nil)
       ends.yield(.asked)
     }
     var end = ProcessEnd.asked
@@ -105,6 +113,20 @@ package enum WorkerProcess {
     case .asked: return .ok
     case .failed(let reason): throw RuntimeError(.failed, "worker \(home.name): \(reason)")
     case .refused(let reason): throw RuntimeError(.notAuthorised, "worker \(home.name): \(reason)")
+    }
+  }
+
+  private static func load(_ directory: String) throws(RuntimeError) -> (PartyHome, WorkerConfiguration) {
+    let home: PartyHome
+    do throws(HomeError) {
+      home = try PartyHome.load(directory: directory, expecting: .worker, now: unixTime())
+    } catch {
+      throw RuntimeError(error)
+    }
+    do throws(ConfigurationError) {
+      return (home, try WorkerConfiguration.load(path: home.path("worker.yaml")))
+    } catch {
+      throw RuntimeError(error)
     }
   }
 
