@@ -19,7 +19,8 @@ package struct RunStateMachine: Sendable {
     case uploadOpened(InputHeader, from: WorkerID)
     /// `payloadDigest` is computed from the chunks that arrived.
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
-    /// What a plain upload holds breaks a rule; it was not added. Comes before `sumOpened`.
+    /// What a plain upload holds breaks a rule, or an upload of either mode cannot be finished; it was not added. Comes
+    /// before `sumOpened`.
     case inputRejected(from: WorkerID, reason: String)
     case deadlinePassed(DeadlineID, now: UInt64)
     case sumOpened(SumSummary)

@@ -57,7 +57,7 @@ struct RoundsMembers: Sendable {
 
   func task(_ kind: TrainingTask.Kind) -> TrainingTask {
     TrainingTask(
-      kind: kind, aggregation: aggregation, architecture: "softmax 3-2", featureScale: 1, holdOutFraction: 0.2, seed: 1)
+      kind: kind, aggregation: aggregation, architecture: "softmax 3-2", dataScale: 1, holdOutFraction: 0.2, seed: 1)
   }
 
   func configuration(_ kind: TrainingTask.Kind, _ change: (inout RoundConfiguration) -> Void = { _ in })

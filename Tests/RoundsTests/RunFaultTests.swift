@@ -44,6 +44,21 @@ struct RunFaultTests {
     #expect(cluster.time == .zero)
   }
 
+  @Test("A secure upload that cannot be finished costs its sender this attempt only, and nobody waits for it")
+  func givesUpUploads() throws {
+    let members = try RoundsMembers(count: 6)
+    let cluster = try RoundsCluster(members, plan: members.plan(rounds: 1))
+    let name = members.workers[4]
+    cluster.uploads = { worker, attempt in worker != name || attempt.round > 1 }
+    cluster.start().drain()
+    #expect(cluster.reports.isEmpty)
+    cluster.feed(.inputRejected(from: name, reason: "a chunk of the wrong length"))
+    cluster.finish()
+    #expect(cluster.reports.map(\.reported) == [5, 6])
+    #expect(cluster.blamed.isEmpty)
+    #expect(cluster.time == .zero)
+  }
+
   /// Which shares the links have carried, seen from outside.
   private final class Watch {
     private var selfMasks: [Digest: [Int: Set<Int>]] = [:]
