@@ -35,13 +35,11 @@ package struct SimulationRun {
           reason: "\(data.file): found \(examples.featureCount) features, expected \(scenario.run.data.features) for "
             + "'\(scenario.run.model.architecture)'")
       }
-      let (training, heldOut) = try examples.split(holdOut: data.heldOut, seed: data.seed)
-      let workers = scenario.population.workers
-      parts = try training.dirichletPartition(
-        parts: workers, alpha: data.dirichletAlpha,
-        minimum: max(1, min(Self.partCountMin, training.count / (2 * workers))),
+      let division = try DataDivision(
+        examples, parts: scenario.population.workers, alpha: data.dirichletAlpha, heldOut: data.heldOut,
         seed: data.seed)
-      self.heldOut = heldOut
+      parts = division.parts
+      heldOut = division.heldOut
     } catch {
       throw .data(error.description)
     }
@@ -134,9 +132,6 @@ package struct SimulationRun {
     }
     return failures
   }
-
-  /// Examples that every worker gets at least, as far as there are enough; as `murmur up` deals them out.
-  private static let partCountMin = 16
 }
 
 extension SimulationScenario {

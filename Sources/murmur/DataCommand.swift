@@ -109,28 +109,6 @@ struct DataCommand: ParsableCommand {
   }
 }
 
-/// A table divided into what nobody trains on and one part a worker.
-struct DataDivision {
-  /// Examples that every worker gets at least, as far as there are enough.
-  static let partCountMin = 16
-
-  let parts: [Dataset]
-  let heldOut: Dataset
-
-  init(_ examples: Dataset, parts: Int, alpha: Double, heldOut: Double, seed: UInt64) throws(DatasetError) {
-    let (training, held) = try examples.split(holdOut: heldOut, seed: seed)
-    self.parts = try training.dirichletPartition(
-      parts: parts, alpha: alpha, minimum: max(1, min(Self.partCountMin, training.count / (2 * parts))), seed: seed)
-    self.heldOut = held
-  }
-
-  /// Writes `data.csv` into each of the folders, which are there, and the rest to `path`.
-  func write(to folders: [String], heldOut path: String) throws(DatasetError) {
-    for (folder, part) in zip(folders, parts) { try CSVDataset.write(part, to: "\(folder)/data.csv") }
-    try CSVDataset.write(heldOut, to: path)
-  }
-}
-
 private struct DivisionResult: Encodable {
   struct Part: Encodable {
     let path: String

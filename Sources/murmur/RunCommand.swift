@@ -122,22 +122,24 @@ struct RunFollower {
   /// - Throws: `CommandFailure` if it did not complete.
   @discardableResult
   func follow(observe: (RoundRow) -> Void = { _ in }) async throws -> RunRow {
-    if !json { Terminal.print(RoundTable.header) }
     var last: UInt64 = 0
+    var answer = try await client.events(run: run, after: last)
+    if !json { Terminal.print(RoundTable.header) }
     while true {
-      let answer = try await client.events(run: run, after: last)
       for event in answer.events {
         last = max(last, event.sequence)
         guard case .round(let row) = event.kind else { continue }
         Terminal.print(json ? try JSONOutput.line(RoundResult(row)) : RoundTable.line(row))
         observe(row)
       }
-      guard answer.events.isEmpty else { continue }
-      if answer.run.state.isFinal {
-        if json { Terminal.print(try JSONOutput.line(RunResult(answer.run))) }
-        return try ended(answer.run)
+      if answer.events.isEmpty {
+        if answer.run.state.isFinal {
+          if json { Terminal.print(try JSONOutput.line(RunResult(answer.run))) }
+          return try ended(answer.run)
+        }
+        try await Task.sleep(for: Self.interval)
       }
-      try await Task.sleep(for: Self.interval)
+      answer = try await client.events(run: run, after: last)
     }
   }
 

@@ -6,7 +6,7 @@ import Testing
   static let commands = [
     "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run watch", "run stop",
     "models",
-    "pull", "verify", "evaluate", "data", "data partition", "conformance", "conformance sa1",
+    "pull", "verify", "evaluate", "data", "data partition", "conformance", "conformance sa1", "simulate",
   ]
 
   @Test("The help of every command is the recorded one", arguments: commands)
