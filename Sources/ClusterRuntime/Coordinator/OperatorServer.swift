@@ -66,9 +66,10 @@ final class OperatorServer: Sendable {
   /// Answers with what `handler` says, each request in a task of its own.
   func start(handler: @escaping @Sendable (OperatorRequest) async -> OperatorReply) async {
     for server in servers {
-      await server.start { inquiry in
+      await server.start { [weak server] inquiry in
         Task {
           let reply = await handler(inquiry.request)
+          guard let server else { return }
           server.loop.post(to: server) { $0.reply(to: inquiry, [Server.Piece(message: reply)]) }
         }
       }
