@@ -43,11 +43,13 @@ struct ServingTests {
     try federation.store(0)
     var publisher: TestPublisher? = try await TestPublisher(federation, epoch: 1)
     let endpoints = try #require(publisher?.endpoints)
-    do {
-      let node = try await TestNode(federation, following: endpoints)
-      await node.offered(0)
-    }
+    var first: TestNode? = try await TestNode(federation, following: endpoints)
+    let address = try #require(first?.endpoint)
+    await first?.offered(0)
+    first = nil
     publisher = nil
+    // Nothing of the first node is left, its socket included.
+    #expect(throws: Never.self) { try Socket(.pull(.binding), in: Context()).bind(Endpoint(rawValue: address)) }
     let node = try await TestNode(federation, following: endpoints)
     let client = try PullClient(home: federation.home("consumer"), endpoint: node.endpoint)
     #expect(try await client.models().map(\.version) == [0])

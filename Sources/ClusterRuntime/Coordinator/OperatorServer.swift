@@ -5,8 +5,8 @@ import ModelRegistry
 import Wire
 import ZeroMQ
 
-/// The coordinator's operator sockets: a Unix socket in the state folder, whose modes are the lock, and for operators on
-/// other machines, if asked for, TCP with CURVE keys of role operator.
+/// The coordinator's operator sockets: a Unix socket in the state folder, whose modes are the lock, and for operators
+/// on other machines, if asked for, TCP with CURVE keys of role operator.
 final class OperatorServer: Sendable {
   typealias Server = RequestServer<OperatorRequest, OperatorReply>
 

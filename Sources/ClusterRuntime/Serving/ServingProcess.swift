@@ -60,8 +60,8 @@ package enum ServingProcess {
 
 /// The parts of a serving node in this process.
 ///
-/// Four threads beside libzmq's: one for the coordinator's sockets, one for consumers', one that verifies and loads, one
-/// that reads for consumers.
+/// Four threads beside libzmq's: one for the coordinator's sockets, one for consumers', one that verifies and loads,
+/// one that reads for consumers.
 final class ServingServer: Sendable {
   /// Records and chunks on their way between threads.
   private static let recordsMax = 1024
