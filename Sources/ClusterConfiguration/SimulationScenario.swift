@@ -16,6 +16,18 @@ package struct SimulationScenario: Hashable, Sendable {
     package var duplication: Double
     /// Probability that a message is overtaken by later ones of its connection; likewise.
     package var reordering: Double
+
+    package init(
+      latencyMinimum: Duration, latencyMaximum: Duration, bandwidth: UInt64, loss: Double = 0, duplication: Double = 0,
+      reordering: Double = 0
+    ) {
+      self.latencyMinimum = latencyMinimum
+      self.latencyMaximum = latencyMaximum
+      self.bandwidth = bandwidth
+      self.loss = loss
+      self.duplication = duplication
+      self.reordering = reordering
+    }
   }
 
   /// What work takes in virtual time, in seconds on one core of the machine that the scenario speaks of.
@@ -79,6 +91,14 @@ package struct SimulationScenario: Hashable, Sendable {
     package var kind: Kind
     /// After this time the worker starts again, or is reached again; nil for never.
     package var duration: Duration?
+
+    package init(worker: WorkerID, round: RoundNumber, at: Point, kind: Kind, duration: Duration? = nil) {
+      self.worker = worker
+      self.round = round
+      self.at = at
+      self.kind = kind
+      self.duration = duration
+    }
   }
 
   /// What the scenario claims; a simulation that ends otherwise has failed.

@@ -43,6 +43,8 @@ final class VirtualCoordinator {
   private let template: VersionTemplate
   private let report: (SimulatedRound) -> Void
   private var table: MembershipTable
+  /// The last session of each worker.
+  private var sessions: [WorkerID: SessionID] = [:]
   private var machine: RunStateMachine?
   private var parameters: ParameterSet?
   private var parent: Digest?
@@ -141,9 +143,10 @@ final class VirtualCoordinator {
       case .send(let message, let link):
         guard let message = ControlToWorker(message), !send(message, to: link) else { continue }
         gone.append(link)
-      case .joined(let worker, _):
+      case .joined(let worker, let session):
         world.note("coordinator", "joined", ["worker": .text(worker.text)])
-        handle(.workerJoined(worker))
+        let isNewProcess = sessions.updateValue(session, forKey: worker).map { $0 != session } ?? false
+        handle(isNewProcess ? .workerRestarted(worker) : .workerJoined(worker))
       case .rejoined(let worker, _):
         world.note("coordinator", "rejoined", ["worker": .text(worker.text)])
         handle(.workerJoined(worker))
@@ -246,7 +249,7 @@ final class VirtualCoordinator {
       world.note("coordinator", "ignored", ["worker": .text(worker.text), "why": .text(why)])
     case .finished(let outcome):
       endedAt = world.now
-      world.note("coordinator", "finished", ["outcome": .text("\(outcome)")])
+      world.note("coordinator", "finished", ["outcome": .text(outcome.text)])
     }
   }
 
@@ -275,5 +278,15 @@ final class VirtualCoordinator {
         "cohort": .number(UInt64(report.cohort)), "reported": .number(UInt64(report.reported)),
       ])
     self.report(round)
+  }
+}
+
+extension RunStateMachine.Outcome {
+  var text: String {
+    switch self {
+    case .completed(let version): "completed with version \(version)"
+    case .failed(let reason): "failed: \(reason)"
+    case .stopped: "stopped"
+    }
   }
 }

@@ -96,10 +96,7 @@ final class VirtualWorker {
   }
 
   /// The process is gone; its disk stays.
-  func crash() {
-    process = nil
-    life += 1
-  }
+  func crash() { process = nil }
 
   private func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
     world.schedule(.worker(index, life: life, occurrence), at: time)
@@ -333,7 +330,7 @@ final class VirtualWorker {
         ["attempt": .text(attempt.description), "reason": .text("\(reason)"), "detail": .text(detail)])
     case .ignored(let kind, let why): world.note(name.text, "ignored", ["kind": .text(kind), "why": .text(why)])
     case .ended(let attempt, let ending):
-      world.note(name.text, "ended", ["attempt": .text(attempt.description), "ending": .text("\(ending)")])
+      world.note(name.text, "ended", ["attempt": .text(attempt.description), "ending": .text(ending.text)])
     }
   }
 }
@@ -346,6 +343,18 @@ extension WorkerLedger.Entry {
     case .survivorsSigned: "survivors"
     case .released: "released"
     case .promised: "promised"
+    }
+  }
+}
+
+extension WorkerStateMachine.Ending {
+  var text: String {
+    switch self {
+    case .committed(_, let counted): counted ? "committed" : "committed without it"
+    case .notCounted: "not counted"
+    case .abandoned(let reason): "abandoned: \(reason)"
+    case .refused(let refusal): "refused: \(refusal.rawValue)"
+    case .aborted(let reason): "aborted: \(reason)"
     }
   }
 }

@@ -151,7 +151,7 @@ final class World {
     case .connectionUp(let worker, let socket): try connectionUp(worker, socket)
     case .coordinator(let occurrence): try coordinator?.handle(occurrence)
     case .worker(let index, let life, let occurrence):
-      if workers[index].life == life { try workers[index].handle(occurrence) }
+      if workers[index].isAlive, workers[index].life == life { try workers[index].handle(occurrence) }
     case .faultStrikes(let fault, let worker): strike(fault, worker)
     case .faultEnds(let fault, let worker): end(fault, worker)
     }
