@@ -12,8 +12,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency], settings: [Swif
   .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -109,17 +109,28 @@ let package = Package(
     tests("Serving", ["Serving", "ModelRegistry", "Tensors", "Federation", "Cryptography"]),
     tests(
       "Wire",
-      ["Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
-        "CFederationMessages"]),
+      [
+        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
+        "CFederationMessages",
+      ]),
     tests(
       "ClusterConfiguration",
       ["ClusterConfiguration", "ModelRegistry", "SecureAggregation", "GradientKernel", "Federation", "Cryptography"]),
     tests("ZeroMQ", ["ZeroMQ"]),
+    tests(
+      "ClusterRuntime",
+      [
+        "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel", "Membership",
+        "ModelRegistry", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training", "Transfer", "Wire", "ZeroMQ",
+        "murmur",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     tests("Rounds", ["Rounds", "SecureAggregation", "Federation", "Cryptography"]),
     tests("Simulation", ["Simulation", "ClusterConfiguration"]),
     tests(
       "murmur",
-      ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"]),
+      ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
+      exclude: ["Help"]),
     tests("Architecture", []),
   ],
   swiftLanguageModes: [.v6]
