@@ -3,8 +3,8 @@ import Federation
 
 /// The event log: one line of JSON for every message delivered, timer and action, in the order in which they happen.
 ///
-/// Names, kinds, sizes and digests only: no weight, no share, no key. Numbers are whole, so that no format of a fraction
-/// can differ; two runs with one seed give the same bytes.
+/// Names, kinds, sizes and digests only: no weight, no share, no key. Numbers are whole, so that no format of a
+/// fraction can differ; two runs with one seed give the same bytes.
 struct EventLog {
   enum Value {
     case text(String)

@@ -5,9 +5,9 @@ import SecureAggregation
 
 /// The secrecy invariant over all frames that ever leave a worker, whether or not they arrive.
 ///
-/// For every transcript and owner: not t shares of its self-mask seed *and* t shares of its mask key, and nobody ever
-/// gives both of one owner; shares only after a promise never to release is not given. Masks of an input are opaque to a
-/// coordinator that has less than that.
+/// For every transcript and owner: never t shares of its self-mask seed *and* t shares of its mask key, so that nobody
+/// can take both masks off one input. Beyond that, no worker ever gives both shares of one owner, releases after it has
+/// promised not to, or agrees to two sets of survivors.
 struct FrameChecker {
   private struct Attempt {
     let roundID: Digest
@@ -20,7 +20,6 @@ struct FrameChecker {
     var selfMasks: [Int: Set<WorkerID>] = [:]
     var maskKeys: [Int: Set<WorkerID>] = [:]
     var promised: Set<WorkerID> = []
-    /// The survivor set that each worker's agreement was checked against cannot be seen from outside; agreements can.
     var agreements: [WorkerID: SurvivorAgreement] = [:]
   }
 

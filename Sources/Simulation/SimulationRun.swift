@@ -9,8 +9,8 @@ import Training
 /// A scenario, ready to be run: the same coordinator and worker cores as in a cluster, in one thread, with virtual time
 /// and a seeded virtual network.
 ///
-/// Every message is encoded, carried and decoded as in the cluster; training and cryptography are real. Two runs with one
-/// seed give the same event log and the same model, bit for bit.
+/// Every message is encoded, carried and decoded as in the cluster; training and cryptography are real. Two runs with
+/// one seed give the same event log and the same model, bit for bit.
 package struct SimulationRun {
   /// The run has ended, and what it has sent is given so long to arrive.
   static let epilogue = Duration.seconds(2)
@@ -127,7 +127,8 @@ package struct SimulationRun {
     }
     for fault in world.faultsLeft {
       failures.append(
-        "faults: \(fault.worker) never came to '\(fault.at.rawValue)' of round \(fault.round), expected it to \(fault.kind.rawValue) there"
+        "faults: \(fault.worker) never came to '\(fault.at.rawValue)' of round \(fault.round), "
+          + "expected a \(fault.kind.rawValue) there"
       )
     }
     return failures
@@ -135,7 +136,7 @@ package struct SimulationRun {
 }
 
 extension SimulationScenario {
-  /// The virtual time after which a run that has not ended never will: every attempt allowed, each to all its deadlines.
+  /// The virtual time after which a run that has not ended never will: all attempts allowed, each to its deadlines.
   var timeLimit: Duration {
     let deadlines = run.deadlines
     let setup = deadlines.advert + deadlines.share + deadlines.share

@@ -4,9 +4,9 @@ import SecureAggregation
 
 /// Recomputes every sum from what the workers put into it, and counts who is in it.
 ///
-/// In secure mode the integers before masking are added aside: the opened sum must be theirs, bit for bit. In plain mode
-/// the clipped differences are averaged in binary64, and the opened average must be within the error that its own page
-/// states.
+/// In secure mode the integers before masking are added aside: the opened sum must be theirs, bit for bit. In plain
+/// mode the clipped differences are averaged in binary64, and the opened average must be within the error that
+/// `PlainAccumulator` states.
 struct SumChecker {
   private enum Contribution {
     case secure(update: [Int64], auxiliary: [Int64])

@@ -5,8 +5,8 @@ import SecureAggregation
 import Transfer
 import Wire
 
-/// The coordinator's bulk side: serves blobs, takes uploads in under credit, adds inputs, opens the sum. The counterpart of
-/// the cluster's `BulkDesk`, with memory for a spool.
+/// The coordinator's bulk side: serves blobs, takes uploads in under credit, adds inputs, opens the sum. The counterpart
+/// of the cluster's `BulkDesk`, with memory for a spool.
 final class VirtualDesk {
   /// What the driver hears.
   enum Delivery {

@@ -15,7 +15,7 @@ extension MonotonicTime {
   var seconds: Double { Double(nanoseconds) * 1e-9 }
 }
 
-/// What will happen, in the order in which it does: by time, and what is due at one time in the order of its scheduling.
+/// What will happen, in the order in which it does: by time, and at one time in the order of scheduling.
 struct EventQueue<Event> {
   private struct Entry {
     let time: MonotonicTime

@@ -6,8 +6,8 @@ import Tensors
 import Transfer
 import Wire
 
-/// The worker's bulk side: fetches the blobs of an offered model, makes and sends the chunks of an upload. The counterpart
-/// of the cluster's `WorkerDesk`.
+/// The worker's bulk side: fetches the blobs of an offered model, makes and sends the chunks of an upload. The
+/// counterpart of the cluster's `WorkerDesk`.
 final class VirtualWorkerDesk {
   /// What the driver hears.
   enum Delivery {
