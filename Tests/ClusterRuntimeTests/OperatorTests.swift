@@ -2,7 +2,6 @@ import ClusterConfiguration
 import Federation
 import Glibc
 import ModelRegistry
-import Rounds
 import Testing
 import Wire
 import ZeroMQ

@@ -157,7 +157,7 @@ struct PullTests {
     #expect(await Self.category { () throws(RuntimeError) in _ = try await foreign.models() } == .network)
     #expect(
       await Self.category { () throws(RuntimeError) in _ = try PullClient(home: federation.root + "/nowhere") }
-        == .usage)
+        == .notFound)
     withExtendedLifetime(parts) {}
   }
 
