@@ -126,7 +126,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Rounds", ["Rounds", "SecureAggregation", "Federation", "Cryptography"]),
-    tests("Simulation", ["Simulation", "ClusterConfiguration"]),
+    tests("Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "Federation"]),
     tests(
       "murmur",
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],

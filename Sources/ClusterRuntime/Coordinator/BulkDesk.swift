@@ -95,7 +95,8 @@ actor BulkDesk {
     if var known = incoming[worker], known.header == header {
       known.link = link
       incoming[worker] = known
-      perform(pool.handle(.opened(key(worker), known.shape, at: .now)))
+      // Without a spool the driver has not decided yet: it opens the pool.
+      if known.spool != nil || known.isAdded { perform(pool.handle(.opened(key(worker), known.shape, at: .now))) }
       return
     }
     guard header.vectors == plan.vectors, let shape = UploadShape(header.vectors) else {

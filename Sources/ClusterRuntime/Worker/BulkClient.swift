@@ -14,7 +14,15 @@ actor BulkClient {
   private var watch: SocketWatch?
   /// Sent in order as the socket takes them: at most the granted windows.
   private var waiting: [[Frame]] = []
-  private var deliver: (@Sendable (BulkToWorker, Frame?) -> Void)?
+  private var deliver: (@Sendable (Delivery) -> Void)?
+
+  /// What the desk hears.
+  enum Delivery: Sendable {
+    case message(BulkToWorker, Frame?)
+    /// The connection broke; libzmq makes it again by itself.
+    case linkLost
+    case linkRestored
+  }
 
   /// More frames than both windows can ask for are a mistake of this process.
   private static let waitingMax = 256
@@ -26,8 +34,9 @@ actor BulkClient {
     self.logger = logger
   }
 
-  func start(deliver: @escaping @Sendable (BulkToWorker, Frame?) -> Void) throws {
+  func start(deliver: @escaping @Sendable (Delivery) -> Void) throws {
     self.deliver = deliver
+    try socket.monitor(on: loop, for: self) { client, event in client.note(event) }
     watch = loop.watch(socket, for: self, messagesPerTurnMax: 16) { client, event in client.receive(event) }
     try socket.connect(endpoint)
   }
@@ -49,6 +58,16 @@ actor BulkClient {
 
   /// What was meant for a link that is gone is dropped: both sides start again from what arrived.
   func forget() { waiting = [] }
+
+  private func note(_ event: ConnectionEvent) {
+    switch event.kind {
+    case .handshakeSucceeded: deliver?(.linkRestored)
+    case .disconnected:
+      forget()
+      deliver?(.linkLost)
+    default: break
+    }
+  }
 
   private func flush() {
     while let frames = waiting.first {
@@ -74,7 +93,7 @@ actor BulkClient {
         }
         let payload = message.frames.count == 2 ? message.frames[1] : nil
         deliver?(
-          try BulkToWorker(decoding: message.frames[0].array, payloadBytes: payload?.count), payload)
+          .message(try BulkToWorker(decoding: message.frames[0].array, payloadBytes: payload?.count), payload))
       } catch {
         logger.warning("unreadable frame", metadata: ["socket": "bulk", "error": "\(error)"])
       }
