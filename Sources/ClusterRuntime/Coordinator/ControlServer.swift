@@ -52,6 +52,10 @@ actor ControlServer {
 
   /// Sends a control message to a worker that is there; one that is not will be told again when it returns.
   func send(_ message: CoordinatorMessage, to worker: WorkerID) {
+    switch message {
+    case .result, .ended: progress[worker] = nil  // The worker has nothing in hand now.
+    case .offer, .roster, .peerShares, .dealers, .survivors, .quorum: break
+    }
     guard let link = table.link(of: worker) else { return }
     send(.round(message), to: link)
     _ = table.handle(.sent(to: link, at: .now))
