@@ -85,9 +85,10 @@ enum HostileFrames {
 
   /// Frames of another major version; one without any bytes is of version 0.
   static func otherVersions() throws -> [[UInt8]] {
-    try [[]] + ([0, 2, 99, .max] as [UInt32]).map { major in
-      try ControlToCoordinator.hello(session: 1, version: ProtocolVersion(major: major, minor: 0)).encoded()
-    }
+    try [[]]
+      + ([0, 2, 99, .max] as [UInt32]).map { major in
+        try ControlToCoordinator.hello(session: 1, version: ProtocolVersion(major: major, minor: 0)).encoded()
+      }
   }
 
   /// Frames that are no message of the bulk socket; the coordinator drops each of them with a line in its log.
