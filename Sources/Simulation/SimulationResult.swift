@@ -36,6 +36,7 @@ package struct SimulationResult: Hashable, Sendable {
   package let heldOut: RoundMetrics?
   /// Virtual seconds until the run had ended.
   package let seconds: Double
+  /// Steps of the virtual clock: deliveries, timers, finished work.
   package let events: UInt64
   package let messages: UInt64
   package let bytes: UInt64
@@ -43,6 +44,8 @@ package struct SimulationResult: Hashable, Sendable {
   package let violations: [String]
   /// Expectations of the scenario that were not met, in words.
   package let failedExpectations: [String]
+  /// Lines of the event log: what happened in those steps that says something.
+  package let logLines: Int
   /// SHA-256 of the event log, every line with its line feed.
   package let logDigest: Digest
 

@@ -101,7 +101,8 @@ package struct SimulationRun {
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, heldOut: metrics, seconds: ended.seconds, events: world.eventCount,
       messages: world.messageCount, bytes: world.byteCount, violations: world.checkers.violations,
-      failedExpectations: failures(coordinator, world, metrics), logDigest: world.log.digest)
+      failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
+      logDigest: world.log.digest)
   }
 
   /// The last version on the data that no worker has.

@@ -75,9 +75,9 @@ struct SimulateCommand: ParsableCommand {
             + "loss \(Readable.decimal(loss, 4))")
       }
       Terminal.print(
-        "time      \(Readable.decimal(result.seconds, 2)) virtual seconds, \(result.messages) messages, "
+        "time      \(Readable.decimal(result.seconds, 2)) virtual seconds, \(result.events) events, \(result.messages) messages, "
           + Readable.bytes(result.bytes))
-      Terminal.print("log       \(result.events) events, sha256:\(result.logDigest)")
+      Terminal.print("log       \(result.logLines) lines, sha256:\(result.logDigest)")
     }
     guard !result.isAsExpected else { return }
     for problem in result.violations + result.failedExpectations { Terminal.complain(problem) }
@@ -155,6 +155,7 @@ private struct SimulationSummary: Encodable {
   let events: UInt64
   let messages: UInt64
   let bytes: UInt64
+  let logLines: Int
   let logDigest: String
   let rounds: [RoundResult]
   let violations: [String]
@@ -170,6 +171,7 @@ private struct SimulationSummary: Encodable {
     events = result.events
     messages = result.messages
     bytes = result.bytes
+    logLines = result.logLines
     logDigest = "sha256:\(result.logDigest)"
     rounds = result.rounds.map { RoundResult(RoundRow($0)) }
     violations = result.violations
