@@ -15,6 +15,7 @@ actor BulkClient {
   /// Sent in order as the socket takes them: at most the granted windows.
   private var waiting: [[Frame]] = []
   private var deliver: (@Sendable (BulkToWorker, Frame?) -> Void)?
+  private var linkWatch = LinkWatch()
 
   /// More frames than both windows can ask for are a mistake of this process.
   private static let waitingMax = 256
@@ -28,8 +29,24 @@ actor BulkClient {
 
   func start(deliver: @escaping @Sendable (BulkToWorker, Frame?) -> Void) throws {
     self.deliver = deliver
+    try socket.monitor(on: loop, for: self) { client, event in client.note(event) }
     watch = loop.watch(socket, for: self, messagesPerTurnMax: 16) { client, event in client.receive(event) }
     try socket.connect(endpoint)
+  }
+
+  private func note(_ event: ConnectionEvent) {
+    guard linkWatch.note(event.kind) else { return }
+    loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
+  }
+
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    logger.notice("connecting anew", metadata: ["socket": "bulk"])
+    do {
+      try socket.reconnect(endpoint)
+    } catch {
+      logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
+    }
   }
 
   func send(_ message: BulkToCoordinator, payload: [UInt8]? = nil) {

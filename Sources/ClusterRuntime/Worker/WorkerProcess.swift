@@ -47,7 +47,8 @@ package enum WorkerProcess {
     logger.info(
       "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
     return try await run(
-      home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: options.threads ?? configuration.threads ?? cores(),
+      home, coordinator: coordinator.certificate, machine: machine, dataset: dataset,
+      threads: options.threads ?? configuration.threads ?? cores(),
       endpoints: endpoints, ledger: ledger, logger: logger)
   }
 
