@@ -12,7 +12,7 @@ extension HostileTests {
   @Suite struct Workers {
     @Test("Malformed frames of every kind are refused by name while and after which every round is committed")
     func malformedFrames() async throws {
-      let federation = try TestFederation(workers: 6, rounds: 4, setupSeconds: "1s")
+      let federation = try TestFederation(workers: 6, rounds: 4, setup: "1s")
       let coordinator = try await federation.startCoordinator()
       let control = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let bulk = try HostilePeer.connect(to: .bulk, of: federation, as: "worker-6")
@@ -54,7 +54,7 @@ extension HostileTests {
 
     @Test("Floods of messages that mean nothing delay no honest worker and do not fill the coordinator's memory")
     func floods() async throws {
-      let federation = try TestFederation(workers: 6, rounds: 4, setupSeconds: "1s")
+      let federation = try TestFederation(workers: 6, rounds: 4, setup: "1s")
       let coordinator = try await federation.startCoordinator()
       let control = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let bulk = try HostilePeer.connect(to: .bulk, of: federation, as: "worker-6")
@@ -78,7 +78,9 @@ extension HostileTests {
         let request = BlobRequest(digest: HostileFrames.digest(UInt8(number & 0xFF)), offset: 0, chunks: 8)
         #expect(try await bulk.send(BulkToCoordinator.request(request)))
       }
-      for session in 100..<1100 as Range<UInt64> { #expect(try await control.send(ControlToCoordinator.hello(session: session))) }
+      for session in 100..<1100 as Range<UInt64> {
+        #expect(try await control.send(ControlToCoordinator.hello(session: session)))
+      }
       #expect(try await control.hears { $0.welcomes(1099) })
       // Each of these costs it the connection.
       for number in 0..<20 {
@@ -96,7 +98,9 @@ extension HostileTests {
       #expect(coordinator.committedRounds.map(\.round) == Array(1...5))
       #expect(coordinator.committedRounds.allSatisfy { $0.reported == 5 })
       #expect(coordinator.count("worker lost", "worker=worker-1") == 0)
-      print("RSS", coordinator.residentBytes >> 20, "dropped", coordinator.count("message dropped"), "first", coordinator.count("attempt offered"), coordinator.lines.count)
+      print(
+        "RSS", coordinator.residentBytes >> 20, "dropped", coordinator.count("message dropped"), "first",
+        coordinator.count("attempt offered"), coordinator.lines.count)
       system("cp \(coordinator.logPath) /tmp/hT.log")
       #expect(coordinator.residentBytes < 200 << 20)
       #expect(workers.allSatisfy { $0.isRunning })
