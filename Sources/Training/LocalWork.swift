@@ -36,13 +36,23 @@ package final class LocalWork {
     _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
     progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws(LocalWorkError) -> ClientUpdate {
-    let trainer = try trainer(for: task)
+    let architecture: ModelArchitecture
+    do throws(ArchitectureError) {
+      architecture = try ModelArchitecture(parsing: task.architecture)
+    } catch {
+      throw .architecture(error)
+    }
+    // The model that is held bounds what is allocated for it, not the text that names it.
     let base: ParameterSet
     do throws(TensorError) {
-      base = try ParameterSet(parameters, expecting: trainer.architecture.layout)
+      base = try ParameterSet(parameters, expecting: architecture.layout)
     } catch {
       throw .model(error)
     }
+    guard task.kind == .evaluate || configuration.vectorLength == UInt64(architecture.layout.count) else {
+      throw .vectorLength(configuration.vectorLength, expected: architecture.layout.count)
+    }
+    let trainer = try trainer(for: task, architecture)
     do throws(TrainingError) {
       let metrics =
         trainer.holdOut.count > 0
@@ -66,22 +76,20 @@ package final class LocalWork {
     return choices.next()
   }
 
-  private func trainer(for task: TrainingTask) throws(LocalWorkError) -> LocalTrainer {
+  private func trainer(
+    for task: TrainingTask, _ architecture: ModelArchitecture
+  ) throws(LocalWorkError) -> LocalTrainer {
     let setting = Setting(
       architecture: task.architecture, dataScale: task.dataScale, holdOutFraction: task.holdOutFraction,
       seed: task.seed)
     if let prepared, prepared.setting == setting { return prepared.trainer }
-    let architecture: ModelArchitecture
-    do throws(ArchitectureError) {
-      architecture = try ModelArchitecture(parsing: task.architecture)
-    } catch {
-      throw .architecture(error)
-    }
-    guard task.dataScale > 0, task.dataScale.isFinite else { throw .scale(task.dataScale) }
+    // What is a positive number may still be none as Float.
+    let scale = Float(task.dataScale)
+    guard scale > 0, scale.isFinite else { throw .scale(task.dataScale) }
     var choices = SeededGenerator(seed: task.seed, stream: "hold-out \(worker)")
     let parts: (training: Dataset, holdOut: Dataset)
     do throws(DatasetError) {
-      parts = try dataset.scaled(by: Float(task.dataScale)).split(
+      parts = try dataset.scaled(by: scale).split(
         holdOut: task.holdOutFraction, seed: choices.next())
     } catch {
       throw .data(error)
@@ -101,6 +109,8 @@ package final class LocalWork {
 package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible {
   case architecture(ArchitectureError)
   case model(TensorError)
+  /// The attempt's rules are for an update of another length than the model has.
+  case vectorLength(UInt64, expected: Int)
   case scale(Double)
   case data(DatasetError)
   case training(TrainingError)
@@ -109,7 +119,8 @@ package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible
     switch self {
     case .architecture(let error): "the model's architecture: \(error)"
     case .model(let error): "the model: \(error)"
-    case .scale(let scale): "the data's scale: found \(scale), expected a number above 0"
+    case .vectorLength(let found, let expected): "the vector length: found \(found), expected \(expected)"
+    case .scale(let scale): "the data's scale: found \(scale), expected a number above 0 that fits a Float"
     case .data(let error): "the data: \(error)"
     case .training(let error): "training: \(error)"
     }

@@ -76,6 +76,17 @@ package struct Socket: ~Copyable {
     guard zmq_disconnect(handle.raw, endpoint.rawValue) == 0 else { throw .last(.disconnect(endpoint)) }
   }
 
+  /// Starts to connect anew, whatever is left of the connection before: what it still had to send is dropped.
+  package borrowing func reconnect(_ endpoint: Endpoint) throws(ZeroMQError) {
+    do throws(ZeroMQError) {
+      try disconnect(endpoint)
+    } catch {
+      // libzmq forgets the endpoint of a connection that it has given up.
+      guard error.code == ENOENT else { throw error }
+    }
+    try connect(endpoint)
+  }
+
   /// Takes one waiting message, without waiting for one.
   package borrowing func receive() throws(ZeroMQError) -> Reception { try handle.receive() }
 

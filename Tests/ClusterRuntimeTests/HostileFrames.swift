@@ -114,6 +114,70 @@ enum HostileFrames {
     return out
   }
 
+  /// Of every kind that a coordinator says.
+  static let fromCoordinator: [ControlToWorker] = [
+    .welcome(
+      Welcome(
+        version: .current, session: SessionID(1), federation: "north", heartbeatInterval: .milliseconds(500),
+        missedHeartbeats: 3)),
+    .heartbeat, .goodbye, .refused(.superseded, detail: marker),
+    .round(
+      .roster(
+        attempt(),
+        RosterMessage(
+          adverts: rounds.compactMap { if case .advert(_, let advert) = $0 { advert } else { nil } },
+          signature: signature))),
+    .round(.peerShares(PeerShares(transcript: digest(4), entries: []))),
+    .round(.dealers(DealerSet(transcript: digest(4), dealers: Bitmap(members: [0], count: 5), signature: signature))),
+    .round(
+      .survivors(
+        SurvivorSet(
+          transcript: digest(4), dealersDigest: digest(5), survivors: Bitmap(members: [0], count: 5),
+          signature: signature))),
+    .round(.quorum(QuorumCertificate(transcript: digest(4), signers: [.init(worker: 0, signature: signature)]))),
+    .round(
+      .result(
+        AttemptResult(
+          transcript: digest(4), survivors: Bitmap(members: [0], count: 5), modelDigest: digest(6), weight: .max,
+          signature: signature))),
+    .round(.ended(attempt(), .abandoned, reason: marker)),
+  ]
+
+  /// Frames that are no message from a coordinator on the control socket.
+  static func malformedFromCoordinator() throws -> [[[UInt8]]] {
+    var out = try truncated(fromCoordinator.map { ($0.kind, try $0.encoded(), nil) }).map(\.frames)
+    out += noise().map { [$0] }
+    out += try bulk.map { [try $0.message.encoded()] }
+    out += [[try ControlToCoordinator.hello(session: 1).encoded()], [[]], [[0x08, 99]]]
+    out.append([try ControlToWorker.heartbeat.encoded(), Array(marker.utf8)])
+    // Heartbeats so seldom that a worker would never notice an absence, and so often that it would do nothing else.
+    for (interval, missed) in [(0, 3), (9, 3), (60_001, 3), (500, 0), (500, 1), (500, 101)] as [(Int, UInt32)] {
+      let welcome = Welcome(
+        version: .current, session: SessionID(1), federation: "north", heartbeatInterval: .milliseconds(interval),
+        missedHeartbeats: missed)
+      out.append([try ControlToWorker.welcome(welcome).encoded()])
+    }
+    return out
+  }
+
+  /// Frames that are no message from a coordinator on the bulk socket.
+  static func malformedBulkFromCoordinator() throws -> [[[UInt8]]] {
+    let chunk = try BulkToWorker.chunk(BlobChunk(digest: digest(1), offset: 0, totalBytes: 100)).encoded()
+    let messages: [BulkToWorker] = [
+      .unavailable(BlobUnavailable(digest: digest(1))),
+      .grant(UploadGrant(upload: digest(4), firstChunk: 0, chunks: 8)),
+      .answer(UploadAnswer(upload: digest(4), refusal: marker)),
+    ]
+    var out = try truncated(messages.map { ($0.kind, try $0.encoded(), nil) }).map(\.frames)
+    out += noise().map { [$0] }
+    out += try bulk.map { [try $0.message.encoded()] }
+    out += [[chunk], [chunk, []], [chunk, [UInt8](repeating: 1, count: 99)], [chunk, [1], [1]]]
+    for (first, chunks) in [(0, 9), (.max, 1), (1 << 40, 8)] as [(UInt64, UInt32)] {
+      out.append([try BulkToWorker.grant(UploadGrant(upload: digest(4), firstChunk: first, chunks: chunks)).encoded()])
+    }
+    return out
+  }
+
   /// Every message cut short: by one byte, in half, to one byte, and where its body begins.
   private static func truncated(
     _ messages: [(kind: String, header: [UInt8], payload: [UInt8]?)]

@@ -15,12 +15,13 @@ final class ProcessFederation {
   let rounds: UInt64
   /// The text of the run file.
   let run: String
+  private var restarts = 0
   private(set) var processes: [PartyProcess] = []
 
   /// - Parameters:
   ///   - minimum: workers without which no round begins.
-  ///   - input: time for training and upload.
-  init(workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setupSeconds: String = "2s", input: String = "10s") throws {
+  ///   - setup: time for adverts, and for shares.
+  init(workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1) throws {
     path = NSTemporaryDirectory() + "murmur-test-\(UUID().uuidString)"
     self.rounds = rounds
     let secrets = SystemSecretSource()
@@ -39,10 +40,10 @@ final class ProcessFederation {
       model: {name: digits, architecture: mlp 64-16-10}
       data: {features: 64, classes: 10, scale: 16}
       rounds: \(rounds)
-      training: {learning-rate: 0.1, batch-size: 16}
+      training: {learning-rate: 0.1, batch-size: 16, local-epochs: \(epochs)}
       clip: 4
       cohort: {minimum: \(minimum)}
-      deadlines: {advert: \(setupSeconds), share: \(setupSeconds), input: \(input), agree: 2s, unmask: 2s}
+      deadlines: {advert: \(setup), share: \(setup), input: 10s, agree: 2s, unmask: 2s}
       maximum-attempts: 10
 
       """
@@ -81,11 +82,12 @@ final class ProcessFederation {
     return process
   }
 
-  /// Starts it again where it listened before: its runs are in its folder.
-  func restartCoordinator() async throws -> PartyProcess {
-    let process = try start(
-      ["coordinator", "--home", path + "/coordinator", "--local", "--endpoints", endpointsPath],
-      log: "coordinator-again.log")
+  /// Starts one where another listened before; without a run to submit it goes on with those in its folder.
+  func restartCoordinator(submitting: Bool = false) async throws -> PartyProcess {
+    restarts += 1
+    var arguments = ["coordinator", "--home", path + "/coordinator", "--local", "--endpoints", endpointsPath]
+    if submitting { arguments += ["--run", path + "/run.yaml"] }
+    let process = try start(arguments, log: "coordinator-\(restarts).log")
     try #require(await process.logs("coordinator ready"), "\(process.log)")
     return process
   }
@@ -116,6 +118,13 @@ final class ProcessFederation {
   }
 
   // MARK: Claims
+
+  var latestVersion: UInt64 {
+    get throws {
+      let store = try DirectoryModelStore(root: path + "/coordinator/models")
+      return try store.find(ModelReference(model: "digits", selector: .alias(.latest))).manifest.version.value
+    }
+  }
 
   /// Every version from 0 to the last is there once, signed by the coordinator, made by its own round from its parent,
   /// and `latest` is the last.

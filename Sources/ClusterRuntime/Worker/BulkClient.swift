@@ -14,6 +14,7 @@ actor BulkClient {
   private var watch: SocketWatch?
   /// Sent in order as the socket takes them: at most the granted windows.
   private var waiting: [[Frame]] = []
+  private var linkWatch = LinkWatch()
   private var deliver: (@Sendable (Delivery) -> Void)?
 
   /// What the desk hears.
@@ -39,6 +40,16 @@ actor BulkClient {
     try socket.monitor(on: loop, for: self) { client, event in client.note(event) }
     watch = loop.watch(socket, for: self, messagesPerTurnMax: 16) { client, event in client.receive(event) }
     try socket.connect(endpoint)
+  }
+
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    logger.notice("connecting anew", metadata: ["socket": "bulk"])
+    do {
+      try socket.reconnect(endpoint)
+    } catch {
+      logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
+    }
   }
 
   func send(_ message: BulkToCoordinator, payload: [UInt8]? = nil) {
@@ -67,6 +78,8 @@ actor BulkClient {
       deliver?(.linkLost)
     default: break
     }
+    guard linkWatch.note(event.kind) else { return }
+    loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
   }
 
   private func flush() {

@@ -26,6 +26,7 @@ actor ControlClient {
   private let logger: Logger
   private let backlog: Backlog
   private var deliver: (@Sendable (Delivery) -> Void)?
+  private var linkWatch = LinkWatch()
 
   init(
     loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, federation: FederationID, hello: Hello,
@@ -62,6 +63,18 @@ actor ControlClient {
     switch event.kind {
     case .handshakeRefused: deliver?(.notAdmitted)
     default: logger.trace("link", metadata: ["event": "\(event.kind)"])
+    }
+    guard linkWatch.note(event.kind) else { return }
+    loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
+  }
+
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    logger.notice("connecting anew", metadata: ["socket": "control"])
+    do {
+      try socket.reconnect(endpoint)
+    } catch {
+      logger.critical("control socket failed", metadata: ["error": "\(error)"])
     }
   }
 
