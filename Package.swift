@@ -12,8 +12,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency], settings: [Swif
   .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -38,12 +38,12 @@ let package = Package(
 
     // Vocabulary.
     module("Tensors", []),
-    module("Federation", ["Tensors"]),
+    module("Federation", []),
     module("Cryptography", ["COpenSSL"]),
 
     // Algorithms.
     module("SecureAggregation", ["Federation", "Cryptography"]),
-    module("Aggregation", ["Federation", "Tensors"]),
+    module("Aggregation", ["Federation"]),
     module("GradientKernel", ["Tensors", "CKernels"]),
     module("Training", ["GradientKernel", "Federation", "Tensors"]),
 
@@ -57,31 +57,38 @@ let package = Package(
     // Edges.
     module(
       "Wire",
-      ["Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
-        "CFederationMessages", "CProtobufC"]),
+      [
+        "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
+        "CFederationMessages", "CProtobufC",
+      ]),
     module(
       "ClusterConfiguration",
-      ["Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
-        "Cryptography",
-        .product(name: "Yams", package: "Yams")]),
+      [
+        "Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
+        "Cryptography", .product(name: "Yams", package: "Yams"),
+      ]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
     // Drivers and the program.
     module(
       "ClusterRuntime",
-      ["Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "Aggregation", "SecureAggregation",
-        "Training", "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
-        .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log")]),
+      [
+        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Training",
+        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
+        .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+      ]),
     module(
       "Simulation",
-      ["Wire", "Rounds", "Membership", "Transfer", "ModelRegistry", "Aggregation", "SecureAggregation", "Training",
-        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration"]),
+      [
+        "Wire", "Rounds", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Training",
+        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration",
+      ]),
     .executableTarget(
       name: "murmur",
       dependencies: [
-        "ClusterRuntime", "Simulation", "Training", "Conformance", "ClusterConfiguration", "ModelRegistry",
-        "GradientKernel", "Tensors", "Federation", "Cryptography",
+        "ClusterRuntime", "Simulation", "Training", "Conformance", "ClusterConfiguration", "ModelRegistry", "Rounds",
+        "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -102,12 +109,29 @@ let package = Package(
     tests("Serving", ["Serving", "ModelRegistry", "Tensors", "Federation", "Cryptography"]),
     tests(
       "Wire",
-      ["Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
-        "CFederationMessages"]),
+      [
+        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Federation",
+        "CFederationMessages",
+      ]),
     tests(
       "ClusterConfiguration",
       ["ClusterConfiguration", "ModelRegistry", "SecureAggregation", "GradientKernel", "Federation", "Cryptography"]),
     tests("ZeroMQ", ["ZeroMQ"]),
+    tests(
+      "ClusterRuntime",
+      [
+        "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel", "Membership",
+        "ModelRegistry", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training", "Transfer", "Wire", "ZeroMQ",
+        "murmur",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    tests("Rounds", ["Rounds", "SecureAggregation", "Federation", "Cryptography"]),
+    tests("Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "Federation"]),
+    tests(
+      "murmur",
+      ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
+      exclude: ["Help"]),
+    tests("Architecture", []),
   ],
   swiftLanguageModes: [.v6]
 )

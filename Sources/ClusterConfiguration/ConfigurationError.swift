@@ -11,6 +11,11 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
   package let found: String
   package let expected: String
 
+  /// Of a file that is not there.
+  static let missingFile = "no such file"
+  /// Whether the file itself is not there, as opposed to something in it.
+  package var isMissingFile: Bool { line == nil && key.isEmpty && found == Self.missingFile }
+
   package init(file: String, line: Int?, key: String, found: String, expected: String) {
     self.file = file
     self.line = line

@@ -22,7 +22,7 @@ package struct ConfigurationFile: Sendable {
     } catch {
       let found =
         switch error.code {
-        case ENOENT, ENOTDIR: "no such file"
+        case ENOENT, ENOTDIR: ConfigurationError.missingFile
         case EFBIG: "more than \(Self.byteCountMax) bytes"
         default: "a file that cannot be read (\(error.reason))"
         }

@@ -12,6 +12,22 @@ package struct SimulationScenario: Hashable, Sendable {
     package var bandwidth: UInt64
     /// Probability that a message is lost; the link then behaves as ZeroMQ over a broken connection does.
     package var loss: Double
+    /// Probability that a message arrives twice. No connection does that; what the protocol promises holds all the same.
+    package var duplication: Double
+    /// Probability that a message is overtaken by later ones of its connection; likewise.
+    package var reordering: Double
+
+    package init(
+      latencyMinimum: Duration, latencyMaximum: Duration, bandwidth: UInt64, loss: Double = 0, duplication: Double = 0,
+      reordering: Double = 0
+    ) {
+      self.latencyMinimum = latencyMinimum
+      self.latencyMaximum = latencyMaximum
+      self.bandwidth = bandwidth
+      self.loss = loss
+      self.duplication = duplication
+      self.reordering = reordering
+    }
   }
 
   /// What work takes in virtual time, in seconds on one core of the machine that the scenario speaks of.
@@ -40,27 +56,49 @@ package struct SimulationScenario: Hashable, Sendable {
       signature: 3e-5, verification: 9e-5, share: 5e-6)
   }
 
-  /// One thing that goes wrong.
+  /// One thing that goes wrong, the first time that the worker gets to that point of that round.
   package struct Fault: Hashable, Sendable {
-    /// Where in a round it happens, in the order in which a worker passes them.
+    /// Where in a round it happens; a plain round knows `training`, `maskedInput` and `reported` only.
     package enum Point: String, CaseIterable, Sendable {
+      /// The worker's keys have left.
       case advertiseKeys = "advertise-keys"
+      /// Its sealed shares have left.
       case shareKeys = "share-keys"
+      /// Its word on the others' shares has left.
+      case checkShares = "check-shares"
+      /// Training has ended, nothing of it has left.
       case training = "training"
+      /// Half of the chunks of its input that were asked for have left.
       case maskedInput = "masked-input"
+      /// Its input was accepted.
+      case reported = "reported"
+      /// Its agreement with the set of survivors has left.
       case consistencyCheck = "consistency-check"
+      /// Its shares have left.
       case unmask = "unmask"
     }
 
     package enum Kind: String, CaseIterable, Sendable {
-      /// The worker is gone from then on, as after signal 9.
+      /// The worker is gone, as after signal 9: what it has sent still arrives, what it knew is lost but for its disk.
       case crash
+      /// The worker lives on and nothing gets through, in either direction.
+      case partition
     }
 
     package var worker: WorkerID
     package var round: RoundNumber
     package var at: Point
     package var kind: Kind
+    /// After this time the worker starts again, or is reached again; nil for never.
+    package var duration: Duration?
+
+    package init(worker: WorkerID, round: RoundNumber, at: Point, kind: Kind, duration: Duration? = nil) {
+      self.worker = worker
+      self.round = round
+      self.at = at
+      self.kind = kind
+      self.duration = duration
+    }
   }
 
   /// What the scenario claims; a simulation that ends otherwise has failed.
@@ -105,7 +143,10 @@ package struct SimulationScenario: Hashable, Sendable {
   }
 
   private static func network(in top: ConfigurationSection) throws(ConfigurationError) -> Network {
-    let section = try top.section("network", keys: ["latency", "bandwidth", "loss"])
+    let section = try top.section("network", keys: ["latency", "bandwidth", "loss", "duplication", "reordering"])
+    func probability(_ key: String) throws(ConfigurationError) -> Double {
+      try section.number(key, default: 0, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
+    }
     let latency = try section.section("latency", keys: ["minimum", "maximum"])
     let minimum = try latency.duration("minimum", in: .zero ... .seconds(60))
     return try Network(
@@ -114,7 +155,7 @@ package struct SimulationScenario: Hashable, Sendable {
       bandwidth: section.text("bandwidth", expected: "a rate of at least 1 kB/s, such as \"10 MB/s\"") { text in
         Quantity.rate(text).flatMap { $0 >= 1_000 ? $0 : nil }
       },
-      loss: section.number("loss", default: 0, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 })
+      loss: probability("loss"), duplication: probability("duplication"), reordering: probability("reordering"))
   }
 
   private static func costs(in top: ConfigurationSection) throws(ConfigurationError) -> Costs {
@@ -136,7 +177,7 @@ package struct SimulationScenario: Hashable, Sendable {
   private static func faults(in top: ConfigurationSection, population: Population, run: RunConfiguration)
     throws(ConfigurationError) -> [Fault]
   {
-    let sections = try top.sections("faults", keys: ["worker", "round", "at", "kind"])
+    let sections = try top.sections("faults", keys: ["worker", "round", "at", "kind", "for"])
     guard sections.count <= faultCountMax else {
       throw top.error(at: "faults", found: "\(sections.count) faults", expected: "at most \(faultCountMax)")
     }
@@ -155,10 +196,13 @@ package struct SimulationScenario: Hashable, Sendable {
           at: section.choice(
             "at",
             of: [
-              "advertise-keys": .advertiseKeys, "share-keys": .shareKeys, "training": .training,
-              "masked-input": .maskedInput, "consistency-check": .consistencyCheck, "unmask": .unmask,
+              "advertise-keys": .advertiseKeys, "share-keys": .shareKeys, "check-shares": .checkShares,
+              "training": .training, "masked-input": .maskedInput, "reported": .reported,
+              "consistency-check": .consistencyCheck, "unmask": .unmask,
             ]),
-          kind: section.choice("kind", of: ["crash": .crash])))
+          kind: section.choice("kind", of: ["crash": .crash, "partition": .partition]),
+          duration: section.has("for")
+            ? section.duration("for", in: .milliseconds(1) ... .seconds(7 * 24 * 3600)) : nil))
     }
     return faults
   }

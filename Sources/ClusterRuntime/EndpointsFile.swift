@@ -3,8 +3,8 @@ import ModelRegistry
 
 /// Addresses as they are now: what a process has bound, written for those that connect to it.
 ///
-/// The coordinator and the serving node write one each, `HOME/state/endpoints.yaml`; every command takes one in place of
-/// the addresses in its `federation` file. Any subset of the keys may be there.
+/// The coordinator and the serving node write one each, `HOME/state/endpoints.yaml`; every command takes one in place
+/// of the addresses in its `federation` file. Any subset of the keys may be there.
 package struct EndpointsFile: Hashable, Sendable {
   static let keys = ["control", "bulk", "state", "snapshot", "pull"]
 

@@ -24,8 +24,8 @@ extension PullReply: FailableReply {
 /// A ROUTER that reads requests and sends answers. What they mean is decided elsewhere, on another thread.
 ///
 /// A request is answered once: by one message, or by the chunks that it asked for. What cannot be read is answered with
-/// `Failure.invalid` if at least its envelope can, and by silence otherwise. Requests in hand are bounded, in all and for
-/// each peer; what is over is answered with `Failure.unavailable`.
+/// `Failure.invalid` if at least its envelope can, and by silence otherwise. Requests in hand are bounded, in all and
+/// for each peer; what is over is answered with `Failure.unavailable`.
 actor RequestServer<Request: WireMessage, Reply: FailableReply> {
   /// A request in hand, to be given back to `reply`.
   struct Inquiry: Sendable {

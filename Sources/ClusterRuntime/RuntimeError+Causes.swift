@@ -8,15 +8,22 @@ extension RuntimeError {
   package init(_ error: HomeError) {
     let category: ExitCategory =
       switch error {
-      case .wrongRole, .notAMember, .certificateNotSigned, .certificateNotValidNow: .notAuthorised
-      case .exists, .missingFile, .configuration, .badKey, .keyMismatch, .exposedSecret: .usage
-      case .file: .failed
+      case .wrongRole, .notAMember, .certificateNotSigned, .certificateNotValidNow, .badKey, .keyMismatch,
+        .exposedSecret:
+        .notAuthorised
+      case .missingFile: .notFound
+      case .exists: .usage
+      case .configuration(let error): RuntimeError(error).category
+      case .file(let error): RuntimeError(error).category
       }
     self.init(category, error.description)
   }
 
-  package init(_ error: ConfigurationError) { self.init(.usage, error.description) }
-  package init(_ error: FileError) { self.init(.failed, error.description) }
+  package init(_ error: ConfigurationError) {
+    self.init(error.isMissingFile ? .notFound : .usage, error.description)
+  }
+
+  package init(_ error: FileError) { self.init(error.isMissing ? .notFound : .failed, error.description) }
   package init(_ error: VerificationError) { self.init(.verificationFailed, error.description) }
 
   package init(_ error: RegistryError) {

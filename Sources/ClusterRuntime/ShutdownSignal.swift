@@ -23,8 +23,7 @@ package enum ShutdownSignal {
     guard let thread = try? ComputeThread(name: "shutdown") else {
       preconditionFailure("no thread is left at the start of a process")
     }
-    let sources = signals.map { (cause: Cause.signal($0), descriptor: descriptor(for: $0)) }
-    for signal in signals { Glibc.signal(signal, handler) }
+    let sources = listen(for: signals).map { (cause: Cause.signal($0), descriptor: $1) }
     let cause = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         thread.perform {
@@ -39,6 +38,16 @@ package enum ShutdownSignal {
     close(wake.reading)
     close(wake.writing)
     return cause
+  }
+
+  /// From now on these signals are noted instead of ending the process; where they can be read.
+  @discardableResult
+  static func listen(for signals: [Int32]) -> [(signal: Int32, descriptor: Int32)] {
+    signals.map { signal in
+      let end = descriptor(for: signal)
+      Glibc.signal(signal, handler)
+      return (signal, end)
+    }
   }
 
   private static func poll(_ sources: [(cause: Cause, descriptor: Int32)], parentPipe: Int32?) -> Cause {

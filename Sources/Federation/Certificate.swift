@@ -62,7 +62,9 @@ package struct Certificate: Hashable, Sendable {
       let link = reader.read(32).flatMap({ LinkPublicKey($0) }),
       let start: UInt64 = reader.readInteger(), let end: UInt64 = reader.readInteger(), reader.isAtEnd
     else { throw .badLength }
-    guard let organisation = OrganisationID(String(decoding: organisationBytes, as: UTF8.self)) else { throw .badOrganisation }
+    guard let organisation = OrganisationID(String(decoding: organisationBytes, as: UTF8.self)) else {
+      throw .badOrganisation
+    }
     guard let name = WorkerID(String(decoding: nameBytes, as: UTF8.self)) else { throw .wrongName }
     guard let role = Role(rawValue: roleByte) else { throw .wrongRole }
     self.init(

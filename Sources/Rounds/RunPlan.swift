@@ -16,7 +16,8 @@ package struct RunPlan: Sendable {
   package var policy: CohortPolicy
   /// The most workers in one cohort.
   package var cohortTarget: Int
-  /// The first round starts when so many workers are here; later, or at the deadline, when the minimum is.
+  /// The first attempt is offered when so many workers are here; later ones, or that one at the gather deadline, as soon
+  /// as those who are here could commit it.
   package var expectedWorkers: Int
   package var gatherDeadline: Duration = .seconds(10)
   package var attemptsPerRoundMax: UInt32 = 3

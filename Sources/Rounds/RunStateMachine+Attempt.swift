@@ -168,6 +168,10 @@ extension RunStateMachine {
 
   mutating func inputRejected(from worker: WorkerID, reason: String) -> [Action] {
     guard case .attempting(var attempt) = state, attempt.cohort.contains(worker) else { return [] }
+    // Nobody sees what a masked input holds: only its transfer can have failed, which convicts nobody.
+    if case .secure = attempt.aggregator {
+      return [.ignored(from: worker, why: "its upload failed: \(reason)")] + secure(.inputFailed(from: worker))
+    }
     excluded.insert(worker)
     attempt.survivors.removeAll { $0 == worker }
     state = .attempting(attempt)

@@ -19,7 +19,8 @@ package struct RunStateMachine: Sendable {
     case uploadOpened(InputHeader, from: WorkerID)
     /// `payloadDigest` is computed from the chunks that arrived.
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
-    /// What a plain upload holds breaks a rule; it was not added. Comes before `sumOpened`.
+    /// What a plain upload holds breaks a rule, or an upload of either mode cannot be finished; it was not added. Comes
+    /// before `sumOpened`.
     case inputRejected(from: WorkerID, reason: String)
     case deadlinePassed(DeadlineID, now: UInt64)
     case sumOpened(SumSummary)
@@ -67,6 +68,11 @@ package struct RunStateMachine: Sendable {
     }
     package let kind: Kind
     package let attempt: AttemptID
+
+    package init(kind: Kind, attempt: AttemptID) {
+      self.kind = kind
+      self.attempt = attempt
+    }
   }
 
   /// Which uploads the bulk socket may take, and where they go.
@@ -138,6 +144,8 @@ package struct RunStateMachine: Sendable {
   var excluded: Set<WorkerID> = []
   var now: UInt64 = 0
   var gatherDeadlinePassed = false
+  /// Whether this process has offered an attempt: from then on it does not gather again.
+  var hasOffered = false
   /// A version is being committed: the run stops as soon as that is done.
   var stopsAfterCommit = false
 
@@ -249,12 +257,27 @@ package struct RunStateMachine: Sendable {
   mutating func select() -> [Action] {
     guard case .gathering = state else { return [] }
     let candidates = available.subtracting(excluded).filter(isEligible).sorted()
-    let enough =
-      candidates.count >= plan.expectedWorkers
-      || ((gatherDeadlinePassed || round > 1 || attempt > 0) && candidates.count >= plan.minimumWorkers)
-    guard enough else { return [] }
     let cohort = choose(from: candidates)
+    // With everyone here whom the plan expects, a cohort that cannot work is offered once, to be refused by name. With
+    // fewer, waiting is better than spending an attempt: after a restart the workers come back one by one.
+    guard candidates.count >= plan.expectedWorkers || ((gatherDeadlinePassed || hasOffered) && isPromising(cohort))
+    else { return [] }
+    hasOffered = true
     return offer(to: cohort)
+  }
+
+  /// Whether an attempt with this cohort can be committed if nobody drops out.
+  private func isPromising(_ cohort: [WorkerID]) -> Bool {
+    guard cohort.count >= plan.minimumWorkers else { return false }
+    let (configuration, task) = next
+    guard task.aggregation == .secure else { return true }
+    let organisations = cohort.compactMap { membership[$0]?.certificate.organisation }
+    return (try? Thresholds.compute(organisations: organisations, mode: configuration.mode, policy: plan.policy)) != nil
+  }
+
+  /// The rules and the task of the next attempt.
+  private var next: (configuration: RoundConfiguration, task: TrainingTask) {
+    isEvaluationRound ? (plan.evaluationConfiguration, plan.evaluationTask) : (plan.configuration, plan.task)
   }
 
   /// Whether the other workers would accept this one on a roster: a worker's certificate of the authority, valid now.
@@ -268,22 +291,21 @@ package struct RunStateMachine: Sendable {
   /// Uniform without replacement, seeded by run, round and attempt (Fisher–Yates); in secure mode no organisation above
   /// its cap, as long as that leaves enough workers.
   private func choose(from candidates: [WorkerID]) -> [WorkerID] {
-    let task = isEvaluationRound ? plan.evaluationTask : plan.task
+    let (configuration, task) = next
     var generator = SeededGenerator(seed: plan.seed, stream: "cohort \(attemptID)")
     var pool = candidates
     for i in pool.indices.dropLast() { pool.swapAt(i, Int.random(in: i..<pool.count, using: &generator)) }
     let uniform = pool.prefix(plan.cohortTarget).sorted()
     guard task.aggregation == .secure else { return uniform }
     let organisations = pool.compactMap { membership[$0]?.certificate.organisation }
-    let largest = min(plan.cohortTarget, Int(clamping: plan.configuration.maximumRoster))
+    let largest = min(plan.cohortTarget, Int(clamping: configuration.maximumRoster))
     let capped = plan.policy.largestSetWithinCap(organisations, atMost: largest).map { pool[$0] }.sorted()
     return capped.count >= plan.minimumWorkers ? capped : uniform
   }
 
   private mutating func offer(to cohort: [WorkerID]) -> [Action] {
     let evaluation = isEvaluationRound
-    let configuration = evaluation ? plan.evaluationConfiguration : plan.configuration
-    let task = evaluation ? plan.evaluationTask : plan.task
+    let (configuration, task) = next
     let context = AttemptContext(
       attempt: attemptID, modelDigest: base.modelDigest, configuration: configuration, membership: membership,
       coordinatorKey: certificate.signingKey, now: now)

@@ -54,6 +54,11 @@ package struct WorkerStateMachine: Sendable {
     package let attempt: AttemptID
     /// Every step of an attempt has a deadline of its own; older ones say nothing.
     package let step: UInt32
+
+    package init(attempt: AttemptID, step: UInt32) {
+      self.attempt = attempt
+      self.step = step
+    }
   }
 
   /// How the trained update leaves the worker.

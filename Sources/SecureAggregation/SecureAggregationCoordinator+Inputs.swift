@@ -56,6 +56,16 @@ extension SecureAggregationCoordinator {
     }
   }
 
+  mutating func giveUp(_ worker: WorkerID) -> [Action] {
+    guard case .collecting(var inputs) = state, let index = inputs.roster.index[worker],
+      !inputs.completed.contains(index)
+    else { return [] }
+    inputs.open.remove(index)
+    inputs.refused.insert(index)
+    state = .collecting(inputs)
+    return advance()
+  }
+
   mutating func advance(_ inputs: Inputs, _ atDeadline: Bool) -> [Action] {
     let roster = inputs.roster
     let goal = context.configuration.goalCount.map { max(Int(clamping: $0), roster.thresholds.smallestSurvivorSet) }

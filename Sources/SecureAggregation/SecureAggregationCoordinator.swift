@@ -16,6 +16,8 @@ package struct SecureAggregationCoordinator: Sendable {
     case inputOpened(InputHeader, from: WorkerID)
     /// All chunks of an opened input arrived; `payloadDigest` is computed from what arrived.
     case inputCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
+    /// The upload cannot be finished: it is not waited for.
+    case inputFailed(from: WorkerID)
     case agreementReceived(SurvivorAgreement, from: WorkerID)
     case unmaskReceived(UnmaskShares, from: WorkerID)
     case abortReceived(WorkerAbort, from: WorkerID)
@@ -223,6 +225,7 @@ package struct SecureAggregationCoordinator: Sendable {
     case .shareCheckReceived(let check, let worker): return receive(check, from: worker)
     case .inputOpened(let header, let worker): return open(header, from: worker)
     case .inputCompleted(let trailer, let digest, let worker): return complete(trailer, digest, from: worker)
+    case .inputFailed(let worker): return giveUp(worker)
     case .agreementReceived(let agreement, let worker): return receive(agreement, from: worker)
     case .unmaskReceived(let shares, let worker): return receive(shares, from: worker)
     case .abortReceived(let abort, let worker): return receive(abort, from: worker)

@@ -20,8 +20,8 @@ enum ProcessEnding: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A process that this one started, in a process group of its own: a terminal's Ctrl-C reaches the supervisor alone, which
-/// then stops its children in order.
+/// A process that this one started, in a process group of its own: a terminal's Ctrl-C reaches the supervisor alone,
+/// which then stops its children in order.
 final class ChildProcess: Sendable {
   /// What the supervisor calls it: `coordinator`, `worker-3`.
   let name: String

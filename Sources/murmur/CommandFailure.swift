@@ -1,11 +1,7 @@
 import ClusterConfiguration
 import ClusterRuntime
-import Federation
-import GradientKernel
 import ModelRegistry
-import Tensors
 import Training
-import Wire
 
 /// Why a command ends without success: its exit code, and what stands on standard error.
 struct CommandFailure: Error {
@@ -24,37 +20,21 @@ struct CommandFailure: Error {
     lines = []
   }
 
+  init(_ error: RuntimeError) { self.init(error.category, error.message) }
+
   /// What an error of one of our modules means to the user; nil for one of the argument parser.
   init?(_ error: any Error) {
     switch error {
     case let error as CommandFailure: self = error
-    case let error as RuntimeError: self.init(error.category, error.message)
-    case let error as ConfigurationError: self.init(Self.category(of: error), "\(error)")
-    case let error as HomeError: self.init(Self.category(of: error), "\(error)")
-    case let error as FileError: self.init(error.isMissing ? .notFound : .failed, "\(error)")
+    case let error as RuntimeError: self.init(error)
+    case let error as ConfigurationError: self.init(RuntimeError(error))
+    case let error as HomeError: self.init(RuntimeError(error))
+    case let error as FileError: self.init(RuntimeError(error))
     case let error as DatasetError: self.init(Self.category(of: error), "\(error)")
-    case let error as VerificationError: self.init(.verificationFailed, "\(error)")
-    case let error as ModelFolderError: self.init(Self.category(of: error), "\(error)")
-    case let error as RegistryError: self.init(Self.category(of: error), "\(error)")
+    case let error as VerificationError: self.init(RuntimeError(error))
+    case let error as RegistryError: self.init(RuntimeError(error))
     case let error as ModelReferenceError: self.init(.usage, "\(error)")
-    case let error as Failure: self.init(Self.category(of: error), error.text)
     default: return nil
-    }
-  }
-
-  private static func category(of error: ConfigurationError) -> ExitCategory {
-    error.line == nil && error.found == "no such file" ? .notFound : .usage
-  }
-
-  private static func category(of error: HomeError) -> ExitCategory {
-    switch error {
-    case .exists: .usage
-    case .missingFile: .notFound
-    case .file(let error): error.isMissing ? .notFound : .failed
-    case .configuration(let error): category(of: error)
-    case .exposedSecret, .badKey, .keyMismatch, .wrongRole, .notAMember, .certificateNotSigned,
-      .certificateNotValidNow:
-      .notAuthorised
     }
   }
 
@@ -63,32 +43,6 @@ struct CommandFailure: Error {
     case .unreadable(let file, _): DurableFile.exists(file) ? .failed : .notFound
     case .unwritable: .failed
     case .fileTooLarge, .badHeader, .badRows, .noRows, .tooManyRows, .inconsistent, .badFraction, .tooFewRows: .usage
-    }
-  }
-
-  private static func category(of error: ModelFolderError) -> ExitCategory {
-    switch error {
-    case .file(let error): error.isMissing ? .notFound : .failed
-    case .notASignature, .notVerified: .verificationFailed
-    }
-  }
-
-  private static func category(of error: RegistryError) -> ExitCategory {
-    switch error {
-    case .unknownModel, .unknownVersion, .unknownBlob: .notFound
-    case .versionTaken: .failed
-    case .corruptedBlob, .corruptedVersion, .notVerified: .verificationFailed
-    case .file(let error): error.isMissing ? .notFound : .failed
-    }
-  }
-
-  private static func category(of error: Failure) -> ExitCategory {
-    switch error.code {
-    case .invalid: .usage
-    case .notFound: .notFound
-    case .conflict, .internal: .failed
-    case .unavailable: .network
-    case .denied: .notAuthorised
     }
   }
 }

@@ -20,8 +20,8 @@ struct DataCommand: ParsableCommand {
       commandName: "partition",
       abstract: "Hold a part of a table out and deal the rest to workers, with a skew over labels.",
       discussion: """
-        The shares of each label are drawn from a Dirichlet distribution, as workers' data differ in the field: a small \
-        alpha gives workers of few labels, a large one nearly equal workers. The same seed gives the same files.
+        The shares of each label are drawn from a Dirichlet distribution, as workers' data differ in the field: a \
+        small alpha gives workers of few labels, a large one nearly equal workers. The same seed gives the same files.
 
         Examples:
 
@@ -58,7 +58,8 @@ struct DataCommand: ParsableCommand {
     @Option(
       name: .long,
       help: ArgumentHelp(
-        "A folder that 'murmur init' made: write each worker's data.csv into its folder there, and consumer/held-out.csv.",
+        "A folder that 'murmur init' made: write each worker's data.csv into its folder there, and "
+          + "consumer/held-out.csv.",
         valueName: "dir"))
     var federation: String?
 
@@ -105,28 +106,6 @@ struct DataCommand: ParsableCommand {
         Terminal.print("\(heldOutPath)  \(division.heldOut.count) examples")
       }
     }
-  }
-}
-
-/// A table divided into what nobody trains on and one part a worker.
-struct DataDivision {
-  /// Examples that every worker gets at least, as far as there are enough.
-  static let partCountMin = 16
-
-  let parts: [Dataset]
-  let heldOut: Dataset
-
-  init(_ examples: Dataset, parts: Int, alpha: Double, heldOut: Double, seed: UInt64) throws(DatasetError) {
-    let (training, held) = try examples.split(holdOut: heldOut, seed: seed)
-    self.parts = try training.dirichletPartition(
-      parts: parts, alpha: alpha, minimum: max(1, min(Self.partCountMin, training.count / (2 * parts))), seed: seed)
-    self.heldOut = held
-  }
-
-  /// Writes `data.csv` into each of the folders, which are there, and the rest to `path`.
-  func write(to folders: [String], heldOut path: String) throws(DatasetError) {
-    for (folder, part) in zip(folders, parts) { try CSVDataset.write(part, to: "\(folder)/data.csv") }
-    try CSVDataset.write(heldOut, to: path)
   }
 }
 

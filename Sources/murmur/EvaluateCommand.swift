@@ -57,10 +57,10 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     supervision.begin()
-    let isFolder = DurableFile.exists("\(model)/\(ModelFolder.modelName)")
-    let folder = ModelFolder(directory: isFolder ? model : DurableFile.parent(of: model))
-    let path = isFolder ? folder.modelPath : model
-    let subject = try subject(beside: folder)
+    let isFolder = DurableFile.exists("\(model)/\(PulledModel.modelName)")
+    let folder = isFolder ? model : DurableFile.parent(of: model)
+    let path = isFolder ? "\(model)/\(PulledModel.modelName)" : model
+    let subject = try subject(manifestPath: "\(folder)/\(PulledModel.manifestName)")
     let parameters = try Self.parameters(at: path, of: subject.architecture)
     let examples = try CSVDataset.load(path: data, labelColumn: label, divisor: Float(subject.scale))
     let metrics = try Self.metrics(of: parameters, subject.architecture, on: examples, from: data, threads: threads)
@@ -76,35 +76,35 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// What the model computes: given, or from the manifest.
-  private func subject(beside folder: ModelFolder) throws -> (architecture: ModelArchitecture, scale: Double) {
+  private func subject(manifestPath: String) throws -> (architecture: ModelArchitecture, scale: Double) {
     if let architecture {
       guard let parsed = try? ModelArchitecture(parsing: architecture) else {
         throw CommandFailure(.usage, "--architecture: found '\(architecture)', expected layers such as 'mlp 64-128-10'")
       }
       return (parsed, scale ?? 1)
     }
-    guard DurableFile.exists(folder.manifestPath) else {
+    guard DurableFile.exists(manifestPath) else {
       throw CommandFailure(
-        .notFound, "\(folder.manifestPath): found no such file, expected the model's manifest; or give --architecture")
+        .notFound, "\(manifestPath): found no such file, expected the model's manifest; or give --architecture")
     }
-    let bytes = try DurableFile.read(folder.manifestPath, byteCountMax: Manifest.byteCountMax)
+    let bytes = try DurableFile.read(manifestPath, byteCountMax: Manifest.byteCountMax)
     let manifest: Manifest
     do {
       manifest = try Manifest(bytes: bytes)
     } catch {
-      throw CommandFailure(.verificationFailed, "\(folder.manifestPath): \(error)")
+      throw CommandFailure(.verificationFailed, "\(manifestPath): \(error)")
     }
     guard let parsed = try? ModelArchitecture(parsing: manifest.architecture) else {
       throw CommandFailure(
         .usage,
-        "\(folder.manifestPath): found architecture '\(manifest.architecture)', expected layers such as 'mlp 64-128-10'"
+        "\(manifestPath): found architecture '\(manifest.architecture)', expected layers such as 'mlp 64-128-10'"
       )
     }
     return (parsed, scale ?? manifest.dataScale)
   }
 
   private static func parameters(at path: String, of architecture: ModelArchitecture) throws -> ParameterSet {
-    let bytes = try DurableFile.read(path, byteCountMax: ModelFolder.modelByteCountMax)
+    let bytes = try DurableFile.read(path, byteCountMax: DirectoryModelStore.blobByteCountMax)
     do {
       return try ParameterSet(Safetensors.decode(bytes).tensors, expecting: architecture.layout)
     } catch TensorError.layoutMismatch(let expected, let found) {

@@ -8,9 +8,9 @@ import Training
 
 /// The folder of a federation on this machine that `murmur up` makes: `.murmur/NAME`.
 ///
-/// Keys and certificates are kept from one start to the next as long as the parties stay the same. Everything else starts
-/// over: the run begins at version 0 again, so the state of the run before it, the workers' ledgers included, would only
-/// contradict it. That is a liberty of a demonstration in which one person owns all parties.
+/// Keys and certificates are kept from one start to the next as long as the parties stay the same. Everything else
+/// starts over: the run begins at version 0 again, so the state of the run before it, the workers' ledgers included,
+/// would only contradict it. That is a liberty of a demonstration in which one person owns all parties.
 ///
 /// Holds a lock while it lives: one supervisor at a time.
 final class LocalHome {
@@ -27,7 +27,6 @@ final class LocalHome {
   var logs: String { directory + "/logs" }
   var heldOutPath: String { consumer + "/held-out.csv" }
   func worker(_ name: WorkerID) -> String { "\(directory)/\(name)" }
-  static func endpointsPath(of party: String) -> String { party + "/state/endpoints.yaml" }
 
   init(directory: String, federation: LocalFederation) throws {
     self.directory = directory

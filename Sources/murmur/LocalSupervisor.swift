@@ -44,21 +44,21 @@ struct LocalSupervisor: Sendable {
   /// - Parameter whenSubmitted: called when all parties are there, before the run is submitted.
   func run(whenSubmitted: () -> Void) async throws {
     try processes.start("coordinator", ["coordinator", "--home", coordinator, "--local", "--any-port"])
-    let endpoints = LocalHome.endpointsPath(of: coordinator)
+    let endpoints = EndpointsFile.path(home: coordinator)
     try await wait(for: "the coordinator's addresses in \(endpoints)") { DurableFile.exists(endpoints) }
     for worker in workers {
       try processes.start(
         worker.name, ["worker", "--home", worker.home, "--endpoints", endpoints, "--threads", "\(threads)"])
     }
-    let servingEndpoints = LocalHome.endpointsPath(of: serving)
+    let servingEndpoints = EndpointsFile.path(home: serving)
     if federation.population.servingNodes > 0 {
       try processes.start("serving", ["serve", "--home", serving, "--endpoints", endpoints, "--any-port"])
       try await wait(for: "the serving node's address in \(servingEndpoints)") { DurableFile.exists(servingEndpoints) }
     }
-    let client = try OperatorClient(home: coordinator, endpoint: nil)
+    let client = try OperatorClient(home: coordinator)
     try await waitForWorkers(client)
     whenSubmitted()
-    let run = try await client.submit(runFile: federation.run.text, name: "run")
+    let run = try await client.submit(runFile: federation.run.text)
     var last: ModelVersion = 0
     try await RunFollower(client: client, run: run, json: json).follow { row in
       if let published = row.published { last = published.version }
@@ -67,11 +67,12 @@ struct LocalSupervisor: Sendable {
     try await check(version: last, from: servingEndpoints)
   }
 
-  /// Pulls what the run made as a consumer would, verifies it, and judges it by data that no worker had; three processes
-  /// that know nothing of this one.
+  /// Pulls what the run made as a consumer would, verifies it, and judges it by data that no worker had: three
+  /// processes that know nothing of this one.
   private func check(version: ModelVersion, from servingEndpoints: String) async throws {
     let model = federation.run.model.name
-    let address = try Self.pullAddress(in: servingEndpoints)
+    let address = try EndpointsFile.load(path: servingEndpoints).pull
+    guard let address else { throw CommandFailure(.failed, "\(servingEndpoints): found no key 'pull', expected one") }
     let consumerClient = try PullClient(home: consumer, endpoint: address)
     try await wait(for: "\(model)@\(version) at the serving node", within: Self.publicationDeadline) {
       try await consumerClient.models().contains { $0.name == model && $0.version == version }
@@ -138,11 +139,5 @@ struct LocalSupervisor: Sendable {
       }
       try await Task.sleep(for: Self.pollInterval)
     }
-  }
-
-  /// The address under `pull` in what a serving node wrote.
-  private static func pullAddress(in path: String) throws -> String {
-    let file = try ConfigurationFile(path: path, expected: "a serving node's addresses")
-    return try file.top(keys: ["control", "bulk", "state", "snapshot", "pull"]).endpoint("pull")
   }
 }

@@ -5,7 +5,7 @@ import Glibc
 /// The program: one subcommand per thing that a user does.
 @main
 struct Murmur: AsyncParsableCommand {
-  static let version = "0.1.0"
+  static let version = Product.version
 
   static let configuration = CommandConfiguration(
     commandName: "murmur",
@@ -29,7 +29,7 @@ struct Murmur: AsyncParsableCommand {
         name: "The consumer:",
         subcommands: [ModelsCommand.self, PullCommand.self, VerifyCommand.self, EvaluateCommand.self]),
       CommandGroup(
-        name: "Workbench:", subcommands: [DataCommand.self]),
+        name: "Workbench:", subcommands: [SimulateCommand.self, DataCommand.self, ConformanceCommand.self]),
     ])
 
   /// Parses, runs, and ends the process with the exit code of what happened.

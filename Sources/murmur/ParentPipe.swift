@@ -2,8 +2,8 @@ import Glibc
 
 /// The reading end of a pipe whose only writing end the supervisor holds.
 ///
-/// Nothing is ever written to it. It reaches its end when the supervisor closes it or is gone, whatever ended it, signal 9
-/// included: the system closes a dead process's descriptors.
+/// Nothing is ever written to it. It reaches its end when the supervisor closes it or is gone, whatever ended it,
+/// signal 9 included: the system closes a dead process's descriptors.
 enum ParentPipe {
   /// How long a process may take to end by itself after its supervisor is gone, in seconds.
   static let graceSeconds: UInt32 = 5

@@ -67,11 +67,6 @@ final class ProcessGroup: Sendable {
     }
   }
 
-  /// Whether a process of this name is running.
-  func isRunning(_ name: String) -> Bool {
-    state.with { $0.children.contains { $0.name == name && $0.ending == nil } }
-  }
-
   /// Tells all processes to end, waits for each, and kills those that take too long. Returns when all have been reaped.
   func stop() async {
     let children = state.with { state in

@@ -1,5 +1,4 @@
 import ArgumentParser
-import ClusterConfiguration
 import ClusterRuntime
 import Federation
 import ModelRegistry
@@ -53,11 +52,8 @@ struct PullCommand: AsyncParsableCommand {
   func run() async throws {
     supervision.begin()
     _ = try ModelReference(parsing: reference)
-    let pulled = try await options.client().pull(reference: reference, into: output, progress: { _, _ in })
-    let result = VersionResult(
-      path: pulled.modelPath, manifest: pulled.manifestPath, model: "\(pulled.name)@\(pulled.version)",
-      version: pulled.version.value, digest: "sha256:\(pulled.digest)", signer: pulled.signer.text)
-    try result.print(json: format.json)
+    let pulled = try await options.client().pull(reference: reference, into: output)
+    try VersionResult(pulled).print(json: format.json)
   }
 }
 
@@ -84,13 +80,7 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     supervision.begin()
     let party = try home.directory(of: "a consumer")
-    let federation = try FederationFile.load(path: "\(party)/\(FederationFile.name)")
-    let folder = ModelFolder(directory: directory)
-    let (manifest, digest) = try folder.verify(membership: federation.membership)
-    let result = VersionResult(
-      path: folder.modelPath, manifest: folder.manifestPath, model: "\(manifest.model)@\(manifest.version)",
-      version: manifest.version.value, digest: "sha256:\(digest)", signer: manifest.signer.text)
-    try result.print(json: output.json)
+    try VersionResult(PulledModel.verify(directory: directory, home: party)).print(json: output.json)
   }
 }
 
@@ -102,6 +92,15 @@ struct VersionResult: Codable {
   let version: UInt64
   let digest: String
   let signer: String
+
+  init(_ pulled: PulledModel) {
+    path = pulled.modelPath
+    manifest = pulled.manifestPath
+    model = "\(pulled.manifest.model)@\(pulled.manifest.version)"
+    version = pulled.manifest.version.value
+    digest = "sha256:\(pulled.digest)"
+    signer = pulled.signer.text
+  }
 
   func print(json: Bool) throws {
     guard !json else { return Terminal.print(try JSONOutput.document(self)) }

@@ -11,8 +11,8 @@ enum RoundTable {
 
   static let header = columns.map { TextTable.pad($0.title, to: $0.width, .right) }.joined(separator: "  ")
 
-  /// Loss and accuracy are of the model that the round trained on, over the hold-outs of the workers in it; the last line
-  /// of a run, from the round that only evaluates, is of the last version.
+  /// Loss and accuracy are of the model that the round trained on, over the hold-outs of the workers in it; the last
+  /// line of a run, from the round that only evaluates, is of the last version.
   static func line(_ row: RoundRow) -> String {
     let cells = [
       row.isEvaluation ? "final" : "\(row.attempt.round)", "\(row.cohort)", "\(row.reported)", "\(row.dropped)",

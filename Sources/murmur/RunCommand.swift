@@ -44,8 +44,8 @@ struct RunCommand: ParsableCommand {
       let document = try ConfigurationFile(path: file, expected: "a run configuration")
       _ = try RunConfiguration.read(document)
       let client = try options.client()
-      let run = try await client.submit(runFile: document.text, name: file)
-      Terminal.print(output.json ? try JSONOutput.line(Result(run: run)) : "run \(run) submitted")
+      let run = try await client.submit(runFile: document.text)
+      Terminal.print(output.json ? try JSONOutput.line(Result(run: run.text)) : "run \(run) submitted")
       if watch { try await RunFollower(client: client, run: run, json: output.json).follow() }
     }
   }
@@ -69,7 +69,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var output: OutputOption
 
     func run() async throws {
-      try await RunFollower(client: options.client(), run: name, json: output.json).follow()
+      try await RunFollower(client: options.client(), run: runID(name), json: output.json).follow()
     }
   }
 
@@ -91,10 +91,19 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var options: OperatorOptions
 
     func run() async throws {
-      try await options.client().stop(run: name)
+      try await options.client().stop(run: runID(name))
       Terminal.print("run \(name) is stopping")
     }
   }
+}
+
+/// A run's name as it was typed.
+private func runID(_ name: String) throws -> RunID {
+  guard let run = RunID(name) else {
+    throw CommandFailure(
+      .usage, "run: found '\(name)', expected 1 to 128 letters, digits, '.', '_' or '-', a letter or digit first")
+  }
+  return run
 }
 
 /// Follows one run's events and prints them.
@@ -103,7 +112,7 @@ struct RunFollower {
   static let interval = Duration.milliseconds(150)
 
   let client: OperatorClient
-  let run: String
+  let run: RunID
   let json: Bool
 
   /// Prints until the run has ended.
@@ -113,23 +122,24 @@ struct RunFollower {
   /// - Throws: `CommandFailure` if it did not complete.
   @discardableResult
   func follow(observe: (RoundRow) -> Void = { _ in }) async throws -> RunRow {
-    if !json { Terminal.print(RoundTable.header) }
     var last: UInt64 = 0
+    var answer = try await client.events(run: run, after: last)
+    if !json { Terminal.print(RoundTable.header) }
     while true {
-      let events = try await client.events(run: run, after: last)
-      for event in events {
+      for event in answer.events {
         last = max(last, event.sequence)
-        switch event.kind {
-        case .round(let row):
-          Terminal.print(json ? try JSONOutput.line(RoundResult(row)) : RoundTable.line(row))
-          observe(row)
-        case .run(let row) where row.state.isFinal:
-          if json { Terminal.print(try JSONOutput.line(RunResult(row))) }
-          return try ended(row)
-        case .run: break
-        }
+        guard case .round(let row) = event.kind else { continue }
+        Terminal.print(json ? try JSONOutput.line(RoundResult(row)) : RoundTable.line(row))
+        observe(row)
       }
-      if events.isEmpty { try await Task.sleep(for: Self.interval) }
+      if answer.events.isEmpty {
+        if answer.run.state.isFinal {
+          if json { Terminal.print(try JSONOutput.line(RunResult(answer.run))) }
+          return try ended(answer.run)
+        }
+        try await Task.sleep(for: Self.interval)
+      }
+      answer = try await client.events(run: run, after: last)
     }
   }
 

@@ -139,10 +139,10 @@ struct UpCommand: AsyncParsableCommand {
     let run = federation.run
     let smallest = dealt.parts.min() ?? 0
     let largest = dealt.parts.max() ?? 0
+    let servingNodes = population.servingNodes == 1 ? "1 serving node" : "\(population.servingNodes) serving nodes"
     Terminal.print(
       "federation \(population.name): 1 coordinator, \(population.workers) workers of \(population.organisations) "
-        + "organisations, \(population.servingNodes) serving node\(population.servingNodes == 1 ? "" : "s"), in \(directory)"
-    )
+        + "organisations, \(servingNodes), in \(directory)")
     Terminal.print(
       "data: \(population.data.file), \(dealt.parts.reduce(0, +)) examples dealt out (\(smallest) to \(largest) a "
         + "worker), \(dealt.heldOut) held out")

@@ -91,6 +91,31 @@ struct FederationFilesTests {
     #expect(error.line == 5)
   }
 
+  @Test("Faults last for ever unless they say how long; links neither repeat nor reorder unless the scenario says so")
+  func faults() throws {
+    let text = """
+      purpose: A test.
+      population: {name: f, workers: 8, data: {file: /dev/null, label: digit}}
+      network: {latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s, duplication: 0.1, reordering: 0.2}
+      seed: 1
+      faults:
+        - {worker: worker-1, round: 3, at: check-shares, kind: crash}
+        - {worker: worker-2, round: 4, at: reported, kind: partition, for: 3s}
+      expectations: {rounds: 20}
+      run:
+      \(indented(shortRun))
+      """
+    let scenario = try SimulationScenario.read(file(text))
+    #expect(
+      scenario.faults == [
+        .init(worker: "worker-1", round: 3, at: .checkShares, kind: .crash, duration: nil),
+        .init(worker: "worker-2", round: 4, at: .reported, kind: .partition, duration: .seconds(3)),
+      ])
+    #expect(scenario.network.loss == 0)
+    #expect(scenario.network.duplication == 0.1)
+    #expect(scenario.network.reordering == 0.2)
+  }
+
   @Test("A worker without a policy has the standard law, one with a policy file its own")
   func policies() throws {
     let folder = try TemporaryFolder()

@@ -150,7 +150,7 @@ struct OfferMaker {
   let artifact: ModelArtifact
   let tensors: [TensorReference]
 
-  init(of federation: TestFederation) throws {
+  init(of federation: ProcessFederation) throws {
     home = try federation.home("coordinator", .coordinator)
     let run = try RunConfiguration.read(ConfigurationFile(path: "run", text: federation.run))
     plan = run.plan(membership: home.membership, architecture: run.model.architecture)

@@ -11,7 +11,7 @@ extension HostileTests {
   @Suite struct Coordinators {
     @Test("A worker refuses what its coordinator must not ask, lives on, and takes part when an honest one is back")
     func hostileCoordinator() async throws {
-      let federation = try TestFederation(workers: 5, rounds: 3)
+      let federation = try ProcessFederation(workers: 5, rounds: 3)
       let home = try federation.home("coordinator", .coordinator)
       var fake: FakeCoordinator? = try FakeCoordinator(with: home, writing: federation.endpointsPath)
       var worker = try federation.startWorker(1)
@@ -57,7 +57,7 @@ extension HostileTests {
     }
 
     private func badOffers(
-      from fake: FakeCoordinator, to worker: PartyProcess, in federation: TestFederation
+      from fake: FakeCoordinator, to worker: PartyProcess, in federation: ProcessFederation
     ) async throws {
       let maker = try OfferMaker(of: federation)
       func declines(

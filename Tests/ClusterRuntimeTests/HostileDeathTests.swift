@@ -10,7 +10,7 @@ extension HostileTests {
   @Suite struct Deaths {
     @Test("Three of eight workers die, after an offer, in training and while they report, and no round is lost")
     func workersKilled() async throws {
-      let federation = try TestFederation(workers: 8, rounds: 8, minimum: 5, epochs: 20)
+      let federation = try ProcessFederation(workers: 8, rounds: 8, minimum: 5, epochs: 20)
       let coordinator = try await federation.startCoordinator()
       let workers = try federation.startWorkers(1...8)
       let client = try OperatorClient(home: federation.path + "/coordinator")
@@ -35,7 +35,7 @@ extension HostileTests {
 
     @Test("A coordinator that is killed again and again goes on from its last committed version with a new attempt")
     func coordinatorKilled() async throws {
-      let federation = try TestFederation(workers: 5, rounds: 8)
+      let federation = try ProcessFederation(workers: 5, rounds: 8)
       var coordinator = try await federation.startCoordinator()
       let workers = try federation.startWorkers(1...5)
       for round in [2, 4, 6] {
@@ -54,7 +54,7 @@ extension HostileTests {
 
     @Test("A worker that is frozen for longer than the coordinator waits is lost, comes back, and counts again")
     func workerFrozen() async throws {
-      let federation = try TestFederation(workers: 5, rounds: 5, minimum: 5)
+      let federation = try ProcessFederation(workers: 5, rounds: 5, minimum: 5)
       let coordinator = try await federation.startCoordinator()
       let workers = try federation.startWorkers(1...5)
       #expect(await coordinator.logs("attempt offered", "attempt=digits/3.0"))

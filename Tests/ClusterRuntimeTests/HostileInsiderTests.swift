@@ -8,7 +8,7 @@ extension HostileTests {
   @Suite struct Insiders {
     @Test("A worker that breaks the protocol at any stage harms nobody's round, and is convicted of what is proven")
     func deviations() async throws {
-      let federation = try TestFederation(workers: 6, rounds: 1)
+      let federation = try ProcessFederation(workers: 6, rounds: 1)
       let coordinator = try await federation.startCoordinator(submitting: false)
       let workers = try federation.startWorkers(1...5)
       #expect(await eventually { coordinator.count("worker joined") == 5 })

@@ -23,7 +23,7 @@ actor HostilePeer {
 
   /// - Parameter keys: nil for a peer that does not speak CURVE.
   static func connect(
-    to target: Target, of federation: TestFederation, with keys: CurveKeyPair?
+    to target: Target, of federation: ProcessFederation, with keys: CurveKeyPair?
   ) throws -> HostilePeer {
     let socket = try Socket(.dealer, in: try Context(), framesMax: 64)
     // No bound on what it sends or receives, and back again at once after it was thrown out.
@@ -40,7 +40,7 @@ actor HostilePeer {
   }
 
   static func connect(
-    to target: Target, of federation: TestFederation, as name: String, _ role: Role = .worker
+    to target: Target, of federation: ProcessFederation, as name: String, _ role: Role = .worker
   ) throws -> HostilePeer {
     try connect(to: target, of: federation, with: try federation.home(name, role).keys)
   }

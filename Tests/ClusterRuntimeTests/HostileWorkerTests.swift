@@ -12,7 +12,7 @@ extension HostileTests {
   @Suite struct Workers {
     @Test("Malformed frames of every kind are refused by name while and after which every round is committed")
     func malformedFrames() async throws {
-      let federation = try TestFederation(workers: 6, rounds: 4, setup: "1s")
+      let federation = try ProcessFederation(workers: 6, rounds: 4, setup: "1s")
       let coordinator = try await federation.startCoordinator()
       let control = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let bulk = try HostilePeer.connect(to: .bulk, of: federation, as: "worker-6")
@@ -54,7 +54,7 @@ extension HostileTests {
 
     @Test("Floods of messages that mean nothing delay no honest worker and do not fill the coordinator's memory")
     func floods() async throws {
-      let federation = try TestFederation(workers: 6, rounds: 4, setup: "1s")
+      let federation = try ProcessFederation(workers: 6, rounds: 4, setup: "1s")
       let coordinator = try await federation.startCoordinator()
       let control = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let bulk = try HostilePeer.connect(to: .bulk, of: federation, as: "worker-6")
@@ -98,10 +98,6 @@ extension HostileTests {
       #expect(coordinator.committedRounds.map(\.round) == Array(1...5))
       #expect(coordinator.committedRounds.allSatisfy { $0.reported == 5 })
       #expect(coordinator.count("worker lost", "worker=worker-1") == 0)
-      print(
-        "RSS", coordinator.residentBytes >> 20, "dropped", coordinator.count("message dropped"), "first",
-        coordinator.count("attempt offered"), coordinator.lines.count)
-      system("cp \(coordinator.logPath) /tmp/hT.log")
       #expect(coordinator.residentBytes < 200 << 20)
       #expect(workers.allSatisfy { $0.isRunning })
       try federation.checkVersions()
@@ -110,7 +106,7 @@ extension HostileTests {
 
     @Test("Of two sessions with one key the newer one stays, and the older one is told and cannot come back")
     func twoSessions() async throws {
-      let federation = try TestFederation(workers: 6)
+      let federation = try ProcessFederation(workers: 6)
       let coordinator = try await federation.startCoordinator(submitting: false)
       let older = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let newer = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
@@ -127,7 +123,7 @@ extension HostileTests {
 
     @Test("Whoever holds no worker's key is not let in, and an honest worker still is")
     func strangers() async throws {
-      let federation = try TestFederation(workers: 6)
+      let federation = try ProcessFederation(workers: 6)
       let coordinator = try await federation.startCoordinator(submitting: false)
       let raw = try (0..<64).map { _ in try RawConnection(to: try federation.endpoints.control) }
       for (number, connection) in raw.enumerated() where number % 2 == 0 {

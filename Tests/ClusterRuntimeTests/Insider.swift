@@ -51,7 +51,7 @@ final class Insider {
   /// Refusals of uploads that it has heard.
   private(set) var answers: [String] = []
 
-  init(in federation: TestFederation, as name: String) throws {
+  init(in federation: ProcessFederation, as name: String) throws {
     let home = try federation.home(name, .worker)
     control = try HostilePeer.connect(to: .control, of: federation, with: try home.keys)
     bulk = try HostilePeer.connect(to: .bulk, of: federation, with: try home.keys)

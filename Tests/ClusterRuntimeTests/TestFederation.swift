@@ -1,210 +1,212 @@
 import ClusterConfiguration
-import ClusterRuntime
 import Cryptography
 import Federation
-import Foundation
+import Glibc
+import GradientKernel
+import Logging
 import ModelRegistry
+import Serving
+import Tensors
 import Testing
 import Training
 import ZeroMQ
 
-/// A federation of real processes on loopback, in a folder of its own: ended and removed with the last reference.
-final class TestFederation {
-  let path: String
-  let file: FederationFile
-  let rounds: UInt64
-  /// The text of the run file.
-  let run: String
-  private var restarts = 0
-  private(set) var processes: [PartyProcess] = []
+@testable import ClusterRuntime
 
-  /// - Parameters:
-  ///   - minimum: workers without which no round begins.
-  ///   - setup: time for adverts, and for shares.
-  init(workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1) throws {
-    path = NSTemporaryDirectory() + "murmur-test-\(UUID().uuidString)"
-    self.rounds = rounds
+/// A federation in a temporary folder, with the models that its coordinator publishes.
+final class TestFederation: Sendable {
+  static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+  let root: String
+  let coordinator: PartyHome
+  let models: DirectoryModelStore
+  let architecture: ModelArchitecture
+
+  init(architecture: String = "mlp 4-3") throws {
+    var template = Array("/tmp/murmur-XXXXXX".utf8CString)
+    try #require(mkdtemp(&template) != nil)
+    root = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let secrets = SystemSecretSource()
-    let plan = FederationPlan(
-      federation: "north",
-      workers: (1...workers).map {
-        (WorkerID(unchecked: "worker-\($0)"), OrganisationID(unchecked: "organisation-\($0)"))
-      },
-      now: UInt64(Date.now.timeIntervalSince1970), dataFile: "data.csv", label: "digit", threads: 1)
-    file = try FederationHome.initialise(directory: path, plan: plan, secrets: secrets) {
+    let plan = FederationPlan(federation: "test", workers: [("worker-1", "org-1")], now: unixTime())
+    try FederationHome.initialise(directory: root + "/f", plan: plan, secrets: secrets) {
       FederationHome.linkKeyPair(from: secrets)
     }
-    try Self.dealData(to: workers, in: path)
-    run = """
-      name: digits
-      model: {name: digits, architecture: mlp 64-16-10}
-      data: {features: 64, classes: 10, scale: 16}
-      rounds: \(rounds)
-      training: {learning-rate: 0.1, batch-size: 16, local-epochs: \(epochs)}
-      clip: 4
-      cohort: {minimum: \(minimum)}
-      deadlines: {advert: \(setup), share: \(setup), input: 10s, agree: 2s, unmask: 2s}
-      maximum-attempts: 10
+    coordinator = try PartyHome.load(directory: root + "/f/coordinator", expecting: .coordinator, now: unixTime())
+    models = try DirectoryModelStore(root: root + "/f/coordinator/models")
+    self.architecture = try ModelArchitecture(parsing: architecture)
+  }
 
-      """
-    try run.write(toFile: path + "/run.yaml", atomically: true, encoding: .utf8)
+  deinit { try? DurableFile.remove(root) }
+
+  func home(_ party: String) -> String { "\(root)/f/\(party)" }
+  var membership: MembershipList { coordinator.membership }
+
+  /// Makes and signs a version of "digits" with parameters of its own.
+  func version(_ number: ModelVersion, seed: UInt64? = nil) throws -> (signed: SignedManifest, artifact: ModelArtifact)
+  {
+    let parameters = architecture.initialParameters(seed: seed ?? number.value + 1)
+    let artifact = try ModelArtifact(tensors: parameters.tensors, model: "digits", version: number)
+    let isFirst = number == 0
+    let manifest = Manifest(
+      federation: "test", model: "digits", version: number,
+      parent: isFirst ? nil : Digest(unchecked: [UInt8](repeating: 9, count: 32)), run: "run-1",
+      round: RoundNumber(number.value), attempt: 0, aggregation: .secure,
+      configurationDigest: isFirst ? nil : Digest(unchecked: [UInt8](repeating: 8, count: 32)),
+      cohortSize: isFirst ? 0 : 8, parentMetrics: nil, architecture: architecture.description, dataScale: 16,
+      modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors, file: artifact.manifestFile,
+      createdAt: unixTime(), signer: coordinator.name)
+    return (try SignedManifest(signing: manifest, key: coordinator.signingKey), artifact)
+  }
+
+  /// Puts a version into the coordinator's folder of models.
+  @discardableResult
+  func store(_ number: ModelVersion) throws -> StoredVersion {
+    let (signed, artifact) = try version(number)
+    try models.publish(signed, artifact: artifact)
+    return try models.find(ModelReference(model: "digits", selector: .version(number)))
+  }
+
+  /// Takes a member out of one party's membership list.
+  func forget(_ name: WorkerID, in party: String) throws {
+    let file = coordinator.federation
+    let members = membership.members.filter { $0.certificate.name != name }
+    let list = MembershipList(federation: "test", authorityKey: membership.authorityKey, members: members)
+    try DurableFile.write(
+      Array(FederationFile(endpoints: file.endpoints, membership: list).text.utf8),
+      to: "\(home(party))/\(FederationFile.name)")
+  }
+}
+
+/// Threads and sockets of a coordinator, as far as serving nodes and operators see it.
+final class TestLinks: Sendable {
+  let context: Context
+  let authenticator: ZAPAuthenticator
+  let loop: IOLoop
+  let thread: ComputeThread
+  private let federation: TestFederation
+
+  init(_ federation: TestFederation) throws {
+    self.federation = federation
+    context = try Context()
+    authenticator = try ZAPAuthenticator(in: context)
+    authenticator.admit(federation.membership, in: [.serve, .operator, .user], now: unixTime())
+    loop = try IOLoop(name: "test")
+    thread = try ComputeThread(name: "test-desk")
   }
 
   deinit {
-    for process in processes { process.end() }
-    try? FileManager.default.removeItem(atPath: path)
+    loop.stop()
+    thread.stop()
   }
 
-  /// The digits, row by row in turn: every worker has all classes.
-  private static func dealData(to workers: Int, in path: String) throws {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().path
-    let text = try String(contentsOfFile: root + "/Simulations/Data/optdigits.csv", encoding: .utf8)
-    let rows = text.split(separator: "\n")
-    let header = try #require(rows.first)
-    for worker in 0..<workers {
-      let own = rows.dropFirst().enumerated().filter { $0.offset % workers == worker }.map(\.element).prefix(120)
-      try ([header] + own).joined(separator: "\n").appending("\n")
-        .write(toFile: "\(path)/worker-\(worker + 1)/data.csv", atomically: true, encoding: .utf8)
-    }
+  /// A bound socket; `endpoint` is where it is then.
+  func bind(_ profile: SocketProfile, _ domain: ZAPDomain, at endpoint: inout Endpoint) throws -> sending Socket {
+    let socket = try Socket(profile, in: context)
+    try socket.set(.linger(.zero))
+    try socket.serveCurve(federation.coordinator.curveKeyPair(), in: domain, admittedBy: authenticator)
+    endpoint = try socket.bind(endpoint).withoutMappedAddress
+    return socket
   }
 
-  // MARK: Parties
-
-  /// Starts the coordinator on ports that the system chooses, with the run in hand, and waits until it listens.
-  func startCoordinator(submitting: Bool = true, logLevel: String = "info") async throws -> PartyProcess {
-    var arguments = ["coordinator", "--home", path + "/coordinator", "--local", "--any-port", "--log-level", logLevel]
-    if submitting { arguments += ["--run", path + "/run.yaml"] }
-    let process = try start(arguments, log: "coordinator.log")
-    try #require(await process.logs("coordinator ready"), "\(process.log)")
-    try? FileManager.default.removeItem(atPath: endpointsPath)
-    try FileManager.default.copyItem(atPath: path + "/coordinator/state/endpoints.yaml", toPath: endpointsPath)
-    return process
-  }
-
-  /// Starts one where another listened before; without a run to submit it goes on with those in its folder.
-  func restartCoordinator(submitting: Bool = false) async throws -> PartyProcess {
-    restarts += 1
-    var arguments = ["coordinator", "--home", path + "/coordinator", "--local", "--endpoints", endpointsPath]
-    if submitting { arguments += ["--run", path + "/run.yaml"] }
-    let process = try start(arguments, log: "coordinator-\(restarts).log")
-    try #require(await process.logs("coordinator ready"), "\(process.log)")
-    return process
-  }
-
-  func startWorker(_ number: Int, logLevel: String = "info") throws -> PartyProcess {
-    try start(
-      ["worker", "--home", "\(path)/worker-\(number)", "--endpoints", endpointsPath, "--log-level", logLevel],
-      log: "worker-\(number).log")
-  }
-
-  func startWorkers(_ numbers: ClosedRange<Int>) throws -> [PartyProcess] { try numbers.map { try startWorker($0) } }
-
-  private func start(_ arguments: [String], log: String) throws -> PartyProcess {
-    let process = try PartyProcess(arguments, logPath: "\(path)/\(log)")
-    processes.append(process)
-    return process
-  }
-
-  /// Where all parties find the coordinator, also when it starts again.
-  var endpointsPath: String { path + "/endpoints.yaml" }
-
-  var endpoints: Endpoints {
-    get throws { try EndpointsFile.load(path: endpointsPath).overriding(file.endpoints) }
-  }
-
-  func home(_ name: String, _ role: Role) throws -> PartyHome {
-    try PartyHome.load(directory: "\(path)/\(name)", expecting: role, now: UInt64(Date.now.timeIntervalSince1970))
-  }
-
-  // MARK: Claims
-
-  var latestVersion: UInt64 {
-    get throws {
-      let store = try DirectoryModelStore(root: path + "/coordinator/models")
-      return try store.find(ModelReference(model: "digits", selector: .alias(.latest))).manifest.version.value
-    }
-  }
-
-  /// Every version from 0 to the last is there once, signed by the coordinator, made by its own round from its parent,
-  /// and `latest` is the last.
-  func checkVersions(sourceLocation: SourceLocation = #_sourceLocation) throws {
-    let store = try DirectoryModelStore(root: path + "/coordinator/models")
-    let versions = try store.versions(of: "digits")
-    #expect(versions.map(\.manifest.version.value) == Array(0...rounds), sourceLocation: sourceLocation)
-    var parent: Digest?
-    for version in versions {
-      let manifest = try version.signed.verify(membership: file.membership)
-      #expect(manifest.parent == parent, sourceLocation: sourceLocation)
-      #expect(manifest.round.value == manifest.version.value, sourceLocation: sourceLocation)
-      parent = version.digest
-    }
-    #expect(Set(versions.map(\.digest)).count == versions.count, sourceLocation: sourceLocation)
-    let latest = try store.find(ModelReference(model: "digits", selector: .alias(.latest)))
-    #expect(latest.manifest.version.value == rounds, sourceLocation: sourceLocation)
-  }
-
-  /// No log holds a secret of any party, or any of these texts.
-  func checkLogs(without texts: [String] = [], sourceLocation: SourceLocation = #_sourceLocation) throws {
-    var forbidden = texts
-    for party in try FileManager.default.contentsOfDirectory(atPath: path) {
-      if let key = try? String(contentsOfFile: "\(path)/\(party)/signing.key", encoding: .utf8) {
-        forbidden.append(key.trimmingCharacters(in: .whitespacesAndNewlines))
-      }
-      if let link = try? String(contentsOfFile: "\(path)/\(party)/curve.key_secret", encoding: .utf8) {
-        forbidden += link.split(separator: "\"").map(String.init).filter { $0.count == 40 && !isPublic($0) }
-      }
-    }
-    for process in processes {
-      let log = process.log
-      for text in forbidden where log.contains(text) {
-        Issue.record("\(process.logPath) holds what it must not", sourceLocation: sourceLocation)
-      }
-    }
-  }
-
-  private func isPublic(_ text: String) -> Bool {
-    CurvePublicKey(z85: text).map { key in
-      file.membership.members.contains { $0.certificate.linkKey.bytes == key.bytes }
-    } ?? false
+  /// A socket that connects as one party to another.
+  func connect(_ profile: SocketProfile, as party: String, to server: Role, at endpoint: Endpoint) throws
+    -> sending Socket
+  {
+    let keys = try ClientKeys(
+      home: federation.home(party), roles: [.consumer, .operator, .worker, .servingNode], server: server)
+    let socket = try Socket(profile, in: context)
+    try socket.set(.curveClient(keyPair: keys.own, server: keys.server))
+    try socket.connect(endpoint)
+    return socket
   }
 }
 
-/// One line of the coordinator's log about a round.
-struct RoundLine: Equatable {
-  let run: String
-  let round: UInt64
-  let attempt: UInt32
-  let outcome: String
-  let cohort: Int
-  let reported: Int
-}
+/// The coordinator's own publisher, on ports of the system's choice or on those of an earlier one.
+final class TestPublisher: Sendable {
+  let endpoints: EndpointsFile
+  private let links: TestLinks
+  private let publisher: StatePublisher
 
-extension PartyProcess {
-  /// What the coordinator has logged of its rounds, the evaluation at the end too.
-  var rounds: [RoundLine] {
-    lines.filter { $0.contains(" coordinator: round ") }.compactMap { line in
-      var values: [Substring: Substring] = [:]
-      for word in line.split(separator: " ") {
-        let parts = word.split(separator: "=", maxSplits: 1)
-        if parts.count == 2 { values[parts[0]] = parts[1] }
-      }
-      let name = values["attempt"]?.split(separator: "/") ?? []
-      let numbers = name.last?.split(separator: ".") ?? []
-      guard name.count == 2, numbers.count == 2, let round = UInt64(numbers[0]), let attempt = UInt32(numbers[1]),
-        let outcome = values["outcome"], let cohort = values["cohort"].flatMap({ Int($0) }),
-        let reported = values["reported"].flatMap({ Int($0) })
-      else { return nil }
-      return RoundLine(
-        run: String(name[0]), round: round, attempt: attempt, outcome: String(outcome), cohort: cohort,
-        reported: reported)
-    }
+  init(_ federation: TestFederation, epoch: UInt64, at old: EndpointsFile? = nil) async throws {
+    links = try TestLinks(federation)
+    var state = Endpoint(rawValue: old?.state ?? "tcp://127.0.0.1:*")
+    var snapshot = Endpoint(rawValue: old?.snapshot ?? "tcp://127.0.0.1:*")
+    publisher = StatePublisher(
+      loop: links.loop, state: try links.bind(.state(.binding), .serve, at: &state),
+      snapshot: try links.bind(.snapshot(.binding), .serve, at: &snapshot), models: federation.models,
+      thread: links.thread, epoch: epoch, logger: TestFederation.logger)
+    endpoints = EndpointsFile(state: state.rawValue, snapshot: snapshot.rawValue)
+    await publisher.start()
   }
 
-  var committedRounds: [RoundLine] { rounds.filter { $0.outcome == "committed" } }
+  func publish(_ version: StoredVersion) async { await publisher.publish(version) }
+}
 
-  /// Whether the run has been completed within the limit.
-  func completesRun(within limit: Duration = .seconds(40)) async -> Bool {
-    await logs("run ended", "state=completed", within: limit)
+/// A serving node in this process, and what it has done.
+final class TestNode: Sendable {
+  let server: ServingServer
+  private let actions: Recorder<ServingAction>
+
+  init(_ federation: TestFederation, following endpoints: EndpointsFile, name: String = "serving") async throws {
+    let file = "\(federation.root)/endpoints-\(name).yaml"
+    try endpoints.write(path: file)
+    let actions = Recorder<ServingAction>()
+    self.actions = actions
+    server = try ServingServer(
+      .init(home: federation.home(name), endpointsFile: file, bindLoopbackAnyPort: true),
+      logger: TestFederation.logger, observe: { actions.add($0) }, fail: { _ in })
+    await server.start()
+  }
+
+  deinit { server.stop() }
+
+  var endpoint: String { server.endpoint.rawValue }
+
+  /// Waits until the node has done something, before or after this call.
+  func did(_ matches: @escaping @Sendable (ServingAction) -> Bool) async { await actions.wait(for: matches) }
+
+  func offered(_ version: ModelVersion, as alias: Alias = .latest) async {
+    await did { $0 == .offer(VersionName("digits", version), alias) }
+  }
+
+  func hasDone(_ matches: (ServingAction) -> Bool) -> Bool { actions.all.contains(where: matches) }
+}
+
+/// Remembers what happened, and lets a test wait for what has not happened yet.
+final class Recorder<Item: Sendable>: Sendable {
+  private typealias Waiter = (matches: @Sendable (Item) -> Bool, continuation: CheckedContinuation<Void, Never>)
+
+  private let state = Locked<(items: [Item], waiters: [Waiter])>(([], []))
+
+  var all: [Item] { state.withLock { $0.items } }
+
+  func add(_ item: Item) {
+    let ready = state.withLock { state in
+      state.items.append(item)
+      let ready = state.waiters.filter { $0.matches(item) }
+      state.waiters.removeAll { $0.matches(item) }
+      return ready
+    }
+    for waiter in ready { waiter.continuation.resume() }
+  }
+
+  /// Returns when there is such an item, or when the test is over its time.
+  func wait(for matches: @escaping @Sendable (Item) -> Bool) async {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let isThere = state.withLock { state in
+          if Task.isCancelled || state.items.contains(where: matches) { return true }
+          state.waiters.append((matches, continuation))
+          return false
+        }
+        if isThere { continuation.resume() }
+      }
+    } onCancel: {
+      let waiters = state.withLock { state in
+        defer { state.waiters = [] }
+        return state.waiters
+      }
+      for waiter in waiters { waiter.continuation.resume() }
+    }
   }
 }

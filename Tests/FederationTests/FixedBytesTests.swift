@@ -13,13 +13,16 @@ struct FixedBytesTests {
     #expect([UInt8](hex: "0g") == nil)
   }
 
-  @Test("A name is what can be a file name", arguments: ["", "-a", ".", "a/b", "a b", "é", String(repeating: "a", count: 129)])
+  @Test(
+    "A name is what can be a file name",
+    arguments: ["", "-a", ".", "a/b", "a b", "é", String(repeating: "a", count: 129)])
   func refusedNames(text: String) { #expect(WorkerID(text) == nil) }
 
   @Test("A certificate survives its canonical bytes, and not one more or less")
   func certificate() throws {
     let certificate = Certificate(
-      organisation: "org", name: "worker-1", role: .worker, signingKey: SigningPublicKey(unchecked: Array(repeating: 1, count: 32)),
+      organisation: "org", name: "worker-1", role: .worker,
+      signingKey: SigningPublicKey(unchecked: Array(repeating: 1, count: 32)),
       linkKey: LinkPublicKey(unchecked: Array(repeating: 2, count: 32)), notBefore: 3, notAfter: 4)
     let bytes = certificate.canonicalBytes
     #expect(try Certificate(canonicalBytes: bytes) == certificate)

@@ -92,7 +92,8 @@ struct FileDownload {
           .network,
           "\(connection.endpoint): no byte within \(patience); the same command goes on where this one stopped")
       }
-      guard let event = await iterator.next() else { throw RuntimeError(.failed, "interrupted") }
+      // What is waiting in the stream would still come after a cancellation.
+      guard !Task.isCancelled, let event = await iterator.next() else { throw RuntimeError(.failed, "interrupted") }
       switch event {
       case .reply(.chunk(let chunk), let bytes):
         payload = bytes

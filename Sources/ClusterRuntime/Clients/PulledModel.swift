@@ -5,9 +5,9 @@ import SecureAggregation
 
 /// A verified version in a folder: what `murmur pull` wrote.
 package struct PulledModel: Hashable, Sendable {
-  static let modelName = "model.safetensors"
-  static let manifestName = "manifest.json"
-  static let signatureName = "manifest.sig"
+  package static let modelName = "model.safetensors"
+  package static let manifestName = "manifest.json"
+  package static let signatureName = "manifest.sig"
 
   package let directory: String
   package let manifest: Manifest

@@ -86,8 +86,8 @@ actor RequestClient<Request: WireMessage, Reply: FailableReply> {
   /// Asks, and waits for the answer.
   ///
   /// - Parameter isRepeatable: whether the question may be asked again while it is not answered.
-  /// - Throws: `RuntimeError` of category `notAuthorised` if the server does not know this key, `network` if there is no
-  ///   answer within the deadline, and the server's own refusal.
+  /// - Throws: `RuntimeError` of category `notAuthorised` if the server does not know this key, `network` if there is
+  ///   no answer within the deadline, and the server's own refusal.
   nonisolated func ask(_ request: Request, isRepeatable: Bool = true) async throws(RuntimeError) -> Reply {
     let cancellation = Cancellation()
     let result = await withTaskCancellationHandler {

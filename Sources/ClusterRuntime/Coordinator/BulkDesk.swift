@@ -40,6 +40,7 @@ actor BulkDesk {
   private let backlog: Backlog
   private let deliver: @Sendable (Delivery) -> Void
   private var pool: UploadPool
+  private var shelf = BlobShelf()
   private var plan: RunStateMachine.UploadPlan?
   private var sum: RoundSum?
   private var incoming: [WorkerID: Incoming] = [:]
@@ -73,14 +74,9 @@ actor BulkDesk {
   }
 
   private func answer(_ request: BlobRequest, to link: RoutingID) {
-    let bytes = try? store.blob(request.digest)
-    switch BlobService.answer(request, blobBytes: bytes.map { UInt64($0.count) }) {
+    switch shelf.answer(request, read: { try? store.blob($0) }) {
     case .send(let pieces):
-      guard let bytes else { return }
-      for piece in pieces {
-        let start = Int(piece.chunk.offset)
-        send(.chunk(piece.chunk), payload: Array(bytes[start..<start + piece.byteCount]), to: link)
-      }
+      for piece in pieces { send(.chunk(piece.chunk), payload: piece.payload, to: link) }
     case .unavailable(let unavailable): send(.unavailable(unavailable), to: link)
     case .ignore(let fault):
       logger.warning("blob request ignored", metadata: ["digest": "\(request.digest.short)", "fault": "\(fault)"])
@@ -95,7 +91,8 @@ actor BulkDesk {
     if var known = incoming[worker], known.header == header {
       known.link = link
       incoming[worker] = known
-      perform(pool.handle(.opened(key(worker), known.shape, at: .now)))
+      // Without a spool the driver has not decided yet: it opens the pool.
+      if known.spool != nil || known.isAdded { perform(pool.handle(.opened(key(worker), known.shape, at: .now))) }
       return
     }
     guard header.vectors == plan.vectors, let shape = UploadShape(header.vectors) else {
@@ -249,7 +246,7 @@ actor BulkDesk {
     }
   }
 
-  private func send(_ message: BulkToWorker, payload: [UInt8]? = nil, to link: RoutingID) {
+  private func send(_ message: BulkToWorker, payload: Frame? = nil, to link: RoutingID) {
     server.loop.post(to: server) { $0.send(message, payload: payload, to: link) }
   }
 }

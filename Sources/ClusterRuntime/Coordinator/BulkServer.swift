@@ -38,10 +38,10 @@ actor BulkServer {
   }
 
   /// A peer that is gone or whose queue is full gets nothing: it asks again after its own time.
-  func send(_ message: BulkToWorker, payload: [UInt8]? = nil, to link: RoutingID) {
+  func send(_ message: BulkToWorker, payload: Frame? = nil, to link: RoutingID) {
     do {
       var frames = [Frame(copying: try message.encoded())]
-      if let payload { frames.append(Frame(copying: payload)) }
+      if let payload { frames.append(payload) }
       let outcome = try socket.send(frames, to: link)
       if outcome != .sent {
         logger.debug("bulk message not sent", metadata: ["kind": "\(message.kind)", "outcome": "\(outcome)"])

@@ -11,6 +11,8 @@ actor ControlServer {
   /// What the driver hears.
   enum Delivery: Sendable {
     case joined(WorkerID)
+    /// A new process of a worker that was here before: it knows nothing of the attempt in hand.
+    case restarted(WorkerID)
     case lost(WorkerID, LossReason)
     case message(WorkerMessage, from: WorkerID)
   }
@@ -25,6 +27,7 @@ actor ControlServer {
   private let backlog: Backlog
   private var deliver: (@Sendable (Delivery) -> Void)?
   private var progress: [WorkerID: WorkPhase] = [:]
+  private var sessions: [WorkerID: SessionID] = [:]
 
   /// Binds the socket; nothing is read until `start`.
   init(
@@ -49,6 +52,10 @@ actor ControlServer {
 
   /// Sends a control message to a worker that is there; one that is not will be told again when it returns.
   func send(_ message: CoordinatorMessage, to worker: WorkerID) {
+    switch message {
+    case .result, .ended: progress[worker] = nil  // The worker has nothing in hand now.
+    case .offer, .roster, .peerShares, .dealers, .survivors, .quorum: break
+    }
     guard let link = table.link(of: worker) else { return }
     send(.round(message), to: link)
     _ = table.handle(.sent(to: link, at: .now))
@@ -127,7 +134,8 @@ actor ControlServer {
         if let message = ControlToWorker(message), !transmit(message, to: link) { gone.append(link) }
       case .joined(let worker, let session):
         logger.info("worker joined", metadata: ["worker": "\(worker)", "session": "\(session)"])
-        deliver?(.joined(worker))
+        let last = sessions.updateValue(session, forKey: worker)
+        deliver?(last == nil || last == session ? .joined(worker) : .restarted(worker))
       case .rejoined(let worker, _): deliver?(.joined(worker))
       case .lost(let worker, let reason):
         logger.notice("worker lost", metadata: ["worker": "\(worker)", "reason": "\(reason)"])

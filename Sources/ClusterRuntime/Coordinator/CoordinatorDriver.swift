@@ -224,6 +224,10 @@ actor CoordinatorDriver {
       present.insert(worker)
       lastHeard.insert(worker)
       handle(.workerJoined(worker))
+    case .restarted(let worker):
+      present.insert(worker)
+      handle(.workerRestarted(worker))
+      post { $0.lost(worker) }
     case .lost(let worker, _):
       present.remove(worker)
       handle(.workerLost(worker))

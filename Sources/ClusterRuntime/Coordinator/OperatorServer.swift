@@ -5,8 +5,8 @@ import ModelRegistry
 import Wire
 import ZeroMQ
 
-/// The coordinator's operator sockets: a Unix socket in the state folder, whose modes are the lock, and for operators on
-/// other machines, if asked for, TCP with CURVE keys of role operator.
+/// The coordinator's operator sockets: a Unix socket in the state folder, whose modes are the lock, and for operators
+/// on other machines, if asked for, TCP with CURVE keys of role operator.
 final class OperatorServer: Sendable {
   typealias Server = RequestServer<OperatorRequest, OperatorReply>
 
@@ -66,9 +66,10 @@ final class OperatorServer: Sendable {
   /// Answers with what `handler` says, each request in a task of its own.
   func start(handler: @escaping @Sendable (OperatorRequest) async -> OperatorReply) async {
     for server in servers {
-      await server.start { inquiry in
+      await server.start { [weak server] inquiry in
         Task {
           let reply = await handler(inquiry.request)
+          guard let server else { return }
           server.loop.post(to: server) { $0.reply(to: inquiry, [Server.Piece(message: reply)]) }
         }
       }

@@ -54,8 +54,9 @@ actor StatePublisher {
       }
     }
     beat()
-    await snapshots.start { [desk, weak self] inquiry in
+    await snapshots.start { [weak self] inquiry in
       guard let self else { return }
+      let desk = self.desk
       // Read before the disk is: a snapshot may hold more than it says, never less.
       let position = self.assumeIsolated { ($0.epoch, $0.sequence) }
       desk.thread.post(to: desk) { $0.answer(inquiry, epoch: position.0, sequence: position.1) }

@@ -146,11 +146,11 @@ actor ServingNode {
   }
 
   private func requestSnapshot() {
-    client.loop.post(to: client) { [self] client in
-      client.ask(.snapshot, isRepeatable: true) { result in
-        self.thread.post(to: self) { $0.snapshotAnswered(result) }
-      }
+    let answered: @Sendable (Result<SnapshotReply, RuntimeError>) -> Void = { [weak self, thread] result in
+      guard let self else { return }
+      thread.post(to: self) { $0.snapshotAnswered(result) }
     }
+    client.loop.post(to: client) { $0.ask(.snapshot, isRepeatable: true, then: answered) }
   }
 
   private func watchSilence(_ limit: Duration) {

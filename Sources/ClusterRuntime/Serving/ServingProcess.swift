@@ -60,8 +60,8 @@ package enum ServingProcess {
 
 /// The parts of a serving node in this process.
 ///
-/// Four threads beside libzmq's: one for the coordinator's sockets, one for consumers', one that verifies and loads, one
-/// that reads for consumers.
+/// Four threads beside libzmq's: one for the coordinator's sockets, one for consumers', one that verifies and loads,
+/// one that reads for consumers.
 final class ServingServer: Sendable {
   /// Records and chunks on their way between threads.
   private static let recordsMax = 1024
@@ -114,7 +114,7 @@ final class ServingServer: Sendable {
     chunks = Backlog(limit: Self.chunksMax)
     do throws(ZeroMQError) {
       let pull = try sockets.pull()
-      endpoint = try pull.bind(Endpoint(rawValue: address))
+      endpoint = try pull.bind(Endpoint(rawValue: address)).withoutMappedAddress
       links = try IOLoop(name: "links")
       front = try IOLoop(name: "pull")
       work = try ComputeThread(name: "serving")
@@ -144,11 +144,13 @@ final class ServingServer: Sendable {
 
   func start() async {
     await desk.takeUpStored()
-    await server.start { [desk] inquiry in
+    await server.start { [weak desk] inquiry in
+      guard let desk else { return }
       desk.thread.post(to: desk) { $0.answer(inquiry) }
     }
     logger.info("serving node listens", metadata: ["endpoint": "\(endpoint)"])
-    await client.start { [node, chunks] event in
+    await client.start { [weak node, chunks] event in
+      guard let node else { return }
       if case .reply = event, !chunks.enter() { return }
       node.thread.post(to: node) { $0.receive(event) }
     }

@@ -14,8 +14,16 @@ actor BulkClient {
   private var watch: SocketWatch?
   /// Sent in order as the socket takes them: at most the granted windows.
   private var waiting: [[Frame]] = []
-  private var deliver: (@Sendable (BulkToWorker, Frame?) -> Void)?
+  private var deliver: (@Sendable (Delivery) -> Void)?
   private var linkWatch = LinkWatch()
+
+  /// What the desk hears.
+  enum Delivery: Sendable {
+    case message(BulkToWorker, Frame?)
+    /// The connection broke; another is being made.
+    case linkLost
+    case linkRestored
+  }
 
   /// More frames than both windows can ask for are a mistake of this process.
   private static let waitingMax = 256
@@ -27,26 +35,11 @@ actor BulkClient {
     self.logger = logger
   }
 
-  func start(deliver: @escaping @Sendable (BulkToWorker, Frame?) -> Void) throws {
+  func start(deliver: @escaping @Sendable (Delivery) -> Void) throws {
     self.deliver = deliver
     try socket.monitor(on: loop, for: self) { client, event in client.note(event) }
     watch = loop.watch(socket, for: self, messagesPerTurnMax: 16) { client, event in client.receive(event) }
     try socket.connect(endpoint)
-  }
-
-  private func note(_ event: ConnectionEvent) {
-    guard linkWatch.note(event.kind) else { return }
-    loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
-  }
-
-  private func reconnectIfGivenUp() {
-    guard linkWatch.takeGivenUp() else { return }
-    logger.notice("connecting anew", metadata: ["socket": "bulk"])
-    do {
-      try socket.reconnect(endpoint)
-    } catch {
-      logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
-    }
   }
 
   func send(_ message: BulkToCoordinator, payload: [UInt8]? = nil) {
@@ -66,6 +59,28 @@ actor BulkClient {
 
   /// What was meant for a link that is gone is dropped: both sides start again from what arrived.
   func forget() { waiting = [] }
+
+  private func note(_ event: ConnectionEvent) {
+    switch event.kind {
+    case .handshakeSucceeded: deliver?(.linkRestored)
+    case .disconnected:
+      forget()
+      deliver?(.linkLost)
+    default: break
+    }
+    guard linkWatch.note(event.kind) else { return }
+    loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
+  }
+
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    logger.notice("connecting anew", metadata: ["socket": "bulk"])
+    do {
+      try socket.reconnect(endpoint)
+    } catch {
+      logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
+    }
+  }
 
   private func flush() {
     while let frames = waiting.first {
@@ -91,7 +106,7 @@ actor BulkClient {
         }
         let payload = message.frames.count == 2 ? message.frames[1] : nil
         deliver?(
-          try BulkToWorker(decoding: message.frames[0].array, payloadBytes: payload?.count), payload)
+          .message(try BulkToWorker(decoding: message.frames[0].array, payloadBytes: payload?.count), payload))
       } catch {
         logger.warning("unreadable frame", metadata: ["socket": "bulk", "error": "\(error)"])
       }

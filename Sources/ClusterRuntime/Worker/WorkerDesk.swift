@@ -191,7 +191,15 @@ actor WorkerDesk {
     if upload?.source.attempt == attempt { upload = nil }
   }
 
-  func receive(_ message: BulkToWorker, payload: Frame?) {
+  func receive(_ delivery: BulkClient.Delivery) {
+    switch delivery {
+    case .message(let message, let payload): receive(message, payload: payload)
+    case .linkLost: linkLost()
+    case .linkRestored: linkRestored()
+    }
+  }
+
+  private func receive(_ message: BulkToWorker, payload: Frame?) {
     switch message {
     case .chunk(let chunk):
       feed(.chunkReceived(chunk, byteCount: payload?.count ?? 0, at: .now), payload: payload)
@@ -203,13 +211,12 @@ actor WorkerDesk {
     }
   }
 
-  func linkLost() {
-    client.loop.post(to: client) { $0.forget() }
+  private func linkLost() {
     feed(BlobDownload.Event.linkLost)
     feed(UploadSender.Event.linkLost)
   }
 
-  func linkRestored() {
+  private func linkRestored() {
     feed(BlobDownload.Event.linkRestored(at: .now))
     feed(UploadSender.Event.linkRestored(at: .now))
   }

@@ -49,8 +49,8 @@ actor WorkerDriver {
 
   func receive(_ delivery: ControlClient.Delivery) {
     switch delivery {
-    case .connected: post { $0.linkRestored() }
-    case .disconnected: post { $0.linkLost() }
+    // The desk hears of its own link from its own socket.
+    case .connected, .disconnected: break
     case .message(let message):
       backlog.taken()
       handle(.received(message, now: unixTime()))

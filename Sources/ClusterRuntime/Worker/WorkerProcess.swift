@@ -91,9 +91,7 @@ package enum WorkerProcess {
       core.post(to: driver) { $0.receive(delivery) }
     }
     await driver.start(desk: desk, trainer: trainer)
-    try await bulk.start { message, payload in
-      deskThread.post(to: desk) { $0.receive(message, payload: payload) }
-    }
+    try await bulk.start { delivery in deskThread.post(to: desk) { $0.receive(delivery) } }
     try await control.start { delivery in core.post(to: driver) { $0.receive(delivery) } }
     bulkLoop.post(to: bulk) { client in
       client.loop.schedule(every: .milliseconds(500), for: client) { _ in deskThread.post(to: desk) { $0.tick() } }

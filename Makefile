@@ -1,0 +1,48 @@
+# One configuration for everything, so that a clean machine compiles once: release, with what tests import left visible.
+# Imports that Package.swift does not declare are errors.
+SWIFT_FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
+MURMUR = .build/release/murmur
+FEDERATION = Cluster/local.yaml
+VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
+
+.PHONY: help run test build conformance lint format generate clean bootstrap
+
+help:
+	@echo "make run          a federation on this machine: build, train, publish, pull, check"
+	@echo "make test         all tests"
+	@echo "make build        the program, at $(MURMUR)"
+	@echo "make conformance  secure aggregation against its published vectors"
+	@echo "make lint         what 'make format' would change, as errors"
+	@echo "make format       formats all sources"
+	@echo "make generate     writes the protobuf code again, after a change of Protocols/murmur.proto"
+	@echo "make clean        removes what was built and every local federation"
+	@echo
+	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up'"
+
+bootstrap:
+	@.ci/bootstrap
+
+build: bootstrap
+	swift build $(SWIFT_FLAGS) --product murmur
+
+run: build
+	$(MURMUR) up $(FEDERATION) $(ARGUMENTS)
+
+test: bootstrap
+	swift build $(SWIFT_FLAGS) --build-tests
+	swift test $(SWIFT_FLAGS) --skip-build
+
+conformance: build
+	$(MURMUR) conformance sa1 $(VECTORS)
+
+lint:
+	swift format lint --strict --parallel --recursive Sources Tests Package.swift
+
+format:
+	swift format --in-place --parallel --recursive Sources Tests Package.swift
+
+generate:
+	Protocols/generate.sh
+
+clean:
+	rm -rf .build .murmur

@@ -1,0 +1,35 @@
+import Federation
+import ModelRegistry
+
+/// Each version follows from the one before, is signed by the coordinator, and is published once.
+struct LineageChecker {
+  private let membership: MembershipList
+  private(set) var latest: StoredVersion?
+
+  init(membership: MembershipList) { self.membership = membership }
+
+  /// - Returns: the claims that a new version breaks.
+  mutating func published(_ stored: StoredVersion) -> [String] {
+    var broken: [String] = []
+    let manifest = stored.manifest
+    do throws(VerificationError) {
+      if try stored.signed.verify(membership: membership) != manifest {
+        broken.append("the manifest differs when read")
+      }
+    } catch {
+      broken.append("\(manifest.model)@\(manifest.version) does not verify: \(error)")
+    }
+    if let latest {
+      let expected = latest.manifest.version.next
+      if manifest.version != expected { broken.append("version \(manifest.version) is published, not \(expected)") }
+      if manifest.parent != latest.digest { broken.append("version \(manifest.version) has another parent") }
+      if manifest.round != latest.manifest.round.next {
+        broken.append("version \(manifest.version) is of round \(manifest.round)")
+      }
+    } else if manifest.version != 0 || manifest.parent != nil {
+      broken.append("the first version is \(manifest.version), or has a parent")
+    }
+    latest = stored
+    return broken
+  }
+}

@@ -1,0 +1,149 @@
+import ClusterConfiguration
+import Federation
+import GradientKernel
+import ModelRegistry
+import Rounds
+import Tensors
+import Training
+
+/// A scenario, ready to be run: the same coordinator and worker cores as in a cluster, in one thread, with virtual time
+/// and a seeded virtual network.
+///
+/// Every message is encoded, carried and decoded as in the cluster; training and cryptography are real. Two runs with
+/// one seed give the same event log and the same model, bit for bit.
+package struct SimulationRun {
+  /// The run has ended, and what it has sent is given so long to arrive.
+  static let epilogue = Duration.seconds(2)
+
+  package let scenario: SimulationScenario
+  package let seed: UInt64
+  private let parts: [Dataset]
+  private let heldOut: Dataset
+
+  /// Reads and deals out the scenario's data, as `murmur up` does.
+  ///
+  /// - Parameter seed: in place of the scenario's own.
+  package init(_ scenario: SimulationScenario, seed: UInt64? = nil) throws(SimulationError) {
+    self.scenario = scenario
+    self.seed = seed ?? scenario.seed
+    let data = scenario.population.data
+    do throws(DatasetError) {
+      let examples = try CSVDataset.load(
+        path: data.file, labelColumn: data.label, classCount: scenario.run.data.classes)
+      guard examples.featureCount == scenario.run.data.features else {
+        throw DatasetError.inconsistent(
+          reason: "\(data.file): found \(examples.featureCount) features, expected \(scenario.run.data.features) for "
+            + "'\(scenario.run.model.architecture)'")
+      }
+      let division = try DataDivision(
+        examples, parts: scenario.population.workers, alpha: data.dirichletAlpha, heldOut: data.heldOut,
+        seed: data.seed)
+      parts = division.parts
+      heldOut = division.heldOut
+    } catch {
+      throw .data(error.description)
+    }
+  }
+
+  /// Runs it, from the first hello to the last result.
+  ///
+  /// - Parameters:
+  ///   - log: gets each line of the event log, without its line feed.
+  ///   - report: gets each attempt as it ends.
+  package func run(
+    log: @escaping (String) -> Void = { _ in }, report: @escaping (SimulatedRound) -> Void = { _ in }
+  ) throws(SimulationError) -> SimulationResult {
+    try run(plantedBug: nil, log: log, report: report)
+  }
+
+  /// As `run`, with a mistake planted for the checkers to find.
+  package func run(
+    plantedBug: PlantedBug?, log: @escaping (String) -> Void = { _ in },
+    report: @escaping (SimulatedRound) -> Void = { _ in }
+  ) throws(SimulationError) -> SimulationResult {
+    do {
+      return try play(plantedBug, log: log, report: report)
+    } catch let error as SimulationError {
+      throw error
+    } catch {
+      throw .node("\(error)")
+    }
+  }
+
+  private func play(
+    _ plantedBug: PlantedBug?, log: @escaping (String) -> Void, report: @escaping (SimulatedRound) -> Void
+  ) throws -> SimulationResult {
+    let world = World(
+      scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),
+      plantedBug: plantedBug, log: log)
+    let disk = CoordinatorDisk()
+    let coordinator = VirtualCoordinator(world: world, disk: disk, report: report)
+    var policy = ClusterConfiguration.WorkerPolicy.standard
+    policy.allowPlain = scenario.run.aggregation == .plain
+    let workers = parts.enumerated().map { index, part in
+      VirtualWorker(world: world, index: index, policy: policy.law, dataset: part)
+    }
+    try world.start(coordinator: coordinator, workers: workers)
+    let deadline = VirtualTime.zero + scenario.timeLimit
+    var end: MonotonicTime?
+    while world.checkers.violations.isEmpty, let due = world.nextTime, due <= end ?? deadline {
+      try world.step()
+      if end == nil, coordinator.outcome != nil { end = world.now + Self.epilogue }
+    }
+    if end == nil, world.checkers.violations.isEmpty {
+      world.violated("liveness: the run has not ended after \(scenario.timeLimit)")
+    }
+    let latest = try disk.models.find(
+      ModelReference(model: scenario.run.model.name, selector: .alias(.latest)))
+    let metrics = try judge(try disk.models.artifact(of: latest))
+    let ended = coordinator.endedAt ?? world.now
+    return SimulationResult(
+      seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
+      modelDigest: latest.manifest.modelDigest, heldOut: metrics, seconds: ended.seconds, events: world.eventCount,
+      messages: world.messageCount, bytes: world.byteCount, violations: world.checkers.violations,
+      failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
+      logDigest: world.log.digest)
+  }
+
+  /// The last version on the data that no worker has.
+  private func judge(_ artifact: ModelArtifact) throws -> RoundMetrics? {
+    guard heldOut.count > 0 else { return nil }
+    let architecture = scenario.run.model.architecture
+    let examples = heldOut.scaled(by: Float(scenario.run.data.scale))
+    let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples)
+    return try trainer.evaluate(ParameterSet(artifact.tensors, expecting: architecture.layout))
+  }
+
+  private func failures(_ coordinator: VirtualCoordinator, _ world: World, _ metrics: RoundMetrics?) -> [String] {
+    var failures: [String] = []
+    let expected = scenario.expectations
+    let committed = coordinator.rounds.committedCount
+    if committed < expected.rounds {
+      failures.append("rounds: found \(committed) committed, expected \(expected.rounds)")
+      if case .failed(let reason)? = coordinator.outcome { failures.append("the run failed: \(reason)") }
+    }
+    if let least = expected.accuracy, (metrics?.accuracy ?? 0) < least {
+      failures.append(
+        "accuracy: found \(metrics?.accuracy.map { "\($0)" } ?? "no held-out data"), expected at least \(least)")
+    }
+    for fault in world.faultsLeft {
+      failures.append(
+        "faults: \(fault.worker) never came to '\(fault.at.rawValue)' of round \(fault.round), "
+          + "expected a \(fault.kind.rawValue) there"
+      )
+    }
+    return failures
+  }
+}
+
+extension SimulationScenario {
+  /// The virtual time after which a run that has not ended never will: all attempts allowed, each to its deadlines.
+  var timeLimit: Duration {
+    let deadlines = run.deadlines
+    let setup = deadlines.advert + deadlines.share + deadlines.share
+    let attempt: Duration = setup + deadlines.input + deadlines.agree + deadlines.unmask + .seconds(60)
+    let attempts = min(run.rounds + 1, 1 << 40) * UInt64(run.maximumAttempts)
+    let longest = faults.compactMap(\.duration).max() ?? .zero
+    return attempt * Int(clamping: attempts) + longest + .seconds(60)
+  }
+}

@@ -1,0 +1,171 @@
+import ClusterConfiguration
+import Federation
+import Membership
+
+/// The sockets between a worker and the coordinator.
+enum VirtualSocket: UInt8, CaseIterable {
+  case control = 0
+  case bulk = 1
+
+  var name: String { self == .control ? "control" : "bulk" }
+}
+
+enum Direction {
+  case toCoordinator
+  case toWorker
+}
+
+/// One message as frames, on its way.
+struct Transmission {
+  let worker: Int
+  let socket: VirtualSocket
+  let direction: Direction
+  /// Which connection of the socket carries it: they are numbered from 1.
+  let connection: UInt32
+  /// The name of the message in logs.
+  let kind: String
+  let header: [UInt8]
+  let payload: [UInt8]?
+
+  var byteCount: Int { header.count + (payload?.count ?? 0) }
+}
+
+/// The links between the coordinator and each worker: two connections each, which behave as ZeroMQ over TCP does.
+///
+/// On one connection nothing is lost, repeated or overtaken unless the scenario says so. A connection that breaks takes
+/// everything with it that is on its way, and comes back after `reconnectDelay` under a new number, which is a new link
+/// to the coordinator. Nothing is queued for a peer that is not connected. Control and bulk each have the whole
+/// bandwidth: what matters here is that neither waits behind the other.
+struct VirtualNetwork {
+  /// The time from a broken connection to the next attempt to connect (`SocketProfile`, reconnect).
+  static let reconnectDelay = Duration.milliseconds(500)
+
+  enum Outcome {
+    /// When the message and its repetitions arrive.
+    case arrives([MonotonicTime])
+    /// The message was lost, and the connection with it.
+    case broke
+    /// There is no such connection.
+    case refused
+  }
+
+  private struct Lane {
+    var choices: SeededGenerator
+    var freeAt = VirtualTime.zero
+    var lastArrival = VirtualTime.zero
+  }
+
+  private struct Connection {
+    var number: UInt32 = 0
+    var isUp = false
+    /// What older connections still carried to the coordinator is lost.
+    var oldestValid: UInt32 = 1
+    var up: Lane
+    var down: Lane
+  }
+
+  private let rules: SimulationScenario.Network
+  private var connections: [Connection]
+
+  init(_ rules: SimulationScenario.Network, workers: [WorkerID], seed: UInt64) {
+    self.rules = rules
+    connections = workers.flatMap { worker in
+      VirtualSocket.allCases.map { socket in
+        Connection(
+          up: Lane(choices: SeededGenerator(seed: seed, stream: "network \(worker) \(socket.name) up")),
+          down: Lane(choices: SeededGenerator(seed: seed, stream: "network \(worker) \(socket.name) down")))
+      }
+    }
+  }
+
+  private static func place(_ worker: Int, _ socket: VirtualSocket) -> Int { 2 * worker + Int(socket.rawValue) }
+
+  func isUp(_ worker: Int, _ socket: VirtualSocket) -> Bool { connections[Self.place(worker, socket)].isUp }
+
+  /// The number of the connection that is up, or was last.
+  func number(_ worker: Int, _ socket: VirtualSocket) -> UInt32 { connections[Self.place(worker, socket)].number }
+
+  /// Begins to connect; the connection is up at the returned time, after a handshake there and back.
+  mutating func handshake(_ worker: Int, _ socket: VirtualSocket, at time: MonotonicTime) -> MonotonicTime {
+    let place = Self.place(worker, socket)
+    return time + latency(&connections[place].up.choices) + latency(&connections[place].down.choices)
+  }
+
+  mutating func connect(_ worker: Int, _ socket: VirtualSocket) {
+    let place = Self.place(worker, socket)
+    connections[place].number += 1
+    connections[place].isUp = true
+  }
+
+  /// - Parameter deliversRest: whether what the worker has sent still arrives, as after the death of its process.
+  mutating func disconnect(_ worker: Int, _ socket: VirtualSocket, deliversRest: Bool) {
+    let place = Self.place(worker, socket)
+    connections[place].isUp = false
+    if !deliversRest { connections[place].oldestValid = connections[place].number + 1 }
+  }
+
+  /// Whether a message that arrives now is still on a connection.
+  func delivers(_ transmission: Transmission) -> Bool {
+    let connection = connections[Self.place(transmission.worker, transmission.socket)]
+    switch transmission.direction {
+    case .toCoordinator: return transmission.connection >= connection.oldestValid
+    case .toWorker: return connection.isUp && transmission.connection == connection.number
+    }
+  }
+
+  mutating func send(_ transmission: Transmission, at time: MonotonicTime) -> Outcome {
+    let place = Self.place(transmission.worker, transmission.socket)
+    guard connections[place].isUp, connections[place].number == transmission.connection else { return .refused }
+    switch transmission.direction {
+    case .toCoordinator: return carry(transmission.byteCount, on: &connections[place].up, at: time)
+    case .toWorker: return carry(transmission.byteCount, on: &connections[place].down, at: time)
+    }
+  }
+
+  private func carry(_ byteCount: Int, on lane: inout Lane, at time: MonotonicTime) -> Outcome {
+    if happens(rules.loss, &lane.choices) { return .broke }
+    let sent = max(time, lane.freeAt) + .nanoseconds(Int64(Double(byteCount) / Double(rules.bandwidth) * 1e9))
+    lane.freeAt = sent
+    var arrival = sent + latency(&lane.choices)
+    if happens(rules.reordering, &lane.choices) {
+      // Held up on the way, so that later messages overtake it.
+      arrival = arrival + rules.latencyMaximum + latency(&lane.choices)
+    } else {
+      arrival = max(arrival, lane.lastArrival)
+      lane.lastArrival = arrival
+    }
+    guard happens(rules.duplication, &lane.choices) else { return .arrives([arrival]) }
+    return .arrives([arrival, arrival + latency(&lane.choices)])
+  }
+
+  private func happens(_ probability: Double, _ choices: inout SeededGenerator) -> Bool {
+    probability > 0 && choices.unit() < probability
+  }
+
+  private func latency(_ choices: inout SeededGenerator) -> Duration {
+    rules.latencyMinimum + (rules.latencyMaximum - rules.latencyMinimum) * choices.unit()
+  }
+}
+
+extension SeededGenerator {
+  /// A number from 0 to below 1, in steps of 2^−53.
+  mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+}
+
+extension LinkID {
+  /// The link behind one connection of a worker.
+  init(worker: Int, socket: VirtualSocket, connection: UInt32) {
+    self.init(Self.bytes(UInt32(worker)) + [socket.rawValue] + Self.bytes(connection))
+  }
+
+  /// Worker and connection of a virtual link; nil for any other.
+  var virtual: (worker: Int, connection: UInt32)? {
+    guard bytes.count == 9 else { return nil }
+    return (Int(Self.number(bytes[0..<4])), Self.number(bytes[5..<9]))
+  }
+
+  private static func bytes(_ value: UInt32) -> [UInt8] {
+    (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
+  }
+  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.reduce(0) { $0 << 8 | UInt32($1) } }
+}

@@ -1,0 +1,66 @@
+import ClusterConfiguration
+import Federation
+import Rounds
+import SecureAggregation
+
+/// How long work takes in virtual time, from the scenario's table; never from the clock of the machine.
+struct WorkCosts {
+  let table: SimulationScenario.Costs
+
+  /// At a worker: reading a message, and all that its answer takes.
+  func receiving(_ message: CoordinatorMessage) -> Duration {
+    switch message {
+    case .offer: return seconds(2 * table.keyAgreement + table.verification + table.signature)
+    case .roster(_, let roster):
+      let n = Double(roster.adverts.count)
+      // A certificate, an advert and an offer each; a key with, and two shares for, everyone else.
+      return seconds(3 * n * table.verification + n * table.keyAgreement + 2 * n * table.share + table.signature)
+    case .peerShares(let shares):
+      return seconds(Double(shares.entries.count) * (table.keyAgreement + 2 * table.share) + table.signature)
+    case .dealers(let dealers):
+      return seconds(table.verification + Double(dealers.dealers.members.count) * table.keyAgreement)
+    case .survivors: return seconds(table.verification + table.signature)
+    case .quorum(let quorum): return seconds(Double(quorum.signers.count) * table.verification)
+    case .result: return seconds(table.verification)
+    case .ended: return .zero
+    }
+  }
+
+  /// At the coordinator.
+  func receiving(_ message: WorkerMessage) -> Duration {
+    switch message {
+    case .advert: seconds(2 * table.verification)
+    case .bundle, .shareCheck, .agree, .abort: seconds(table.verification)
+    case .unmask(let shares):
+      seconds(Double(shares.selfMaskShares.count + shares.maskKeyShares.count) * table.share)
+    case .accept, .decline, .progress: .zero
+    }
+  }
+
+  /// A header or a trailer of an upload.
+  var signature: Duration { seconds(table.signature) }
+  var verification: Duration { seconds(table.verification) }
+
+  /// Evaluation on the hold-out, then the epochs of training.
+  func training(examples: Int, epochs: UInt64, heldOut: Int) -> Duration {
+    seconds(
+      Double(heldOut) * table.evaluationPerExample + Double(examples) * Double(epochs) * table.trainingPerExample)
+  }
+
+  /// Making `terms` masks over some elements, and adding them.
+  func masking(elements: Int, terms: Int) -> Duration {
+    seconds(Double(elements) * Double(terms) * table.maskingPerElement)
+  }
+
+  /// Reconstructing the secrets and taking all masks off the sum.
+  func unmasking(_ order: UnmaskingOrder) -> Duration {
+    let survivors = order.survivors.count, dropouts = order.dropoutMaskKeys.count
+    let elements = order.vectors.reduce(0) { $0 + Int($1.count) }
+    return masking(elements: elements, terms: survivors + survivors * dropouts)
+      + seconds(
+        Double(survivors * dropouts) * table.keyAgreement
+          + Double((survivors + dropouts) * survivors) * table.share)
+  }
+
+  private func seconds(_ value: Double) -> Duration { .nanoseconds(Int64((value * 1e9).rounded())) }
+}

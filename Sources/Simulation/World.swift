@@ -1,0 +1,258 @@
+import ClusterConfiguration
+import Federation
+import Rounds
+import SecureAggregation
+import Wire
+
+/// What is due at a moment of virtual time.
+enum Occurrence {
+  case arrival(Transmission)
+  case connectionUp(worker: Int, VirtualSocket)
+  case coordinator(VirtualCoordinator.Occurrence)
+  /// Of one life of a worker's process; a later life has forgotten it.
+  case worker(Int, life: Int, VirtualWorker.Occurrence)
+  case faultStrikes(SimulationScenario.Fault, worker: Int)
+  case faultEnds(SimulationScenario.Fault, worker: Int)
+}
+
+/// Everything that the nodes of one simulation share: time, network, log, checkers. One thread runs it.
+final class World {
+  let scenario: SimulationScenario
+  let seed: UInt64
+  let parties: VirtualParties
+  let costs: WorkCosts
+  let plantedBug: PlantedBug?
+  private(set) var now = VirtualTime.zero
+  private var queue = EventQueue<Occurrence>()
+  private(set) var network: VirtualNetwork
+  private(set) var log: EventLog
+  var checkers: Checkers
+  private var faults: FaultSchedule
+  /// Workers that nothing gets through to.
+  private var partitioned: Set<Int> = []
+
+  private(set) var eventCount: UInt64 = 0
+  private(set) var messageCount: UInt64 = 0
+  private(set) var byteCount: UInt64 = 0
+
+  private(set) var coordinator: VirtualCoordinator?
+  private(set) var workers: [VirtualWorker] = []
+  private let indices: [WorkerID: Int]
+
+  init(
+    scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, plantedBug: PlantedBug?,
+    log: @escaping (String) -> Void
+  ) {
+    self.scenario = scenario
+    self.seed = seed
+    self.parties = parties
+    self.plantedBug = plantedBug
+    costs = WorkCosts(table: scenario.costs)
+    network = VirtualNetwork(scenario.network, workers: parties.workers.map(\.name), seed: seed)
+    self.log = EventLog(log)
+    checkers = Checkers(parties: parties)
+    faults = FaultSchedule(scenario.faults)
+    indices = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
+  }
+
+  /// Puts the nodes in place and starts them.
+  func start(coordinator: VirtualCoordinator, workers: [VirtualWorker]) throws {
+    self.coordinator = coordinator
+    self.workers = workers
+    try coordinator.start()
+    for worker in workers { start(worker) }
+  }
+
+  private func start(_ worker: VirtualWorker) {
+    worker.start()
+    for socket in VirtualSocket.allCases { connect(worker.index, socket, after: .zero) }
+  }
+
+  // MARK: For the nodes
+
+  /// The place of a worker that is one of the parties'.
+  func index(of worker: WorkerID) -> Int {
+    guard let index = indices[worker] else { preconditionFailure("\(worker) is not of this federation") }
+    return index
+  }
+
+  var calendar: UInt64 { VirtualTime.calendar(at: now) }
+
+  func schedule(_ occurrence: Occurrence, at time: MonotonicTime) { queue.schedule(occurrence, at: max(now, time)) }
+
+  func schedule(_ occurrence: Occurrence, after duration: Duration) { schedule(occurrence, at: now + duration) }
+
+  func note(_ node: String, _ event: String, _ fields: KeyValuePairs<String, EventLog.Value> = [:]) {
+    log.append(at: now, node, event, fields)
+  }
+
+  func violated(_ claim: String) {
+    checkers.violations.append(claim)
+    note("checker", "violation", ["claim": .text(claim)])
+  }
+
+  /// Sends a message on a connection of a worker, from either end, as it leaves now.
+  ///
+  /// - Parameter connection: the one that the sender means; nil for the worker's present one.
+  /// - Returns: false if there is no such connection.
+  @discardableResult
+  func send(
+    _ message: some WireMessage, payload: [UInt8]? = nil, _ direction: Direction, worker: Int, _ socket: VirtualSocket,
+    connection: UInt32? = nil
+  ) throws -> Bool {
+    let transmission = Transmission(
+      worker: worker, socket: socket, direction: direction,
+      connection: connection ?? network.number(worker, socket), kind: message.kind, header: try message.encoded(),
+      payload: payload)
+    switch network.send(transmission, at: now) {
+    case .arrives(let times):
+      messageCount += 1
+      byteCount += UInt64(transmission.byteCount)
+      for time in times { schedule(.arrival(transmission), at: time) }
+      return true
+    case .broke:
+      // The sender's write succeeds; that nobody reads it turns out later.
+      disconnect(worker, socket)
+      connect(worker, socket, after: VirtualNetwork.reconnectDelay)
+      return true
+    case .refused:
+      return false
+    }
+  }
+
+  /// Tells the schedule of faults that a worker has come to a point of a round.
+  ///
+  /// - Returns: whether the worker meets its fate there, at `time`, and does nothing more until then.
+  func reached(_ point: SimulationScenario.Fault.Point, _ attempt: AttemptID, worker: Int, at time: MonotonicTime)
+    -> Bool
+  {
+    guard let fault = faults.take(point, worker: parties.workers[worker].name, round: attempt.round) else {
+      return false
+    }
+    schedule(.faultStrikes(fault, worker: worker), at: time)
+    return fault.kind == .crash
+  }
+
+  /// Faults whose worker never came to their point.
+  var faultsLeft: [SimulationScenario.Fault] { faults.left }
+
+  // MARK: Events
+
+  /// When the next thing happens; nil if nothing is left to.
+  var nextTime: MonotonicTime? { queue.nextTime }
+
+  /// Lets the next thing happen.
+  func step() throws {
+    guard let (time, occurrence) = queue.next() else { return }
+    now = time
+    eventCount += 1
+    switch occurrence {
+    case .arrival(let transmission): try deliver(transmission)
+    case .connectionUp(let worker, let socket): try connectionUp(worker, socket)
+    case .coordinator(let occurrence): try coordinator?.handle(occurrence)
+    case .worker(let index, let life, let occurrence):
+      if workers[index].isAlive, workers[index].life == life { try workers[index].handle(occurrence) }
+    case .faultStrikes(let fault, let worker): strike(fault, worker)
+    case .faultEnds(let fault, let worker): end(fault, worker)
+    }
+  }
+
+  private func deliver(_ transmission: Transmission) throws {
+    let name = parties.workers[transmission.worker].name.text
+    let toWorker = transmission.direction == .toWorker
+    guard network.delivers(transmission), !toWorker || workers[transmission.worker].isAlive else {
+      note(
+        toWorker ? name : "coordinator", "lost",
+        ["kind": .text(transmission.kind), "from": .text(toWorker ? "coordinator" : name)])
+      return
+    }
+    note(
+      toWorker ? name : "coordinator", "received",
+      [
+        "kind": .text(transmission.kind), "from": .text(toWorker ? "coordinator" : name),
+        "socket": .text(transmission.socket.name), "bytes": .number(UInt64(transmission.byteCount)),
+        "header": .text(Digest.sha256(of: transmission.header).short),
+      ])
+    if toWorker {
+      try workers[transmission.worker].receive(transmission)
+    } else {
+      try coordinator?.receive(transmission)
+    }
+  }
+
+  // MARK: Connections
+
+  private func connect(_ worker: Int, _ socket: VirtualSocket, after delay: Duration) {
+    schedule(
+      .connectionUp(worker: worker, socket), at: network.handshake(worker, socket, at: now + delay))
+  }
+
+  private func connectionUp(_ worker: Int, _ socket: VirtualSocket) throws {
+    guard workers[worker].isAlive, !network.isUp(worker, socket), !partitioned.contains(worker) else { return }
+    network.connect(worker, socket)
+    note(workers[worker].name.text, "connected", ["socket": .text(socket.name)])
+    try workers[worker].connectionUp(socket)
+  }
+
+  private func disconnect(_ worker: Int, _ socket: VirtualSocket, deliversRest: Bool = false) {
+    guard network.isUp(worker, socket) else { return }
+    network.disconnect(worker, socket, deliversRest: deliversRest)
+    note(workers[worker].name.text, "disconnected", ["socket": .text(socket.name)])
+  }
+
+  // MARK: Faults
+
+  private func strike(_ fault: SimulationScenario.Fault, _ worker: Int) {
+    note(
+      fault.worker.text, "fault",
+      ["kind": .text(fault.kind.rawValue), "at": .text(fault.at.rawValue), "round": .number(fault.round.value)])
+    switch fault.kind {
+    case .crash:
+      workers[worker].crash()
+      for socket in VirtualSocket.allCases { disconnect(worker, socket, deliversRest: true) }
+    case .partition:
+      // Real links notice after a while that nothing gets through; here both ends lose the connection at once.
+      partitioned.insert(worker)
+      for socket in VirtualSocket.allCases { disconnect(worker, socket) }
+    }
+    if let duration = fault.duration { schedule(.faultEnds(fault, worker: worker), after: duration) }
+  }
+
+  private func end(_ fault: SimulationScenario.Fault, _ worker: Int) {
+    note(fault.worker.text, "faultEnds", ["kind": .text(fault.kind.rawValue)])
+    switch fault.kind {
+    case .crash: start(workers[worker])
+    case .partition:
+      partitioned.remove(worker)
+      for socket in VirtualSocket.allCases { connect(worker, socket, after: .zero) }
+    }
+  }
+}
+
+/// The faults that have not happened yet.
+struct FaultSchedule {
+  private(set) var left: [SimulationScenario.Fault]
+
+  init(_ faults: [SimulationScenario.Fault]) { left = faults }
+
+  /// The fault for a worker at a point, once.
+  mutating func take(
+    _ point: SimulationScenario.Fault.Point, worker: WorkerID, round: RoundNumber
+  ) -> SimulationScenario.Fault? {
+    guard let place = left.firstIndex(where: { $0.at == point && $0.worker == worker && $0.round == round }) else {
+      return nil
+    }
+    return left.remove(at: place)
+  }
+}
+
+/// One party's thread: work is done one piece after another, each for its time.
+struct Processor {
+  private var freeAt = VirtualTime.zero
+
+  /// When work that is handed in now is done.
+  mutating func take(_ cost: Duration, at time: MonotonicTime) -> MonotonicTime {
+    freeAt = max(freeAt, time) + cost
+    return freeAt
+  }
+}

@@ -1,0 +1,41 @@
+import ClusterConfiguration
+import Testing
+
+@Suite struct RunTextTests {
+  @Test(
+    "A run's text reads back as the run",
+    arguments: [
+      """
+      name: digits
+      model: {name: digits, architecture: mlp 64-128-10}
+      data: {features: 64, classes: 10}
+      rounds: 3
+      training: {learning-rate: 0.1}
+      clip: 4
+      cohort: {minimum: 5}
+      """,
+      """
+      name: "007"
+      model: {name: "1e3", architecture: mlp 3-2, seed: 18446744073709551615}
+      data: {features: 3, classes: 2, scale: 0.1}
+      rounds: 1000000
+      aggregation: plain
+      strategy: {server-learning-rate: 1.0e-3}
+      training: {learning-rate: 1.0e-5, local-epochs: 7, batch-size: 9, momentum: 0.9, weight-decay: 0.01, proximal: 1}
+      clip: 0.333333333
+      maximum-weight: 9
+      cohort:
+        {minimum: 9, goal: 10, over-selection: 1.25, minimum-organisations: 4, organisation-cap: 0.4, minimum-honest-sum: 5}
+      suite: aes-256
+      mode: semi-honest
+      deadlines: {advert: 1ms, share: 1500ms, input: 2h, agree: 5m, unmask: 3s}
+      seed: 9
+      hold-out: 0.25
+      maximum-attempts: 7
+      """,
+    ])
+  func roundTrip(text: String) throws {
+    let run = try RunConfiguration.read(ConfigurationFile(path: "run.yaml", text: text))
+    #expect(try RunConfiguration.read(ConfigurationFile(path: "again.yaml", text: run.text)) == run)
+  }
+}

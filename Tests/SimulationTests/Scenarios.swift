@@ -1,0 +1,49 @@
+import ClusterConfiguration
+import Simulation
+import Testing
+
+/// The repository's top folder.
+let repository = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+
+/// A scenario small enough to be run many times: six workers, a 64-16-10 network, three rounds.
+func smallScenario(
+  network: String = "{latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}", seed: UInt64 = 7,
+  workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, run: String = ""
+) throws -> SimulationScenario {
+  let text = """
+    purpose: A test.
+    population:
+      name: small
+      workers: \(workers)
+      data: {file: \(repository)/Simulations/Data/optdigits.csv, label: digit, held-out: 0.5, seed: 1}
+    network: \(network)
+    seed: \(seed)
+    faults: \(faults)
+    expectations: {rounds: \(rounds), accuracy: \(accuracy)}
+    run:
+      name: small
+      model: {name: small, architecture: mlp 64-16-10, seed: 1}
+      data: {features: 64, classes: 10, scale: 16}
+      rounds: \(rounds)
+      training: {learning-rate: 0.1, local-epochs: 1, batch-size: 16}
+      clip: 4
+      maximum-weight: 1024
+      cohort: {minimum: 3}
+      deadlines: {input: 20s}
+      seed: 1
+      \(run)
+    """
+  return try SimulationScenario.read(ConfigurationFile(path: "small.yaml", text: text))
+}
+
+/// Everything that a run says.
+struct Transcript {
+  let lines: [String]
+  let result: SimulationResult
+
+  init(_ scenario: SimulationScenario, seed: UInt64? = nil, plantedBug: PlantedBug? = nil) throws {
+    var lines: [String] = []
+    result = try SimulationRun(scenario, seed: seed).run(plantedBug: plantedBug) { lines.append($0) }
+    self.lines = lines
+  }
+}
