@@ -25,6 +25,7 @@ extension HostileTests {
         let convictions = coordinator.lines.filter { $0.contains("worker convicted") }
         #expect(convictions.allSatisfy { $0.contains("worker=worker-6") })
         if let fault = deviation.fault { #expect(convictions.last?.contains(fault) == true, "\(deviation)") }
+        if let answer = deviation.answer { #expect(insider.answers.first == answer, "\(deviation)") }
         #expect(await eventually { coordinator.count("worker lost", "worker=worker-6") == number + 1 })
       }
       #expect(workers.allSatisfy { $0.isRunning })

@@ -55,6 +55,13 @@ actor HostilePeer {
     try await send([try message.encoded()] + (payload.map { [$0] } ?? []))
   }
 
+  /// Hands over messages as fast as libzmq takes them, until it takes no more; returns how many.
+  func pour(_ messages: [[UInt8]], upTo limit: Int = 2000) throws -> Int {
+    var count = 0
+    while count < limit, try socket.send([Frame(copying: messages[count % messages.count])]) == .sent { count += 1 }
+    return count
+  }
+
   /// Everything that has arrived and was not taken yet.
   func take() throws -> [Message] {
     var messages: [Message] = []
@@ -74,6 +81,16 @@ actor HostilePeer {
     return try await eventually(within: limit) {
       found += try takeControl().count(where: claim)
       return found >= count
+    }
+  }
+}
+
+extension HostilePeer {
+  /// Says hello again and again until it is welcome.
+  func greets(session: UInt64) async throws -> Bool {
+    try await eventually {
+      _ = try await send(ControlToCoordinator.hello(session: session))
+      return try await hears(within: .milliseconds(100)) { $0.welcomes(session) }
     }
   }
 }

@@ -22,10 +22,23 @@ final class Insider {
       switch self {
       case .advertForAnother: "ownEntryChanged"
       case .bundleAsAnother, .shareCheckAsAnother, .abortAsAnother: "badSignature"
+      case .wrongDigest: "wrongDigest"
+      case .wrongChunkLength, .bundleOfAnotherTranscript, .headerAsAnother, .foreignTranscript, .closeBeforeOpen,
+        .chunksWithoutGrant,
+        .agreeAsAnother, .wrongShares, .silentAfterUpload:
+        nil
+      }
+    }
+
+    /// What its upload is answered with; nil where none is refused.
+    var answer: String? {
+      switch self {
+      case .headerAsAnother: "badSignature"
+      case .foreignTranscript, .closeBeforeOpen: "not counted"
       case .wrongChunkLength: "a chunk of the wrong length"
       case .wrongDigest: "wrongDigest"
-      case .bundleOfAnotherTranscript, .headerAsAnother, .foreignTranscript, .closeBeforeOpen, .chunksWithoutGrant,
-        .agreeAsAnother, .wrongShares, .silentAfterUpload:
+      case .advertForAnother, .bundleAsAnother, .bundleOfAnotherTranscript, .shareCheckAsAnother, .chunksWithoutGrant,
+        .agreeAsAnother, .wrongShares, .abortAsAnother, .silentAfterUpload:
         nil
       }
     }

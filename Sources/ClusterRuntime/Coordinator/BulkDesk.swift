@@ -37,7 +37,7 @@ actor BulkDesk {
   private let store: DirectoryModelStore
   private let spoolDirectory: String
   private let logger: Logger
-  private let backlog: Backlog
+  private let backlog: PeerBacklog
   private let deliver: @Sendable (Delivery) -> Void
   private var pool: UploadPool
   private var shelf = BlobShelf()
@@ -47,7 +47,7 @@ actor BulkDesk {
 
   init(
     thread: ComputeThread, server: BulkServer, store: DirectoryModelStore, spoolDirectory: String,
-    limits: UploadPool.Limits, backlog: Backlog, logger: Logger, deliver: @escaping @Sendable (Delivery) -> Void
+    limits: UploadPool.Limits, backlog: PeerBacklog, logger: Logger, deliver: @escaping @Sendable (Delivery) -> Void
   ) {
     self.thread = thread
     self.server = server
@@ -62,7 +62,7 @@ actor BulkDesk {
   // MARK: From the socket
 
   func receive(_ delivery: BulkServer.Delivery) {
-    backlog.taken()
+    backlog.taken(delivery.worker, bytes: delivery.byteCount)
     switch delivery.message {
     case .request(let request): answer(request, to: delivery.link)
     case .open(let header): opened(header, from: delivery.worker, link: delivery.link)

@@ -9,6 +9,8 @@ actor BulkServer {
   struct Delivery: Sendable {
     let message: BulkToCoordinator
     let payload: Frame?
+    /// Of all frames.
+    let byteCount: Int
     let worker: WorkerID
     let link: RoutingID
   }
@@ -19,11 +21,11 @@ actor BulkServer {
   private let socket: Socket
   private let logger: Logger
   private let traffic: TrafficLedger
-  private let backlog: Backlog
+  private let backlog: PeerBacklog
   private var deliver: (@Sendable (Delivery) -> Void)?
 
   init(
-    loop: IOLoop, socket: consuming sending Socket, traffic: TrafficLedger, backlog: Backlog, logger: Logger
+    loop: IOLoop, socket: consuming sending Socket, traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
@@ -65,18 +67,21 @@ actor BulkServer {
 
   private func receive(_ message: Message) {
     guard let link = message.origin, let worker = message.userID.flatMap({ WorkerID($0) }) else { return }
-    traffic.received(message.frames.reduce(0) { $0 + $1.count }, from: worker)
+    let byteCount = message.frames.reduce(0) { $0 + $1.count }
+    traffic.received(byteCount, from: worker)
     do throws(WireError) {
       guard message.frames.count <= 2 else {
         throw .badField("frames", found: "\(message.frames.count)", expected: "1 or 2")
       }
       let payload = message.frames.count == 2 ? message.frames[1] : nil
       let body = try BulkToCoordinator(decoding: message.frames[0].array, payloadBytes: payload?.count)
-      guard backlog.enter() else {
-        logger.warning("message dropped", metadata: ["worker": "\(worker)", "kind": "\(body.kind)"])
-        return
+      switch backlog.enter(worker, bytes: byteCount) {
+      case .entered:
+        deliver?(Delivery(message: body, payload: payload, byteCount: byteCount, worker: worker, link: link))
+      case .full(isNews: true):
+        logger.warning("messages dropped", metadata: ["worker": "\(worker)", "first": "\(body.kind)"])
+      case .full(isNews: false): break
       }
-      deliver?(Delivery(message: body, payload: payload, worker: worker, link: link))
     } catch {
       logger.warning(
         "unreadable frame", metadata: ["socket": "bulk", "worker": "\(worker)", "error": "\(error)"])

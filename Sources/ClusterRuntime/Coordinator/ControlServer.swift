@@ -14,7 +14,7 @@ actor ControlServer {
     /// A new process of a worker that was here before: it knows nothing of the attempt in hand.
     case restarted(WorkerID)
     case lost(WorkerID, LossReason)
-    case message(WorkerMessage, from: WorkerID)
+    case message(WorkerMessage, from: WorkerID, byteCount: Int)
   }
 
   nonisolated let loop: IOLoop
@@ -24,7 +24,7 @@ actor ControlServer {
   private var table: MembershipTable
   private let logger: Logger
   private let traffic: TrafficLedger
-  private let backlog: Backlog
+  private let backlog: PeerBacklog
   private var deliver: (@Sendable (Delivery) -> Void)?
   private var progress: [WorkerID: WorkPhase] = [:]
   private var sessions: [WorkerID: SessionID] = [:]
@@ -32,7 +32,7 @@ actor ControlServer {
   /// Binds the socket; nothing is read until `start`.
   init(
     loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, traffic: TrafficLedger,
-    backlog: Backlog, logger: Logger
+    backlog: PeerBacklog, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
@@ -89,7 +89,8 @@ actor ControlServer {
   private func receive(_ message: Message) {
     guard let origin = message.origin, let name = message.userID.flatMap({ WorkerID($0) }) else { return }
     let link = LinkID(origin.bytes)
-    traffic.received(message.frames.reduce(0) { $0 + $1.count }, from: name)
+    let byteCount = message.frames.reduce(0) { $0 + $1.count }
+    traffic.received(byteCount, from: name)
     let decoded: ControlToCoordinator
     do throws(WireError) {
       guard message.frames.count == 1 else {
@@ -102,6 +103,8 @@ actor ControlServer {
     }
     switch decoded {
     case .hello(let hello):
+      // Every greeting can make work for the driver. One that waits is said again.
+      guard backlog.hasRoom(for: name) else { return }
       perform(table.handle(.helloReceived(hello, from: name, link: link, at: .now)))
     case .goodbye: perform(table.handle(.goodbyeReceived(from: name, link: link, at: .now)))
     case .heartbeat: perform(table.handle(.heard(from: name, link: link, at: .now)))
@@ -109,11 +112,12 @@ actor ControlServer {
       perform(table.handle(.heard(from: name, link: link, at: .now)))
       guard table.isCurrent(link: link, of: name) else { return }
       if case .progress(_, let phase, _) = body { progress[name] = phase }
-      guard backlog.enter() else {
-        logger.warning("message dropped", metadata: ["worker": "\(name)", "kind": "\(body.kind)"])
-        return
+      switch backlog.enter(name, bytes: byteCount) {
+      case .entered: deliver?(.message(body, from: name, byteCount: byteCount))
+      case .full(isNews: true):
+        logger.warning("messages dropped", metadata: ["worker": "\(name)", "first": "\(body.kind)"])
+      case .full(isNews: false): break
       }
-      deliver?(.message(body, from: name))
     }
   }
 
@@ -135,15 +139,20 @@ actor ControlServer {
       case .joined(let worker, let session):
         logger.info("worker joined", metadata: ["worker": "\(worker)", "session": "\(session)"])
         let last = sessions.updateValue(session, forKey: worker)
-        deliver?(last == nil || last == session ? .joined(worker) : .restarted(worker))
-      case .rejoined(let worker, _): deliver?(.joined(worker))
+        tell(last == nil || last == session ? .joined(worker) : .restarted(worker), of: worker)
+      case .rejoined(let worker, _): tell(.joined(worker), of: worker)
       case .lost(let worker, let reason):
         logger.notice("worker lost", metadata: ["worker": "\(worker)", "reason": "\(reason)"])
         progress[worker] = nil
-        deliver?(.lost(worker, reason))
+        tell(.lost(worker, reason), of: worker)
       }
     }
     for link in gone { perform(table.handle(.linkRefused(link, at: .now))) }
+  }
+
+  private func tell(_ news: Delivery, of worker: WorkerID) {
+    backlog.enterAlways(worker)
+    deliver?(news)
   }
 
   private func send(_ message: ControlToWorker, to link: LinkID) {

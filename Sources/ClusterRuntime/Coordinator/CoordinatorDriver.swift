@@ -45,7 +45,7 @@ actor CoordinatorDriver {
   let models: DirectoryModelStore
   let control: ControlServer
   let traffic: TrafficLedger
-  let backlog: Backlog
+  let backlog: PeerBacklog
   let logger: Logger
   var desk: BulkDesk?
   /// Tells serving nodes of a new version.
@@ -63,7 +63,7 @@ actor CoordinatorDriver {
 
   init(
     thread: ComputeThread, home: PartyHome, store: CoordinatorStore, models: DirectoryModelStore,
-    control: ControlServer, traffic: TrafficLedger, backlog: Backlog, logger: Logger
+    control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
   ) {
     self.thread = thread
     self.home = home
@@ -221,19 +221,22 @@ actor CoordinatorDriver {
   func receive(_ delivery: ControlServer.Delivery) {
     switch delivery {
     case .joined(let worker):
+      backlog.taken(worker, bytes: 0)
       present.insert(worker)
       lastHeard.insert(worker)
       handle(.workerJoined(worker))
     case .restarted(let worker):
+      backlog.taken(worker, bytes: 0)
       present.insert(worker)
       handle(.workerRestarted(worker))
       post { $0.lost(worker) }
     case .lost(let worker, _):
+      backlog.taken(worker, bytes: 0)
       present.remove(worker)
       handle(.workerLost(worker))
       post { $0.lost(worker) }
-    case .message(let message, let worker):
-      backlog.taken()
+    case .message(let message, let worker, let byteCount):
+      backlog.taken(worker, bytes: byteCount)
       handle(.received(message, from: worker))
     }
   }

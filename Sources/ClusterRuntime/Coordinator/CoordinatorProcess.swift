@@ -20,8 +20,10 @@ package enum CoordinatorProcess {
     package init(home: String) { self.home = home }
   }
 
-  /// Messages that may wait for the driver, and for the desk.
-  private static let backlogMax = 8192
+  /// What may wait for the driver: an honest worker has a handful of messages under way, of at most a frame's length.
+  private static let backlogLimits = PeerBacklog.Limits(messages: 256, bytes: 2 << 20, totalBytes: 64 << 20)
+  /// What may wait for the desk: two windows of the longest chunks, and what asks for them.
+  private static let bulkBacklogLimits = PeerBacklog.Limits(messages: 64, bytes: 8 << 20, totalBytes: 128 << 20)
 
   /// Runs until asked to stop.
   package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
@@ -74,7 +76,7 @@ package enum CoordinatorProcess {
     }
     let keys = try home.curveKeyPair()
     let traffic = TrafficLedger()
-    let backlog = Backlog(limit: backlogMax), bulkBacklog = Backlog(limit: backlogMax)
+    let backlog = PeerBacklog(backlogLimits), bulkBacklog = PeerBacklog(bulkBacklogLimits)
 
     var bound = EndpointsFile()
     func bind(

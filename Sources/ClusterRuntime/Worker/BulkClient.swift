@@ -14,13 +14,13 @@ actor BulkClient {
   private var watch: SocketWatch?
   /// Sent in order as the socket takes them: at most the granted windows.
   private var waiting: [[Frame]] = []
-  private var linkWatch = LinkWatch()
   private var deliver: (@Sendable (Delivery) -> Void)?
+  private var linkWatch = LinkWatch()
 
   /// What the desk hears.
   enum Delivery: Sendable {
     case message(BulkToWorker, Frame?)
-    /// The connection broke; libzmq makes it again by itself.
+    /// The connection broke; another is being made.
     case linkLost
     case linkRestored
   }
@@ -40,16 +40,6 @@ actor BulkClient {
     try socket.monitor(on: loop, for: self) { client, event in client.note(event) }
     watch = loop.watch(socket, for: self, messagesPerTurnMax: 16) { client, event in client.receive(event) }
     try socket.connect(endpoint)
-  }
-
-  private func reconnectIfGivenUp() {
-    guard linkWatch.takeGivenUp() else { return }
-    logger.notice("connecting anew", metadata: ["socket": "bulk"])
-    do {
-      try socket.reconnect(endpoint)
-    } catch {
-      logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
-    }
   }
 
   func send(_ message: BulkToCoordinator, payload: [UInt8]? = nil) {
@@ -80,6 +70,16 @@ actor BulkClient {
     }
     guard linkWatch.note(event.kind) else { return }
     loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
+  }
+
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    logger.notice("connecting anew", metadata: ["socket": "bulk"])
+    do {
+      try socket.reconnect(endpoint)
+    } catch {
+      logger.critical("bulk socket failed", metadata: ["error": "\(error)"])
+    }
   }
 
   private func flush() {
