@@ -49,6 +49,19 @@ enum Readable {
     return "\(sign)\(whole / scale).\(String(repeating: "0", count: digits - fraction.count))\(fraction)"
   }
 
+  /// A path without the detours of being written in another folder's file: `Cluster/../Data` is `Data`.
+  static func path(_ path: String) -> String {
+    var parts: [Substring] = []
+    for part in path.split(separator: "/", omittingEmptySubsequences: true) {
+      if part == "..", let last = parts.last, last != ".." {
+        parts.removeLast()
+      } else if part != "." {
+        parts.append(part)
+      }
+    }
+    return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
+  }
+
   /// `512 B`, `38.2 KiB`, `1.4 MiB`.
   static func bytes(_ count: UInt64) -> String {
     guard count >= 1024 else { return "\(count) B" }

@@ -144,7 +144,7 @@ struct UpCommand: AsyncParsableCommand {
       "federation \(population.name): 1 coordinator, \(population.workers) workers of \(population.organisations) "
         + "organisations, \(servingNodes), in \(directory)")
     Terminal.print(
-      "data: \(population.data.file), \(dealt.parts.reduce(0, +)) examples dealt out (\(smallest) to \(largest) a "
+      "data: \(Readable.path(population.data.file)), \(dealt.parts.reduce(0, +)) examples dealt out (\(smallest) to \(largest) a "
         + "worker), \(dealt.heldOut) held out")
     Terminal.print(
       "run \(run.name): \(run.model.architecture), \(run.rounds) rounds of \(run.strategy.name), "
