@@ -12,7 +12,7 @@ extension HostileTests {
   @Suite struct Workers {
     @Test("Malformed frames of every kind are refused by name while and after which every round is committed")
     func malformedFrames() async throws {
-      let federation = try ProcessFederation(workers: 6, rounds: 4, setup: "1s")
+      let federation = try ProcessFederation(workers: 6, rounds: 4)
       let coordinator = try await federation.startCoordinator()
       let control = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let bulk = try HostilePeer.connect(to: .bulk, of: federation, as: "worker-6")
@@ -54,7 +54,7 @@ extension HostileTests {
 
     @Test("Floods of messages that mean nothing delay no honest worker and do not fill the coordinator's memory")
     func floods() async throws {
-      let federation = try ProcessFederation(workers: 6, rounds: 6, setup: "1s")
+      let federation = try ProcessFederation(workers: 6, rounds: 6)
       let coordinator = try await federation.startCoordinator()
       let control = try HostilePeer.connect(to: .control, of: federation, as: "worker-6")
       let bulk = try HostilePeer.connect(to: .bulk, of: federation, as: "worker-6")
@@ -73,7 +73,7 @@ extension HostileTests {
         try await eventually(within: .seconds(40)) {
           poured += try await control.pour(rounds)
           _ = try await control.take()
-          return coordinator.committedRounds.count >= 3
+          return coordinator.committedRounds.count >= 2
         })
       #expect(poured > 10_000)
       #expect(await coordinator.logs("messages dropped", "worker=worker-6"))
