@@ -47,6 +47,7 @@ actor RequestClient<Request: WireMessage, Reply: FailableReply> {
   private var waiting: [UInt64: Waiting] = [:]
   private var unsent: [[Frame]] = []
   private var lastID: UInt64 = 0
+  private var linkWatch = LinkWatch()
   private var isConnected = false
   private var refusal: RuntimeError?
   /// What went wrong last with a connection, for who asks in vain.
@@ -201,7 +202,17 @@ actor RequestClient<Request: WireMessage, Reply: FailableReply> {
     }
   }
 
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    do throws(ZeroMQError) {
+      try socket.reconnect(endpoint)
+    } catch {
+      refuse(RuntimeError(error))
+    }
+  }
+
   private func connectionChanged(_ kind: ConnectionEvent.Kind) {
+    if linkWatch.note(kind) { loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() } }
     switch kind {
     case .handshakeSucceeded:
       isConnected = true

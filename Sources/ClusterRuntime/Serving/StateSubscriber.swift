@@ -12,6 +12,7 @@ actor StateSubscriber {
   private let endpoint: Endpoint
   private let backlog: Backlog
   private let logger: Logger
+  private var linkWatch = LinkWatch()
 
   /// - Parameters:
   ///   - socket: of `SocketProfile.state`, with its keys, not connected yet.
@@ -29,6 +30,7 @@ actor StateSubscriber {
   /// Subscribes to everything. `deliver` is called on the loop; the receiver calls `backlog.taken`.
   func start(deliver: @escaping @Sendable (StateRecord) -> Void) throws(ZeroMQError) {
     try socket.set(.subscribe([]))
+    try socket.monitor(on: loop, for: self) { subscriber, event in subscriber.note(event.kind) }
     loop.watch(socket, for: self) { subscriber, event in
       switch event {
       case .message(let message): subscriber.receive(message, deliver)
@@ -40,6 +42,22 @@ actor StateSubscriber {
       }
     }
     try socket.connect(endpoint)
+  }
+
+  private func note(_ event: ConnectionEvent.Kind) {
+    guard linkWatch.note(event) else { return }
+    loop.schedule(after: LinkWatch.patience, for: self) { $0.reconnectIfGivenUp() }
+  }
+
+  /// The records missed meanwhile show as a gap.
+  private func reconnectIfGivenUp() {
+    guard linkWatch.takeGivenUp() else { return }
+    logger.notice("connecting anew", metadata: ["socket": "state"])
+    do {
+      try socket.reconnect(endpoint)
+    } catch {
+      logger.critical("state socket failed", metadata: ["error": "\(error)"])
+    }
   }
 
   private func receive(_ message: Message, _ deliver: (StateRecord) -> Void) {
