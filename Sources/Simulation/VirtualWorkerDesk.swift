@@ -19,28 +19,14 @@ final class VirtualWorkerDesk {
     case doomed
   }
 
-  private struct Fetch {
-    let offer: RoundOffer
-    var missing: [TensorReference]
-    var download: BlobDownload?
-    var bytes: [UInt8] = []
-  }
-
-  private struct Upload {
-    let source: UploadSource
-    /// Masks on each element.
-    let terms: Int
-    var sender: UploadSender
-    var digests: [Digest?]
-  }
-
   private unowned let world: World
   private let index: Int
   private let life: Int
-  /// Blobs of the model held: the next version shares those that did not change.
-  private var held: [Digest: [UInt8]] = [:]
-  private var fetch: Fetch?
-  private var upload: Upload?
+  private var fetch = ModelFetch()
+  private var blobs = ModelBlobs()
+  private var work: UploadWork?
+  /// Masks on each element of the upload.
+  private var terms = 0
   private var processor = Processor()
 
   init(world: World, index: Int, life: Int) {
@@ -55,90 +41,37 @@ final class VirtualWorkerDesk {
 
   /// When `tick` is due.
   var nextDeadline: MonotonicTime? {
-    [fetch?.download?.nextDeadline, upload?.sender.nextDeadline].compactMap { $0 }.min()
+    [fetch.nextDeadline, work?.nextDeadline].compactMap { $0 }.min()
   }
 
   // MARK: Models
 
-  func fetchModel(_ offer: RoundOffer) {
-    let needed = Set(offer.tensors.map(\.digest))
-    held = held.filter { needed.contains($0.key) }
-    var missing: [TensorReference] = []
-    for tensor in offer.tensors where held[tensor.digest] == nil {
-      if !missing.contains(where: { $0.digest == tensor.digest }) { missing.append(tensor) }
-    }
-    fetch = Fetch(offer: offer, missing: missing)
-    fetchNext()
-  }
+  func fetchModel(_ offer: RoundOffer) { feed(.wanted(offer.attempt, offer.tensors, at: world.now)) }
 
-  private func fetchNext() {
-    guard var current = fetch else { return }
-    guard let next = current.missing.first else {
-      fetch = nil
-      return assemble(current.offer)
-    }
-    var download = BlobDownload(digest: next.digest, byteCount: next.byteCount)
-    let actions = download.handle(.started(at: world.now))
-    current.download = download
-    current.bytes = []
-    fetch = current
-    perform(actions)
-  }
+  /// The tensors of an offered model; nil while a blob is missing.
+  func model(of offer: RoundOffer) -> [NamedTensor]? { blobs.tensors(of: offer.tensors) }
 
-  private func assemble(_ offer: RoundOffer) {
-    guard let tensors = model(of: offer) else {
-      return deliver(.modelUnavailable(offer.attempt, reason: "a tensor is not what the offer says"))
-    }
-    let digest = ModelDigest.of(
-      tensors: tensors.map {
-        DigestedTensor(name: $0.name, dtypeCode: $0.dtype.code, dims: $0.shape, bytes: $0.bytes)
-      })
-    deliver(.modelHeld(offer.attempt, modelDigest: digest))
-  }
-
-  /// The tensors of an offered model; nil while a blob is missing or one does not fit its shape.
-  func model(of offer: RoundOffer) -> [NamedTensor]? {
-    var tensors: [NamedTensor] = []
-    for reference in offer.tensors {
-      let shape = reference.shape.map { Int(clamping: $0) }
-      guard let bytes = held[reference.digest], let dtype = DType(code: reference.dtypeCode) else { return nil }
-      tensors.append(NamedTensor(name: reference.name, dtype: dtype, shape: shape, bytes: bytes))
-    }
-    return tensors
-  }
-
-  private func perform(_ actions: [BlobDownload.Action], payload: [UInt8]? = nil) {
+  private func feed(_ event: ModelFetch.Event, payload: [UInt8]? = nil) {
+    let actions = fetch.handle(event)
+    for claim in fetch.checkInvariants() { world.violated("download: \(claim)") }
     for action in actions {
       switch action {
+      case .forget(let digest): blobs.forget(digest)
+      case .begin: blobs.begin()
       case .request(let request): send(.request(request))
-      case .write(_, let byteCount):
-        // Chunks are written in order: appending is writing at the offset.
-        if let payload, payload.count == byteCount { fetch?.bytes += payload }
-      case .verify:
-        guard let bytes = fetch?.bytes, let digest = fetch?.download?.digest else { continue }
-        feed(.verified(.sha256(of: bytes) == digest, at: world.now))
-      case .finished:
-        guard let current = fetch, let done = current.missing.first else { continue }
-        held[done.digest] = current.bytes
-        fetch?.missing.removeFirst()
-        fetchNext()
-      case .failed(let failure):
-        guard let attempt = fetch?.offer.attempt else { continue }
-        fetch = nil
-        deliver(.modelUnavailable(attempt, reason: "\(failure)"))
+      case .write:
+        if let payload { blobs.write(payload) }
+      case .verify(let digest): feed(.verified(blobs.verify(digest), at: world.now))
+      case .keep(let digest): blobs.keep(digest)
+      case .complete(let attempt, let references):
+        guard let tensors = blobs.tensors(of: references) else {
+          world.violated("a model is complete without its blobs")
+          continue
+        }
+        deliver(.modelHeld(attempt, modelDigest: ModelBlobs.modelDigest(of: tensors)))
+      case .unavailable(let attempt, let reason): deliver(.modelUnavailable(attempt, reason: reason))
       }
     }
-  }
-
-  private func feed(_ event: BlobDownload.Event, payload: [UInt8]? = nil) {
-    guard var download = fetch?.download else { return }
-    // A wrong digest after a resume starts again from nothing.
-    let before = download.received
-    let actions = download.handle(event)
-    if download.received < before { fetch?.bytes = [] }
-    fetch?.download = download
-    for claim in download.checkInvariants() { world.violated("download: \(claim)") }
-    perform(actions, payload: payload)
   }
 
   // MARK: Uploads
@@ -149,58 +82,43 @@ final class VirtualWorkerDesk {
   ///   - time: when the driver hands it over.
   func start(_ source: UploadSource, terms: Int, deadline: Duration, at time: MonotonicTime) {
     _ = processor.take(world.costs.signature, at: time)
-    var sender = UploadSender(
-      upload: source.upload, totalChunks: source.chunkCount, deadline: world.now + deadline)
-    let actions = sender.handle(.started(at: world.now))
-    upload = Upload(
-      source: source, terms: terms, sender: sender, digests: Array(repeating: nil, count: Int(source.chunkCount)))
-    perform(actions)
+    self.terms = terms
+    work = UploadWork(source, deadline: world.now + deadline)
+    feed(UploadSender.Event.started(at: world.now))
   }
 
   private func feed(_ event: UploadSender.Event) {
-    guard var sender = upload?.sender else { return }
-    let actions = sender.handle(event)
-    upload?.sender = sender
-    perform(actions)
-  }
-
-  private func perform(_ actions: [UploadSender.Action]) {
+    guard let attempt = work?.attempt, let actions = work?.handle(event) else { return }
     for action in actions {
-      guard let current = upload else { return }
-      let attempt = current.source.attempt
       switch action {
-      case .open: send(.open(current.source.header))
+      case .open(let header): send(.open(header))
       case .send(let numbers):
         let half = numbers.lowerBound..<(numbers.lowerBound + UInt64((numbers.count + 1) / 2))
-        let end = send(half, of: current)
+        let end = sendChunks(half)
         if world.reached(.maskedInput, attempt, worker: index, at: end) {
           deliver(.doomed, at: end)
           return
         }
-        send(half.upperBound..<numbers.upperBound, of: current)
+        sendChunks(half.upperBound..<numbers.upperBound)
       case .close:
-        let digests = (upload?.digests ?? []).compactMap { $0 }
-        guard digests.count == current.digests.count else { continue }
-        send(.close(current.source.trailer(chunkDigests: digests)), cost: world.costs.signature)
+        if let trailer = work?.trailer { send(.close(trailer), cost: world.costs.signature) }
       case .finished:
-        upload = nil
+        work = nil
         deliver(.uploaded(attempt))
-      case .failed(let failure):
-        upload = nil
-        deliver(.uploadRefused(attempt, reason: "\(failure)"))
+      case .failed(let reason):
+        work = nil
+        deliver(.uploadRefused(attempt, reason: reason))
       }
     }
   }
 
   @discardableResult
-  private func send(_ numbers: Range<UInt64>, of current: Upload) -> MonotonicTime {
+  private func sendChunks(_ numbers: Range<UInt64>) -> MonotonicTime {
     var end = world.now
     for number in numbers {
-      let (bytes, digest) = current.source.chunk(number)
-      upload?.digests[Int(number)] = digest
-      let cost = world.costs.masking(elements: bytes.count / 4, terms: current.terms)
-      end = send(
-        .chunk(UploadChunk(upload: current.source.upload, number: number)), payload: bytes, cost: cost)
+      guard let upload = work?.upload, let bytes = work?.chunk(number) else { return end }
+      let cost = world.costs.masking(elements: bytes.count / 4, terms: terms)
+      end = send(.chunk(UploadChunk(upload: upload, number: number)), payload: bytes, cost: cost)
     }
     return end
   }
@@ -212,8 +130,8 @@ final class VirtualWorkerDesk {
   // MARK: Both
 
   func cancel(_ attempt: AttemptID) {
-    if fetch?.offer.attempt == attempt { fetch = nil }
-    if upload?.source.attempt == attempt { upload = nil }
+    feed(ModelFetch.Event.cancelled(attempt))
+    if work?.attempt == attempt { work = nil }
   }
 
   func receive(_ message: BulkToWorker, payload: [UInt8]?) {
@@ -221,25 +139,23 @@ final class VirtualWorkerDesk {
     case .chunk(let chunk):
       feed(.chunkReceived(chunk, byteCount: payload?.count ?? 0, at: world.now), payload: payload)
     case .unavailable(let unavailable): feed(.unavailable(unavailable))
-    case .grant(let grant):
-      if grant.upload == upload?.source.upload { feed(.granted(grant, at: world.now)) }
-    case .answer(let answer):
-      if answer.upload == upload?.source.upload { feed(.answered(answer)) }
+    case .grant(let grant): feed(.granted(grant, at: world.now))
+    case .answer(let answer): feed(.answered(answer))
     }
   }
 
   func linkLost() {
-    feed(BlobDownload.Event.linkLost)
+    feed(ModelFetch.Event.linkLost)
     feed(UploadSender.Event.linkLost)
   }
 
   func linkRestored() {
-    feed(BlobDownload.Event.linkRestored(at: world.now))
+    feed(ModelFetch.Event.linkRestored(at: world.now))
     feed(UploadSender.Event.linkRestored(at: world.now))
   }
 
   func tick() {
-    feed(BlobDownload.Event.tick(at: world.now))
+    feed(ModelFetch.Event.tick(at: world.now))
     feed(UploadSender.Event.tick(at: world.now))
   }
 

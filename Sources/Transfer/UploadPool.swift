@@ -46,6 +46,8 @@ package struct UploadPool: Sendable {
     case closed(UploadKey, at: MonotonicTime)
     /// The worker's link is gone; its uploads wait until they are opened again.
     case lost(WorkerID, at: MonotonicTime)
+    /// The upload does not count, for a reason that is not the pool's: it is forgotten.
+    case withdrawn(UploadKey, at: MonotonicTime)
     /// The attempt ended: its uploads are forgotten.
     case cancelled(upload: Digest, at: MonotonicTime)
     case tick(at: MonotonicTime)
@@ -174,6 +176,7 @@ package struct UploadPool: Sendable {
       receive(key, number, byteCount, time) + fill(time)
     case .closed(let key, let time): close(key, time) + fill(time)
     case .lost(let worker, let time): park(worker) + fill(time)
+    case .withdrawn(let key, let time): withdraw(key) + fill(time)
     case .cancelled(let upload, let time): forget(upload) + fill(time)
     case .tick(let time): rotateStalled(time) + fill(time)
     }
@@ -267,6 +270,13 @@ package struct UploadPool: Sendable {
 
   private mutating func park(_ worker: WorkerID) -> [Action] {
     for key in (active + queue) where key.worker == worker { leave(key, for: .parked) }
+    return []
+  }
+
+  private mutating func withdraw(_ key: UploadKey) -> [Action] {
+    active.removeAll { $0 == key }
+    queue.removeAll { $0 == key }
+    uploads[key] = nil
     return []
   }
 

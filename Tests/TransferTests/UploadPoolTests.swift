@@ -69,6 +69,19 @@ struct UploadPoolTests {
     #expect(pool.waitingCount == 1)
   }
 
+  @Test("An upload that is withdrawn gives back slot and credit, and starts from nothing when it opens again")
+  func withdrawn() throws {
+    var pool = pool(uploads: 1)
+    #expect(try pool.open("a", chunks: 3) == [grant("a", 0, 3)])
+    _ = pool.receive("a", 0)
+    #expect(try pool.open("b", chunks: 1) == [])
+    #expect(pool.handle(.withdrawn(key("a"), at: seconds(0))) == [grant("b", 0, 1)])
+    #expect(pool.receive("a", 1) == [.refuseChunk(key("a"), number: 1, .notOpen)])
+    #expect(try pool.open("a", chunks: 3) == [])
+    #expect(pool.handle(.withdrawn(key("b"), at: seconds(0))) == [grant("a", 0, 3)])
+    #expect(pool.checkInvariants() == [])
+  }
+
   @Test("Credit over all uploads never exceeds the pool, and what comes back is granted on")
   func poolCredit() throws {
     var pool = pool(poolBytes: 5 * 8)

@@ -1,20 +1,24 @@
 import Federation
 import Glibc
 import ModelRegistry
+import Rounds
 import SecureAggregation
 import Transfer
+import ZeroMQ
 
 /// One upload on its way in: its chunks on disk, in a file that has no name any more, and their digests in memory.
 ///
 /// Masked vectors are safe on disk; they are gone with the descriptor.
 final class Spool {
-  let shape: UploadShape
+  private let header: InputHeader
+  private let shape: UploadShape
   private let descriptor: Int32
   private let path: String
   private var digests: [Digest?]
   private let offsets: [UInt64]
 
-  init(shape: UploadShape, directory: String) throws(FileError) {
+  init(header: InputHeader, shape: UploadShape, directory: String) throws(FileError) {
+    self.header = header
     self.shape = shape
     var template = Array((directory + "/spool-XXXXXX").utf8CString)
     path = directory + "/spool"
@@ -32,17 +36,29 @@ final class Spool {
 
   deinit { close(descriptor) }
 
-  func write(_ bytes: UnsafeRawBufferPointer, number: UInt64, digest: Digest) throws(FileError) {
-    guard let place = place(of: number), bytes.count == place.count else { return }
+  func write(_ payload: Frame, number: UInt64, _ piece: UploadShape.Piece) throws(FileError) {
+    guard let place = place(of: number), payload.count == place.count else { return }
+    var failure: FileError?
+    digests[Int(number)] = payload.withUnsafeBytes { bytes in
+      do throws(FileError) {
+        try write(bytes, at: place.offset)
+      } catch {
+        failure = error
+      }
+      return header.digest(of: piece, bytes: bytes)
+    }
+    if let failure { throw failure }
+  }
+
+  private func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) {
     var done = 0
     while done < bytes.count {
       let count = pwrite(
-        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(place.offset) + off_t(done))
+        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset) + off_t(done))
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { throw FileError(operation: .write, path: path, code: errno) }
       done += count
     }
-    digests[Int(number)] = digest
   }
 
   func read(_ number: UInt64) throws(FileError) -> [UInt8] {
