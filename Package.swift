@@ -51,7 +51,11 @@ let package = Package(
     module("Membership", ["Federation"]),
     module("Transfer", ["Federation"]),
     module("ModelRegistry", ["SecureAggregation", "Federation", "Cryptography", "Tensors"]),
-    module("Rounds", ["Aggregation", "SecureAggregation", "ModelRegistry", "Federation", "Cryptography", "Tensors"]),
+    module(
+      "Rounds",
+      [
+        "Aggregation", "SecureAggregation", "Transfer", "ModelRegistry", "Federation", "Cryptography", "Tensors",
+      ]),
     module("Serving", ["ModelRegistry", "Federation"]),
 
     // Edges.
@@ -125,7 +129,7 @@ let package = Package(
         "murmur",
         .product(name: "Logging", package: "swift-log"),
       ]),
-    tests("Rounds", ["Rounds", "SecureAggregation", "Federation", "Cryptography"]),
+    tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
     tests("Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "Federation"]),
     tests(
       "murmur",
