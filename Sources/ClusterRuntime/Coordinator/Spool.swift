@@ -36,18 +36,13 @@ final class Spool {
 
   deinit { close(descriptor) }
 
+  /// Writes one chunk; it counts as there only if all of it was written.
   func write(_ payload: Frame, number: UInt64, _ piece: UploadShape.Piece) throws(FileError) {
     guard let place = place(of: number), payload.count == place.count else { return }
-    var failure: FileError?
-    digests[Int(number)] = payload.withUnsafeBytes { bytes in
-      do throws(FileError) {
-        try write(bytes, at: place.offset)
-      } catch {
-        failure = error
-      }
+    digests[Int(number)] = try payload.withUnsafeBytes { bytes throws(FileError) in
+      try write(bytes, at: place.offset)
       return header.digest(of: piece, bytes: bytes)
     }
-    if let failure { throw failure }
   }
 
   private func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) {

@@ -50,7 +50,10 @@ actor WorkerDesk {
       case .verify(let digest): feed(.verified(blobs.verify(digest), at: .now))
       case .keep(let digest): blobs.keep(digest)
       case .complete(let attempt, let references):
-        guard let tensors = blobs.tensors(of: references) else { continue }
+        guard let tensors = blobs.tensors(of: references) else {
+          deliver(.modelUnavailable(attempt, reason: "a blob that was held is gone"))
+          continue
+        }
         deliver(.modelHeld(attempt, modelDigest: ModelBlobs.modelDigest(of: tensors), tensors: tensors))
       case .unavailable(let attempt, let reason): deliver(.modelUnavailable(attempt, reason: reason))
       }
