@@ -30,7 +30,7 @@ run: build
 
 test: bootstrap
 	swift build $(SWIFT_FLAGS) --build-tests
-	swift test $(SWIFT_FLAGS) --skip-build
+	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest
 
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)

@@ -1,7 +1,7 @@
 import Federation
 
 /// Why an aggregation refused an update, a bound or a model: who sent it, and what is wrong with it.
-package enum AggregationError: Error, Hashable, Sendable {
+package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The clip is not a positive number in `PlainAccumulator.clipRange`.
   case badClip(Double)
   /// Not in 1…`PlainAccumulator.maximumWeightLimit`.
@@ -26,4 +26,27 @@ package enum AggregationError: Error, Hashable, Sendable {
   case modelLength(expected: Int, found: Int)
   /// The new model would have a value that is not a number or infinite.
   case nonFiniteModel(coordinate: Int)
+
+  package var description: String {
+    switch self {
+    case .badClip(let clip): "clip: found \(clip), expected a number in \(PlainAccumulator.clipRange)"
+    case .badMaximumWeight(let weight):
+      "maximum weight: found \(weight), expected 1 to \(PlainAccumulator.maximumWeightLimit)"
+    case .tooManyUpdates: "more updates than \(PlainAccumulator.updatesMax)"
+    case .duplicate(let worker): "a second update of \(worker)"
+    case .wrongLength(let worker, let expected, let found):
+      "the update of \(worker): found \(found) elements, expected \(expected)"
+    case .wrongAuxiliaryLength(let worker, let expected, let found):
+      "the auxiliary vector of \(worker): found \(found) elements, expected \(expected)"
+    case .auxiliaryOutOfRange(let worker, let index):
+      "the auxiliary vector of \(worker): element \(index) is out of range"
+    case .nonFiniteValue(let worker, let coordinate):
+      "the update of \(worker): element \(coordinate) is not a finite number"
+    case .normAboveClip(let worker, let norm): "the update of \(worker): its norm \(norm) is above the clip"
+    case .badWeight(let worker, let weight): "the weight of \(worker): found \(weight), expected 1 to the maximum"
+    case .noUpdates: "no updates"
+    case .modelLength(let expected, let found): "the model: found \(found) elements, expected \(expected)"
+    case .nonFiniteModel(let coordinate): "element \(coordinate) of the new model is not a finite number"
+    }
+  }
 }

@@ -32,7 +32,7 @@ package struct ModelArtifact: Sendable {
   /// What a manifest says of the file.
   package var manifestFile: Manifest.File { .init(digest: .sha256(of: file), byteCount: UInt64(file.count)) }
 
-  static func modelDigest(of tensors: [NamedTensor]) -> Digest {
+  package static func modelDigest(of tensors: [NamedTensor]) -> Digest {
     ModelDigest.of(
       tensors: tensors.map {
         DigestedTensor(name: $0.name, dtypeCode: $0.dtype.code, dims: $0.shape, bytes: $0.bytes)

@@ -71,7 +71,10 @@ struct PlainAttempt: Sendable {
     guard header.transcript == context.roundID, header.worker == 0, header.vectors == vectors,
       let key = context.membership[worker]?.certificate.signingKey,
       header.signature.isValid(over: signed, by: key)
-    else { return [.refuseUpload(from: worker, reason: Refusal.badSignature.rawValue)] }
+    else {
+      departed.insert(worker)
+      return [.refuseUpload(from: worker, reason: Refusal.badSignature.rawValue)] + advance()
+    }
     open.insert(worker)
     absent.remove(worker)
     return [.acceptUpload(from: worker)]

@@ -1,5 +1,6 @@
 import ClusterConfiguration
 import Federation
+import ModelRegistry
 import Rounds
 import SecureAggregation
 import Tensors
@@ -68,7 +69,7 @@ final class VirtualWorkerDesk {
           world.violated("a model is complete without its blobs")
           continue
         }
-        deliver(.modelHeld(attempt, modelDigest: ModelBlobs.modelDigest(of: tensors)))
+        deliver(.modelHeld(attempt, modelDigest: ModelArtifact.modelDigest(of: tensors)))
       case .unavailable(let attempt, let reason): deliver(.modelUnavailable(attempt, reason: reason))
       }
     }

@@ -65,6 +65,9 @@ package struct ZAPDomain: RawRepresentable, Hashable, Sendable, CustomStringConv
 }
 
 extension Socket {
+  /// What CURVE adds to a frame before libzmq measures it (RFC 26: command name, nonce, authenticator, flags).
+  private static let sealBytes: Int64 = 33
+
   package borrowing func set(_ option: SocketOption) throws(ZeroMQError) {
     switch option {
     case .linger(let time): try set(ZMQ_LINGER, "ZMQ_LINGER", milliseconds: time)
@@ -72,7 +75,7 @@ extension Socket {
     case .receiveHighWaterMark(let count): try set(ZMQ_RCVHWM, "ZMQ_RCVHWM", count)
     case .routerMandatory(let isOn): try set(ZMQ_ROUTER_MANDATORY, "ZMQ_ROUTER_MANDATORY", isOn ? 1 : 0)
     case .routerHandover(let isOn): try set(ZMQ_ROUTER_HANDOVER, "ZMQ_ROUTER_HANDOVER", isOn ? 1 : 0)
-    case .frameBytesMax(let count): try set(ZMQ_MAXMSGSIZE, "ZMQ_MAXMSGSIZE", value: Int64(count))
+    case .frameBytesMax(let count): try set(ZMQ_MAXMSGSIZE, "ZMQ_MAXMSGSIZE", value: Int64(count) + Self.sealBytes)
     case .handshakeInterval(let time): try set(ZMQ_HANDSHAKE_IVL, "ZMQ_HANDSHAKE_IVL", milliseconds: time)
     case .heartbeat(let interval, let timeout, let timeToLive):
       // The field is 16 bits of deciseconds, and large values misbehave in 4.3.4 (libzmq issue 4226).

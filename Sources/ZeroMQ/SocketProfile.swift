@@ -74,9 +74,11 @@ package struct SocketProfile: Equatable, Sendable {
 
   private static func chunks(_ side: Side, chunkBytesMax: Int, creditWindow: Int) -> SocketProfile {
     var profile = link(side, frameBytesMax: chunkBytesMax + chunkOverheadBytes)
-    // The marks count messages, and 1000 chunks of 256 KiB would be 256 MB per peer. The credit window is the bound;
-    // the four above it are for the messages that move credit.
-    profile.options += [.sendHighWaterMark(creditWindow + 4), .receiveHighWaterMark(creditWindow + 4)]
+    // The marks count messages, and 1000 chunks of 256 KiB would be 256 MB per peer. The credit window is the bound; the
+    // marks lie far above it because libzmq learns late what the peer has read: a mark of 12 refused chunks inside a
+    // window of 8, and whoever waits for a lost chunk waits long.
+    let mark = max(64, 4 * creditWindow)
+    profile.options += [.sendHighWaterMark(mark), .receiveHighWaterMark(mark)]
     profile.messagesPerTurnMax = 16  // Chunks cost more than control messages: shorter turns.
     return profile
   }

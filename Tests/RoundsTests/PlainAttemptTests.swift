@@ -43,6 +43,24 @@ struct PlainAttemptTests {
     #expect(cluster.time == .zero)
   }
 
+  @Test("Whoever opens an upload with a wrong header is refused, and not waited for")
+  func doesNotWaitForAWrongHeader() throws {
+    let cluster = try Self.cluster()
+    let bad = cluster.members.workers[1]
+    cluster.training = { $0 == bad ? [] : [.trained($1.attempt)] }
+    cluster.start()
+    cluster.drain()
+    #expect(cluster.reports.isEmpty)
+    let nothing = Digest(unchecked: Array(repeating: 0, count: 32))
+    let header = InputHeader(
+      transcript: nothing, worker: 0, dealersDigest: nothing, vectors: [],
+      signature: Signature(unchecked: Array(repeating: 0, count: 64)))
+    cluster.feed(.uploadOpened(header, from: bad))
+    cluster.drain()
+    #expect(cluster.reports.first?.reported == 3)
+    #expect(cluster.time == .zero)
+  }
+
   @Test("Below the minimum the attempt is abandoned with the numbers")
   func abandons() throws {
     let cluster = try Self.cluster()

@@ -1,5 +1,6 @@
 import Federation
 import Logging
+import ModelRegistry
 import Rounds
 import SecureAggregation
 import Tensors
@@ -54,7 +55,7 @@ actor WorkerDesk {
           deliver(.modelUnavailable(attempt, reason: "a blob that was held is gone"))
           continue
         }
-        deliver(.modelHeld(attempt, modelDigest: ModelBlobs.modelDigest(of: tensors), tensors: tensors))
+        deliver(.modelHeld(attempt, modelDigest: ModelArtifact.modelDigest(of: tensors), tensors: tensors))
       case .unavailable(let attempt, let reason): deliver(.modelUnavailable(attempt, reason: reason))
       }
     }

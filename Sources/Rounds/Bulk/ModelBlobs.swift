@@ -1,5 +1,4 @@
 import Federation
-import SecureAggregation
 import Tensors
 
 /// The bytes that a `ModelFetch` decides about: the blob on its way, and those that are held.
@@ -35,13 +34,5 @@ package struct ModelBlobs: Sendable {
       tensors.append(NamedTensor(name: reference.name, dtype: dtype, shape: shape, bytes: bytes))
     }
     return tensors
-  }
-
-  /// The model digest of tensors as they were received.
-  package static func modelDigest(of tensors: [NamedTensor]) -> Digest {
-    ModelDigest.of(
-      tensors: tensors.map {
-        DigestedTensor(name: $0.name, dtypeCode: $0.dtype.code, dims: $0.shape, bytes: $0.bytes)
-      })
   }
 }
