@@ -1,4 +1,5 @@
 import Federation
+import SecureAggregation
 import Tensors
 
 /// The bytes that a `ModelFetch` decides about: the blob on its way, and those that are held.
