@@ -72,7 +72,7 @@ let package = Package(
         "Cryptography", .product(name: "Yams", package: "Yams"),
       ]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
-    module("ZeroMQ", ["CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
+    module("ZeroMQ", ["Federation", "CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
     // Drivers and the program.
     module(

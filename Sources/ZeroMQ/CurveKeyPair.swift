@@ -1,4 +1,5 @@
 import CZeroMQ
+import Federation
 import Glibc
 
 /// The long-term public key of one end of CURVE connections: 32 bytes.

@@ -1,6 +1,5 @@
+import Federation
 import Testing
-
-@testable import ZeroMQ
 
 @Suite("Z85")
 struct Z85Tests {
