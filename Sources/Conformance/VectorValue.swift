@@ -133,7 +133,6 @@ struct VectorValue {
 
   var int64s: [Int64] { get throws(ConformanceError) { try list { (v) throws(ConformanceError) in try v.int64 } } }
   var ints: [Int] { get throws(ConformanceError) { try list { (v) throws(ConformanceError) in try v.int } } }
-  var doubles: [Double] { get throws(ConformanceError) { try list { (v) throws(ConformanceError) in try v.double } } }
 
   func malformed(_ reason: String) -> ConformanceError { .malformed(path: path, reason: reason) }
 }

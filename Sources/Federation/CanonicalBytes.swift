@@ -54,8 +54,6 @@ package struct CanonicalReader: Sendable {
     return raw.reversed().reduce(0) { $0 << 8 | T($1) }
   }
 
-  package mutating func readDouble() -> Double? { readInteger(UInt64.self).map(Double.init(bitPattern:)) }
-
   /// The `x` of `LP(x)`; nil if it is cut short or longer than `max` bytes.
   package mutating func readPrefixed(max: Int = .max) -> [UInt8]? {
     var ahead = self

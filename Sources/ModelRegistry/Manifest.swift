@@ -97,9 +97,6 @@ package struct Manifest: Hashable, Sendable {
     self.createdAt = createdAt
     self.signer = signer
   }
-
-  /// Bytes of all tensors together.
-  package var tensorByteCount: UInt64 { tensors.reduce(0) { $0 + $1.byteCount } }
 }
 
 /// Why bytes are not a manifest, or values cannot become one.

@@ -189,18 +189,6 @@ package enum RoundChecks {
     guard Thresholds.isWithin(policy.organisationCap, inside) else { throw .organisationAboveCap }
   }
 
-  /// Sparse graph: every survivor keeps enough neighbours to be unmasked (M6).
-  ///
-  /// - Throws: `tooFewNeighbours`.
-  package static func checkNeighbours(
-    of survivors: Bitmap, graph: SparseGraph, threshold: Int
-  ) throws(Refusal) {
-    for worker in survivors.members {
-      let near = graph.neighbours(of: worker).reduce(0) { $0 + (survivors.contains($1) ? 1 : 0) }
-      guard near >= threshold else { throw .tooFewNeighbours }
-    }
-  }
-
   /// Sparse graph (ruling A16): every neighbour in U3 masked with the reader's own U2.
   ///
   /// - Parameter keys: identity of each roster entry.

@@ -56,7 +56,6 @@ package struct Thresholds: Hashable, Sendable {
   package let safeForAnyDropouts: Int
 
   package var n: Int { rosterCount }
-  package var isSparse: Bool { degree > 0 }
 
   /// max(⌈n/3⌉ − 1, workers of the largest organisation).
   package static func corruptionBound(_ organisations: [OrganisationID]) -> Int {

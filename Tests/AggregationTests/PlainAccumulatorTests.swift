@@ -13,7 +13,7 @@ struct PlainAccumulatorTests {
 
   /// Updates of norm at most `clip`, some of them exactly there.
   static func contributions(
-    _ count: Int, elements: Int, clip: Double, maximumWeight: UInt64, _ random: inout SplitMix64
+    _ count: Int, elements: Int, clip: Double, maximumWeight: UInt64, _ random: inout SeededGenerator
   ) -> [Contribution] {
     (0..<count).map { index in
       let raw = (0..<elements).map { _ in Double.random(in: -1...1, using: &random) }
@@ -36,7 +36,7 @@ struct PlainAccumulatorTests {
 
   @Test("The mean has the same bits in every order, from values or from chunks", arguments: UInt64(0)..<40)
   func orderDoesNotMatter(seed: UInt64) throws {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let elements = Int.random(in: 1...70, using: &random)
     var contributions = Self.contributions(20, elements: elements, clip: 3, maximumWeight: 1000, &random)
     var forward = try accumulator(elements: elements, clip: 3, maximumWeight: 1000)
@@ -59,7 +59,7 @@ struct PlainAccumulatorTests {
     "The mean is the naive mean within the stated bound and one rounding",
     arguments: [1e-20, 0.37, 1, 8, 1e6], [1, 3, 1024, PlainAccumulator.maximumWeightLimit] as [UInt64])
   func agreesWithNaiveMean(clip: Double, maximumWeight: UInt64) throws {
-    var random = SplitMix64(seed: maximumWeight)
+    var random = SeededGenerator(seed: maximumWeight)
     let contributions = Self.contributions(30, elements: 50, clip: clip, maximumWeight: maximumWeight, &random)
     var sum = try accumulator(elements: 50, clip: clip, maximumWeight: maximumWeight)
     for c in contributions { try sum.add(c.update, weight: c.weight, auxiliary: c.auxiliary, from: c.worker) }

@@ -120,7 +120,7 @@ struct CoordinatorSessionTests {
 
   @Test("Through loss, delay and reconnects both sides find together when faults stop", arguments: UInt64(0)..<100)
   func converges(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var table = MembershipTable(federation: "flock", allowed: ["a"])
     var worker = CoordinatorSession(federation: "flock", hello: hello(7))
     var current: UInt8 = 0

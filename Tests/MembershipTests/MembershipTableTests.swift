@@ -177,7 +177,7 @@ struct MembershipTableTests {
 
   @Test("Whatever arrives in whatever order, joins and losses take turns", arguments: UInt64(0)..<200)
   func takesTurns(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let workers: [WorkerID] = ["a", "b", "c", "stranger"]
     var table = MembershipTable(federation: "flock", allowed: ["a", "b", "c"])
     var there: [WorkerID: SessionID] = [:]

@@ -17,7 +17,7 @@ struct EncoderTests {
   }
 
   private func update(_ count: Int, seed: UInt64, length: Double) -> [Float] {
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let x = (0..<count).map { _ in Double.random(in: -1...1, using: &generator) }
     let norm = x.reduce(0) { $0 + $1 * $1 }.squareRoot()
     return x.map { Float($0 / norm * length) }

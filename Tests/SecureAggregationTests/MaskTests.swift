@@ -24,7 +24,7 @@ struct MaskTests {
   func chunks(_ ringBits: UInt8, _ chunkElements: UInt32) throws {
     let count = 40_000  // More than one piece of scratch and one block of an accumulator, in every ring.
     let bits = Int(ringBits)
-    var generator = SplitMix(state: UInt64(ringBits))
+    var generator = SeededGenerator(seed: UInt64(ringBits))
     let values = (0..<count).map { _ in wrap(Int64(bitPattern: generator.next()), bits) }
     let terms = [(1, true), (2, false)].map { seed, isAdded in
       MaskTerm(key: SecretBytes(copying: Array(repeating: UInt8(seed), count: 16)), isAdded: isAdded)

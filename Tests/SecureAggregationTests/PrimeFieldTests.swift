@@ -1,3 +1,4 @@
+import Federation
 import SecureAggregation
 import Testing
 
@@ -23,7 +24,7 @@ struct PrimeFieldTests {
 
   @Test("Products of random values are those of long division")
   func randomValues() {
-    var generator = SplitMix(state: 7)
+    var generator = SeededGenerator(seed: 7)
     for _ in 0..<10_000 {
       let a = UInt64.random(in: 0..<PrimeField.p, using: &generator)
       let b = UInt64.random(in: 0..<PrimeField.p, using: &generator)
@@ -34,18 +35,5 @@ struct PrimeFieldTests {
   @Test("A value times its inverse is one", arguments: edges.filter { $0 > 0 })
   func inverse(_ a: UInt64) {
     #expect(PrimeField.multiply(a, PrimeField.inverse(a)) == 1)
-  }
-}
-
-/// SplitMix64 (Steele et al. 2014): random test inputs that are the same in every run.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

@@ -26,7 +26,7 @@ struct ShamirTests {
   func reconstructs(_ threshold: Int, _ count: Int) throws {
     let secret = source.secret(32)
     let shares = Shamir.split(secret, threshold: threshold, count: count, coefficients: source)
-    var generator = SplitMix(state: UInt64(count))
+    var generator = SeededGenerator(seed: UInt64(count))
     for _ in 0..<10 {
       let chosen = (0..<count).shuffled(using: &generator).prefix(threshold)
       let combined = try Shamir.combine(chosen.map { ($0, shares[$0]) }, threshold: threshold)

@@ -242,7 +242,7 @@ struct ServingStateMachineTests {
   @Test("Whatever the order of publications, losses and failures, a model that was served once is served on")
   func random() throws {
     for seed in 1...40 as ClosedRange<UInt64> {
-      var choices = SplitMix(state: seed)
+      var choices = SeededGenerator(seed: seed)
       var node = try Node()
       var pending: [ServingAction] = []
       var (sequence, newest): (UInt64, UInt64) = (1, 1)
@@ -284,18 +284,5 @@ struct ServingStateMachineTests {
         #expect(before.map { $0 <= after } ?? true)
       }
     }
-  }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct SplitMix {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

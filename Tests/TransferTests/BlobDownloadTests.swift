@@ -129,7 +129,7 @@ struct BlobDownloadTests {
 
   @Test("Through loss, repeats and reordering every byte is written once, in order", arguments: UInt64(0)..<200)
   func converges(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let total =
       UInt64.random(in: 1...40, using: &random) * chunkBytes - UInt64.random(in: 0..<chunkBytes, using: &random)
     let resumed = UInt64.random(in: 0...total, using: &random)

@@ -99,7 +99,7 @@ private struct UploadNetwork {
   }
 
   let seed: UInt64
-  var random: SplitMix64
+  var random: SeededGenerator
   var pool: UploadPool
   var workers: [Worker] = []
   var flying: [(worker: Int, message: Message)] = []
@@ -108,7 +108,7 @@ private struct UploadNetwork {
 
   init(seed: UInt64) throws {
     self.seed = seed
-    random = SplitMix64(seed: seed)
+    random = SeededGenerator(seed: seed)
     var limits = UploadPool.Limits()
     limits.uploadsAtOnce = Int.random(in: 1...3, using: &random)
     limits.poolBytes = Int.random(in: 1...12, using: &random) * 8
@@ -122,7 +122,9 @@ private struct UploadNetwork {
     for index in workers.indices { toSender(index, .started(at: seconds(0))) }
   }
 
-  func happens(_ percent: Int, _ random: inout SplitMix64) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+  func happens(_ percent: Int, _ random: inout SeededGenerator) -> Bool {
+    Int.random(in: 0..<100, using: &random) < percent
+  }
 
   mutating func toSender(_ index: Int, _ event: UploadSender.Event) {
     for action in workers[index].sender.handle(event) {
