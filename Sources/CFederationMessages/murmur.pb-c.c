@@ -817,6 +817,51 @@ void   murmur__survivor_set__free_unpacked
   assert(message->base.descriptor == &murmur__survivor_set__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__relayed_input__init
+                     (Murmur__RelayedInput         *message)
+{
+  static const Murmur__RelayedInput init_value = MURMUR__RELAYED_INPUT__INIT;
+  *message = init_value;
+}
+size_t murmur__relayed_input__get_packed_size
+                     (const Murmur__RelayedInput *message)
+{
+  assert(message->base.descriptor == &murmur__relayed_input__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__relayed_input__pack
+                     (const Murmur__RelayedInput *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__relayed_input__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__relayed_input__pack_to_buffer
+                     (const Murmur__RelayedInput *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__relayed_input__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__RelayedInput *
+       murmur__relayed_input__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__RelayedInput *)
+     protobuf_c_message_unpack (&murmur__relayed_input__descriptor,
+                                allocator, len, data);
+}
+void   murmur__relayed_input__free_unpacked
+                     (Murmur__RelayedInput *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__relayed_input__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__quorum_signer__init
                      (Murmur__QuorumSigner         *message)
 {
@@ -1445,6 +1490,51 @@ void   murmur__worker_abort__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &murmur__worker_abort__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__abort_statements__init
+                     (Murmur__AbortStatements         *message)
+{
+  static const Murmur__AbortStatements init_value = MURMUR__ABORT_STATEMENTS__INIT;
+  *message = init_value;
+}
+size_t murmur__abort_statements__get_packed_size
+                     (const Murmur__AbortStatements *message)
+{
+  assert(message->base.descriptor == &murmur__abort_statements__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__abort_statements__pack
+                     (const Murmur__AbortStatements *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__abort_statements__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__abort_statements__pack_to_buffer
+                     (const Murmur__AbortStatements *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__abort_statements__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__AbortStatements *
+       murmur__abort_statements__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__AbortStatements *)
+     protobuf_c_message_unpack (&murmur__abort_statements__descriptor,
+                                allocator, len, data);
+}
+void   murmur__abort_statements__free_unpacked
+                     (Murmur__AbortStatements *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__abort_statements__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   murmur__blob_request__init
@@ -3067,7 +3157,7 @@ void   murmur__resolve_reference__free_unpacked
   assert(message->base.descriptor == &murmur__resolve_reference__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[51] =
+static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[52] =
 {
   {
     "protocol_major",
@@ -3269,6 +3359,18 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[51] =
     offsetof(Murmur__Envelope, body_case),
     offsetof(Murmur__Envelope, ended),
     &murmur__attempt_ended__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "aborts",
+    28,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, aborts),
+    &murmur__abort_statements__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -3683,56 +3785,57 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[51] =
   },
 };
 static const unsigned murmur__envelope__field_indices_by_name[] = {
-  25,   /* field[25] = abort */
-  17,   /* field[17] = accept */
-  20,   /* field[20] = advert */
-  23,   /* field[23] = agree */
-  27,   /* field[27] = blob_chunk */
-  26,   /* field[26] = blob_request */
-  28,   /* field[28] = blob_unavailable */
-  21,   /* field[21] = bundle */
+  26,   /* field[26] = abort */
+  17,   /* field[17] = aborts */
+  18,   /* field[18] = accept */
+  21,   /* field[21] = advert */
+  24,   /* field[24] = agree */
+  28,   /* field[28] = blob_chunk */
+  27,   /* field[27] = blob_request */
+  29,   /* field[29] = blob_unavailable */
+  22,   /* field[22] = bundle */
   12,   /* field[12] = dealers */
-  18,   /* field[18] = decline */
+  19,   /* field[19] = decline */
   16,   /* field[16] = ended */
   8,   /* field[8] = failure */
-  40,   /* field[40] = get_run_events */
-  39,   /* field[39] = get_status */
+  41,   /* field[41] = get_run_events */
+  40,   /* field[40] = get_status */
   7,   /* field[7] = goodbye */
   5,   /* field[5] = heartbeat */
   3,   /* field[3] = hello */
-  47,   /* field[47] = list_models */
-  38,   /* field[38] = list_runs */
-  49,   /* field[49] = models */
+  48,   /* field[48] = list_models */
+  39,   /* field[39] = list_runs */
+  50,   /* field[50] = models */
   9,   /* field[9] = offer */
   11,   /* field[11] = peer_shares */
-  19,   /* field[19] = progress */
+  20,   /* field[20] = progress */
   0,   /* field[0] = protocol_major */
   1,   /* field[1] = protocol_minor */
   14,   /* field[14] = quorum */
   6,   /* field[6] = refused */
   2,   /* field[2] = request */
-  48,   /* field[48] = resolve */
-  50,   /* field[50] = resolved */
+  49,   /* field[49] = resolve */
+  51,   /* field[51] = resolved */
   15,   /* field[15] = result */
   10,   /* field[10] = roster */
-  42,   /* field[42] = run_accepted */
-  45,   /* field[45] = run_events */
-  46,   /* field[46] = run_stopping */
-  43,   /* field[43] = runs */
-  22,   /* field[22] = share_check */
-  36,   /* field[36] = snapshot */
-  35,   /* field[35] = snapshot_request */
-  34,   /* field[34] = state_record */
-  44,   /* field[44] = status */
-  41,   /* field[41] = stop_run */
-  37,   /* field[37] = submit_run */
+  43,   /* field[43] = run_accepted */
+  46,   /* field[46] = run_events */
+  47,   /* field[47] = run_stopping */
+  44,   /* field[44] = runs */
+  23,   /* field[23] = share_check */
+  37,   /* field[37] = snapshot */
+  36,   /* field[36] = snapshot_request */
+  35,   /* field[35] = state_record */
+  45,   /* field[45] = status */
+  42,   /* field[42] = stop_run */
+  38,   /* field[38] = submit_run */
   13,   /* field[13] = survivors */
-  24,   /* field[24] = unmask */
-  33,   /* field[33] = upload_answer */
-  31,   /* field[31] = upload_chunk */
-  32,   /* field[32] = upload_close */
-  30,   /* field[30] = upload_grant */
-  29,   /* field[29] = upload_open */
+  25,   /* field[25] = unmask */
+  34,   /* field[34] = upload_answer */
+  32,   /* field[32] = upload_chunk */
+  33,   /* field[33] = upload_close */
+  31,   /* field[31] = upload_grant */
+  30,   /* field[30] = upload_open */
   4,   /* field[4] = welcome */
 };
 static const ProtobufCIntRange murmur__envelope__number_ranges[10 + 1] =
@@ -3740,14 +3843,14 @@ static const ProtobufCIntRange murmur__envelope__number_ranges[10 + 1] =
   { 1, 0 },
   { 10, 3 },
   { 20, 9 },
-  { 40, 17 },
-  { 60, 26 },
-  { 80, 34 },
-  { 100, 37 },
-  { 110, 42 },
-  { 130, 47 },
-  { 135, 49 },
-  { 0, 51 }
+  { 40, 18 },
+  { 60, 27 },
+  { 80, 35 },
+  { 100, 38 },
+  { 110, 43 },
+  { 130, 48 },
+  { 135, 50 },
+  { 0, 52 }
 };
 const ProtobufCMessageDescriptor murmur__envelope__descriptor =
 {
@@ -3757,7 +3860,7 @@ const ProtobufCMessageDescriptor murmur__envelope__descriptor =
   "Murmur__Envelope",
   "murmur",
   sizeof(Murmur__Envelope),
-  51,
+  52,
   murmur__envelope__field_descriptors,
   murmur__envelope__field_indices_by_name,
   10,  murmur__envelope__number_ranges,
@@ -4930,7 +5033,7 @@ const ProtobufCMessageDescriptor murmur__dealer_set__descriptor =
   (ProtobufCMessageInit) murmur__dealer_set__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__survivor_set__field_descriptors[4] =
+static const ProtobufCFieldDescriptor murmur__survivor_set__field_descriptors[5] =
 {
   {
     "transcript",
@@ -4980,9 +5083,22 @@ static const ProtobufCFieldDescriptor murmur__survivor_set__field_descriptors[4]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "inputs",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__SurvivorSet, n_inputs),
+    offsetof(Murmur__SurvivorSet, inputs),
+    &murmur__relayed_input__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__survivor_set__field_indices_by_name[] = {
   1,   /* field[1] = dealers_digest */
+  4,   /* field[4] = inputs */
   3,   /* field[3] = signature */
   2,   /* field[2] = survivors */
   0,   /* field[0] = transcript */
@@ -4990,7 +5106,7 @@ static const unsigned murmur__survivor_set__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__survivor_set__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor murmur__survivor_set__descriptor =
 {
@@ -5000,11 +5116,75 @@ const ProtobufCMessageDescriptor murmur__survivor_set__descriptor =
   "Murmur__SurvivorSet",
   "murmur",
   sizeof(Murmur__SurvivorSet),
-  4,
+  5,
   murmur__survivor_set__field_descriptors,
   murmur__survivor_set__field_indices_by_name,
   1,  murmur__survivor_set__number_ranges,
   (ProtobufCMessageInit) murmur__survivor_set__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__relayed_input__field_descriptors[3] =
+{
+  {
+    "worker",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RelayedInput, worker),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "payload_digest",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RelayedInput, payload_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "signature",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RelayedInput, signature),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__relayed_input__field_indices_by_name[] = {
+  1,   /* field[1] = payload_digest */
+  2,   /* field[2] = signature */
+  0,   /* field[0] = worker */
+};
+static const ProtobufCIntRange murmur__relayed_input__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor murmur__relayed_input__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.RelayedInput",
+  "RelayedInput",
+  "Murmur__RelayedInput",
+  "murmur",
+  sizeof(Murmur__RelayedInput),
+  3,
+  murmur__relayed_input__field_descriptors,
+  murmur__relayed_input__field_indices_by_name,
+  1,  murmur__relayed_input__number_ranges,
+  (ProtobufCMessageInit) murmur__relayed_input__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor murmur__quorum_signer__field_descriptors[2] =
@@ -5914,6 +6094,70 @@ const ProtobufCMessageDescriptor murmur__worker_abort__descriptor =
   murmur__worker_abort__field_indices_by_name,
   1,  murmur__worker_abort__number_ranges,
   (ProtobufCMessageInit) murmur__worker_abort__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__abort_statements__field_descriptors[3] =
+{
+  {
+    "attempt",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AbortStatements, attempt),
+    &murmur__attempt__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "transcript",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AbortStatements, transcript),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "statements",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__AbortStatements, n_statements),
+    offsetof(Murmur__AbortStatements, statements),
+    &murmur__worker_abort__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__abort_statements__field_indices_by_name[] = {
+  0,   /* field[0] = attempt */
+  2,   /* field[2] = statements */
+  1,   /* field[1] = transcript */
+};
+static const ProtobufCIntRange murmur__abort_statements__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor murmur__abort_statements__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.AbortStatements",
+  "AbortStatements",
+  "Murmur__AbortStatements",
+  "murmur",
+  sizeof(Murmur__AbortStatements),
+  3,
+  murmur__abort_statements__field_descriptors,
+  murmur__abort_statements__field_indices_by_name,
+  1,  murmur__abort_statements__number_ranges,
+  (ProtobufCMessageInit) murmur__abort_statements__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor murmur__blob_request__field_descriptors[3] =

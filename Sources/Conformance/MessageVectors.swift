@@ -116,7 +116,7 @@ enum MessageVectors {
     let listed = try item["complaints"].list { (pair) throws(ConformanceError) in try pair.ints }
     let found = complaints.map { [$0.dealer, $0.complainer] }.sorted { $0.lexicographicallyPrecedes($1) }
     checker.holds("complaints", "\(listed)", listed == found)
-    let removed = Complaints.settle(complaints, corruptionBound: round.thresholds.corruptionBound)
+    let removed = Complaints.settle(complaints, bound: round.thresholds.corruptionBound)
     try checker.integers(item["U2"], views.filter { $0.isDealer && !removed.contains($0.index) }.map(\.index))
     try checker.bytes(item["U2Bitmap"], round.dealers.bytes)
     try checker.bytes(item["U2Digest"], round.dealers.digest)

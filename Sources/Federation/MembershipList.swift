@@ -19,7 +19,14 @@ package struct MembershipList: Hashable, Sendable {
   }
 
   /// The certificate of a member by name; nil for a stranger.
-  package subscript(name: WorkerID) -> SignedCertificate? { members.first { $0.certificate.name == name } }
+  package subscript(name: WorkerID) -> SignedCertificate? {
+    var low = 0, high = members.count
+    while low < high {
+      let middle = (low + high) / 2
+      if members[middle].certificate.name < name { low = middle + 1 } else { high = middle }
+    }
+    return low < members.count && members[low].certificate.name == name ? members[low] : nil
+  }
 
   /// The member behind a link key; nil for a stranger.
   package func member(linkKey: LinkPublicKey) -> SignedCertificate? {

@@ -77,6 +77,20 @@ package enum AttemptOutcome: UInt32, Sendable, CaseIterable {
   case notCounted = 3
 }
 
+/// Signed promises of one transcript, relayed by the coordinator (ruling A8).
+package struct AbortStatements: Hashable, Sendable {
+  package let attempt: AttemptID
+  package let transcript: Digest
+  /// Ascending by worker.
+  package let statements: [WorkerAbort]
+
+  package init(attempt: AttemptID, transcript: Digest, statements: [WorkerAbort]) {
+    self.attempt = attempt
+    self.transcript = transcript
+    self.statements = statements
+  }
+}
+
 /// Control messages from the coordinator to a worker.
 package enum CoordinatorMessage: Hashable, Sendable {
   case offer(RoundOffer)
@@ -87,6 +101,8 @@ package enum CoordinatorMessage: Hashable, Sendable {
   case quorum(QuorumCertificate)
   case result(AttemptResult)
   case ended(AttemptID, AttemptOutcome, reason: String)
+  /// What workers signed when they left an earlier attempt: whoever contributed to it may find that it does not count.
+  case aborts(AbortStatements)
 
   /// The name in logs and traces.
   package var kind: String {
@@ -99,6 +115,7 @@ package enum CoordinatorMessage: Hashable, Sendable {
     case .quorum: "quorum"
     case .result: "result"
     case .ended: "ended"
+    case .aborts: "aborts"
     }
   }
 }

@@ -51,8 +51,10 @@ extension RunStateMachine {
       case .closeInputs: out.append(.closeUploads)
       case .unmask(let order): out.append(.unmask(order))
       case .ignored(let worker, let why): out.append(.ignored(from: worker, why: "\(why)"))
+      case .keepEvidence(let evidence): out.append(.keepEvidence(evidence))
       case .blame(let worker, let fault):
         if fault.isProven { excluded.insert(worker) }
+        if case .inDispute(let others) = fault { disputes.note(worker, with: others) }
         out.append(.blame(worker, fault: "\(fault)"))
       case .abandon(let reason):
         guard case .attempting(let attempt) = state else { continue }
@@ -123,6 +125,7 @@ extension RunStateMachine {
   }
 
   mutating func receive(_ message: WorkerMessage, from worker: WorkerID) -> [Action] {
+    if case .abort(let abort) = message, pastAttempts.note(abort, from: worker) { return [] }
     guard case .attempting(let attempt) = state else { return [.ignored(from: worker, why: "no attempt is open")] }
     switch message {
     case .accept(let id):
@@ -130,6 +133,7 @@ extension RunStateMachine {
     case .progress: return []
     case .decline(let id, let reason, let detail):
       guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
+      if reason == .contributionsExhausted { exhausted.insert(worker) }
       let note = Action.ignored(from: worker, why: "declined: \(reason) \(detail)")
       switch attempt.aggregator {
       case .secure: return [note] + secure(.workerDeclined(worker))

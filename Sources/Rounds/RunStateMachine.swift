@@ -48,6 +48,10 @@ package struct RunStateMachine: Sendable {
     case commit(CommitOrder)
     case report(RoundReport)
     case blame(WorkerID, fault: String)
+    /// Somebody signed what cannot both be honest: keep it, for people.
+    case keepEvidence(Evidence)
+    /// The run waits for people.
+    case blocked(reason: String)
     case ignored(from: WorkerID, why: String)
     case finished(Outcome)
   }
@@ -125,6 +129,8 @@ package struct RunStateMachine: Sendable {
     case idle
     case gathering
     case waitingToRetry
+    /// Data owners have to consent before it goes on (ruling A8).
+    case blocked
     case attempting(Attempt)
     case closing(Attempt)
     case finished(Outcome)
@@ -134,14 +140,21 @@ package struct RunStateMachine: Sendable {
   let membership: MembershipList
   let certificate: Certificate
   let signingKey: SigningKey
+  let computations: any RoundComputations
   package private(set) var base: BaseModel
   package internal(set) var round: RoundNumber
-  var attempt: AttemptNumber
+  package internal(set) var attempt: AttemptNumber
   var attemptsThisRound: UInt32 = 0
   var state: State = .idle
   package internal(set) var available: Set<WorkerID> = []
   /// Convicted in this run: never selected again.
   var excluded: Set<WorkerID> = []
+  /// In this run.
+  var disputes = Disputes()
+  /// On the model in hand.
+  var pastAttempts = PastAttempts()
+  /// Have contributed to the model in hand as often as their own law allows; until they restart with another law.
+  var exhausted: Set<WorkerID> = []
   var now: UInt64 = 0
   var gatherDeadlinePassed = false
   /// Whether this process has offered an attempt: from then on it does not gather again.
@@ -152,10 +165,13 @@ package struct RunStateMachine: Sendable {
   /// - Parameters:
   ///   - base: the committed model to go on from; the round that trains on it is `round`.
   ///   - attempt: the first attempt number of that round that was never recorded.
+  ///   - computations: remembers certificates by itself; shared with the workers of a simulation.
   package init(
     plan: RunPlan, membership: MembershipList, certificate: Certificate, signingKey: SigningKey, base: BaseModel,
-    round: RoundNumber, attempt: AttemptNumber
+    round: RoundNumber, attempt: AttemptNumber,
+    computations: any RoundComputations = RememberedComputations(servesMany: false)
   ) {
+    self.computations = computations
     self.plan = plan
     self.membership = membership
     self.certificate = certificate
@@ -175,7 +191,7 @@ package struct RunStateMachine: Sendable {
     switch state {
     case .attempting(let attempt), .closing(let attempt):
       if case .secure(let machine) = attempt.aggregator { machine.rosterWorkers.count } else { attempt.cohort.count }
-    case .idle, .gathering, .waitingToRetry, .finished: 0
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: 0
     }
   }
 
@@ -186,6 +202,7 @@ package struct RunStateMachine: Sendable {
     switch state {
     case .idle: "idle"
     case .gathering, .waitingToRetry: "selecting"
+    case .blocked: "blocked: contributions exhausted"
     case .attempting(let attempt):
       switch attempt.aggregator {
       case .secure(let machine):
@@ -215,7 +232,10 @@ package struct RunStateMachine: Sendable {
       return returned(worker) + select()
     case .workerRestarted(let worker):
       available.insert(worker)
-      return restarted(worker) + select()
+      exhausted.remove(worker)
+      let actions = restarted(worker)
+      if case .blocked = state { state = .gathering }
+      return actions + select()
     case .workerLost(let worker):
       available.remove(worker)
       return gone(worker)
@@ -256,14 +276,29 @@ package struct RunStateMachine: Sendable {
   /// Offers the next attempt if enough workers are here.
   mutating func select() -> [Action] {
     guard case .gathering = state else { return [] }
-    let candidates = available.subtracting(excluded).filter(isEligible).sorted()
+    let everyone = available.subtracting(excluded).filter(isEligible).sorted()
+    let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)
+    if !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) { return block() }
     // With everyone here whom the plan expects, a cohort that cannot work is offered once, to be refused by name. With
     // fewer, waiting is better than spending an attempt: after a restart the workers come back one by one.
     guard candidates.count >= plan.expectedWorkers || ((gatherDeadlinePassed || hasOffered) && isPromising(cohort))
     else { return [] }
     hasOffered = true
     return offer(to: cohort)
+  }
+
+  /// Those who could make the next attempt have contributed to this model as often as their own law allows.
+  private mutating func block() -> [Action] {
+    state = .blocked
+    attemptsThisRound = 0
+    let names = exhausted.sorted().prefix(8).map(\.text).joined(separator: ", ")
+    return [
+      .blocked(
+        reason: "contributions exhausted: \(names)\(exhausted.count > 8 ? " and \(exhausted.count - 8) more" : "") "
+          + "contributed to this model as often as their policies allow; the run goes on when their owners raise "
+          + "maximum-attempts-per-model and restart them")
+    ]
   }
 
   /// Whether an attempt with this cohort can be committed if nobody drops out.
@@ -285,16 +320,24 @@ package struct RunStateMachine: Sendable {
     guard let member = membership[worker] else { return false }
     return
       (try? RoundChecks.checkCertificate(
-        member, authority: membership.authorityKey, time: now, role: .worker, name: worker)) != nil
+        member, authority: membership.authorityKey, time: now, role: .worker, name: worker,
+        computations: computations)) != nil
   }
 
   /// Uniform without replacement, seeded by run, round and attempt (Fisher–Yates); in secure mode no organisation above
   /// its cap, as long as that leaves enough workers.
   private func choose(from candidates: [WorkerID]) -> [WorkerID] {
-    let (configuration, task) = next
     var generator = SeededGenerator(seed: plan.seed, stream: "cohort \(attemptID)")
     var pool = candidates
     for i in pool.indices.dropLast() { pool.swapAt(i, Int.random(in: i..<pool.count, using: &generator)) }
+    // Two who are in a dispute spoil each other's attempts; without them there may be too few, and that has to be said.
+    let peaceful = cohort(of: disputes.withoutOpponents(pool))
+    return isPromising(peaceful) ? peaceful : cohort(of: pool)
+  }
+
+  /// As many of `pool` as the plan wants, those earlier in it first.
+  private func cohort(of pool: [WorkerID]) -> [WorkerID] {
+    let (configuration, task) = next
     let uniform = pool.prefix(plan.cohortTarget).sorted()
     guard task.aggregation == .secure else { return uniform }
     let organisations = pool.compactMap { membership[$0]?.certificate.organisation }
@@ -308,12 +351,15 @@ package struct RunStateMachine: Sendable {
     let (configuration, task) = next
     let context = AttemptContext(
       attempt: attemptID, modelDigest: base.modelDigest, configuration: configuration, membership: membership,
-      coordinatorKey: certificate.signingKey, now: now)
+      coordinatorKey: certificate.signingKey, now: now, computations: computations)
     let signature = signingKey.signature(over: SignedString.offer(roundID: context.roundID))
     let message = RoundOffer(
       attempt: attemptID, modelName: plan.modelName, baseVersion: base.version, modelDigest: base.modelDigest,
       tensors: base.tensors, configuration: configuration, task: task, signature: signature)
-    let offers = [Action.recordAttempt(attemptID, cohort: cohort)] + cohort.map { .send(.offer(message), to: $0) }
+    let offers =
+      [Action.recordAttempt(attemptID, cohort: cohort)]
+      + pastAttempts.statements(for: cohort).map { .send(.aborts($0.statements), to: $0.worker) }
+      + cohort.map { .send(.offer(message), to: $0) }
     attemptsThisRound += 1
     switch task.aggregation {
     case .secure:
@@ -410,6 +456,8 @@ package struct RunStateMachine: Sendable {
     round = round.next
     self.attempt = 0
     attemptsThisRound = 0
+    pastAttempts.forget()
+    exhausted = []
     if stopsAfterCommit { return actions + finish(.stopped) }
     return actions + select()
   }
@@ -423,6 +471,9 @@ package struct RunStateMachine: Sendable {
           attempt: attemptID, baseVersion: base.version, cohort: attempt.cohort.count,
           reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count, summary: nil,
           outcome: .abandoned(reason: reason))))
+    if case .secure(let machine) = attempt.aggregator, let members = machine.members {
+      pastAttempts.add(attemptID, names: members.names, members: members.keys, statements: machine.aborts)
+    }
     self.attempt = self.attempt.next
     guard attemptsThisRound < plan.attemptsPerRoundMax else {
       return actions
@@ -439,7 +490,7 @@ package struct RunStateMachine: Sendable {
     case .attempting(let attempt), .closing(let attempt):
       actions.append(.closeUploads)
       actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: "the run ends"), to: $0) }
-    case .idle, .gathering, .waitingToRetry, .finished: break
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
     }
     state = .finished(outcome)
     return actions + [.finished(outcome)]
@@ -450,7 +501,7 @@ package struct RunStateMachine: Sendable {
     switch state {
     case .attempting(let attempt), .closing(let attempt):
       precondition(Set(attempt.survivors).isSubset(of: attempt.cohort), "a survivor outside the cohort")
-    case .idle, .gathering, .waitingToRetry, .finished: break
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
     }
     precondition(round.value <= plan.rounds + 1, "a round after the last")
   }

@@ -9,6 +9,8 @@ package struct WorkerLedger: Hashable, Sendable {
   package enum Entry: Hashable, Sendable {
     case attemptBegun(AttemptID)
     case contributed(AttemptID, modelDigest: Digest)
+    /// Nothing of that contribution can ever be opened: it does not count (ruling A8).
+    case excused(AttemptID, modelDigest: Digest, transcript: Digest)
     case survivorsSigned(transcript: Digest, survivorsDigest: Digest)
     case released(transcript: Digest)
     case promised(transcript: Digest)
@@ -22,6 +24,8 @@ package struct WorkerLedger: Hashable, Sendable {
   /// The highest attempt seen of each run.
   package private(set) var highWater: [RunID: AttemptID] = [:]
   package private(set) var contributions: [Contribution: UInt32] = [:]
+  /// Transcripts whose contributions do not count.
+  package private(set) var excused: [Contribution: Set<Digest>] = [:]
   package private(set) var survivorSets: [Digest: Digest] = [:]
   package private(set) var releases: Set<Digest> = []
   package private(set) var promises: Set<Digest> = []
@@ -36,6 +40,8 @@ package struct WorkerLedger: Hashable, Sendable {
       highWater[attempt.run] = attempt
     case .contributed(let attempt, let modelDigest):
       contributions[Contribution(run: attempt.run, modelDigest: modelDigest), default: 0] += 1
+    case .excused(let attempt, let modelDigest, let transcript):
+      excused[Contribution(run: attempt.run, modelDigest: modelDigest), default: []].insert(transcript)
     case .survivorsSigned(let transcript, let digest):
       if survivorSets[transcript] == nil { survivorSets[transcript] = digest }
     case .released(let transcript): releases.insert(transcript)
@@ -46,8 +52,10 @@ package struct WorkerLedger: Hashable, Sendable {
   /// Whether an attempt is newer than everything seen of its run.
   package func isNew(_ attempt: AttemptID) -> Bool { highWater[attempt.run].map { attempt > $0 } ?? true }
 
-  /// How often this model of this run was contributed to.
+  /// How often this model of this run was contributed to, without contributions that can never be opened.
   package func contributionCount(run: RunID, modelDigest: Digest) -> UInt32 {
-    contributions[Contribution(run: run, modelDigest: modelDigest)] ?? 0
+    let key = Contribution(run: run, modelDigest: modelDigest)
+    let count = contributions[key] ?? 0
+    return count - min(count, UInt32(clamping: excused[key]?.count ?? 0))
   }
 }

@@ -14,7 +14,7 @@ extension WorkerStateMachine {
     }
     let context = AttemptContext(
       attempt: offer.attempt, modelDigest: offer.modelDigest, configuration: offer.configuration,
-      membership: membership, coordinatorKey: coordinatorKey, now: now)
+      membership: membership, coordinatorKey: coordinatorKey, now: now, computations: computations)
     guard offer.signature.isValid(over: SignedString.offer(roundID: context.roundID), by: coordinatorKey) else {
       return decline(
         .badOffer, "the offer is not signed by the coordinator of this federation", attempt: offer.attempt)
@@ -127,7 +127,20 @@ extension WorkerStateMachine {
     }
     let actions = machine.handle(event)
     work?.secure = machine
+    if let members = machine.members { work?.members = members }
     return translate(actions)
+  }
+
+  /// Promises of an earlier attempt: with enough of them nothing of it can ever be opened, and it does not count.
+  mutating func receive(_ message: AbortStatements) -> [Action] {
+    guard let place = contributions.firstIndex(where: { $0.members.transcript == message.transcript }),
+      contributions[place].members.isSealed(by: message.statements)
+    else { return [.note(.ignored(kind: "aborts", why: "they do not seal a contribution of this worker"))] }
+    let sealed = contributions.remove(at: place)
+    return [
+      record(
+        .excused(sealed.attempt, modelDigest: sealed.modelDigest, transcript: sealed.members.transcript))
+    ]
   }
 
   private mutating func translate(_ actions: [SecureAggregationWorker.Action]) -> [Action] {
@@ -152,6 +165,7 @@ extension WorkerStateMachine {
         out.append(record(.survivorsSigned(transcript: transcript, survivorsDigest: digest)))
       case .recordRelease(let transcript): out.append(record(.released(transcript: transcript)))
       case .recordPromise(let transcript): out.append(record(.promised(transcript: transcript)))
+      case .keepEvidence(let evidence): out.append(.keepEvidence(evidence))
       case .ignored(let why): out.append(.note(.ignored(kind: "secure aggregation", why: "\(why)")))
       case .closed(let outcome):
         switch outcome {

@@ -25,6 +25,8 @@ package struct WorkerStateMachine: Sendable {
   package enum Action: Sendable {
     case send(WorkerMessage)
     case record(WorkerLedger.Entry)
+    /// Somebody signed what cannot both be honest: keep it, for people.
+    case keepEvidence(Evidence)
     case fetchModel(RoundOffer)
     /// Evaluate, and train unless the task says otherwise, on the model held.
     case train(RoundOffer)
@@ -76,7 +78,19 @@ package struct WorkerStateMachine: Sendable {
     var masking: MaskingOrder?
     var isUploading = false
     var step: UInt32 = 0
+    /// Of the transcript, once there is one.
+    var members: TranscriptMembers?
   }
+
+  /// An attempt that is over and that something masked left for: it counts until it is shown to be sealed.
+  struct Contribution: Sendable {
+    let attempt: AttemptID
+    let modelDigest: Digest
+    let members: TranscriptMembers
+  }
+
+  /// Older contributions count for ever.
+  static let contributionsMax = 16
 
   let certificate: Certificate
   let membership: MembershipList
@@ -86,13 +100,18 @@ package struct WorkerStateMachine: Sendable {
   let secrets: any SecretSource
   package private(set) var ledger: WorkerLedger
   var work: Work?
+  /// In this process, oldest first.
+  var contributions: [Contribution] = []
+  let computations: any RoundComputations
 
   /// - Parameters:
   ///   - ledger: everything recorded before.
   ///   - secrets: the system's generator; seeded only in the simulator.
+  ///   - computations: remembers certificates by itself; shared by all workers of a simulation.
   package init(
     certificate: Certificate, membership: MembershipList, coordinatorKey: SigningPublicKey, policy: WorkerPolicy,
-    signingKey: SigningKey, secrets: any SecretSource, ledger: WorkerLedger
+    signingKey: SigningKey, secrets: any SecretSource, ledger: WorkerLedger,
+    computations: any RoundComputations = RememberedComputations(servesMany: false)
   ) {
     self.certificate = certificate
     self.membership = membership
@@ -101,6 +120,7 @@ package struct WorkerStateMachine: Sendable {
     self.signingKey = signingKey
     self.secrets = secrets
     self.ledger = ledger
+    self.computations = computations
   }
 
   /// The attempt in hand.
@@ -169,10 +189,13 @@ package struct WorkerStateMachine: Sendable {
           // In secure mode only the signed result says so.
           guard machine.work?.offer.task.aggregation == .plain else { return [] }
           return machine.end(.committed(modelDigest: nil, counted: true))
-        case .notCounted: return machine.end(.notCounted)
-        case .abandoned: return machine.end(.abandoned(reason: reason))
+        // Its secrets go, and with them any possibility to release: the others are told so (ruling A8).
+        case .notCounted: return machine.secure(.failed(.attemptEnded)) + machine.end(.notCounted)
+        case .abandoned:
+          return machine.secure(.failed(.attemptEnded)) + machine.end(.abandoned(reason: reason))
         }
       }
+    case .aborts(let statements): return receive(statements)
     }
   }
 
@@ -190,7 +213,13 @@ package struct WorkerStateMachine: Sendable {
 
   /// Leaves the attempt: its secrets go with the machine that held them.
   mutating func end(_ ending: Ending) -> [Action] {
-    guard let attempt = work?.offer.attempt else { return [] }
+    guard let ended = work else { return [] }
+    let attempt = ended.offer.attempt
+    if ended.isUploading, let members = ended.members {
+      contributions.append(
+        Contribution(attempt: attempt, modelDigest: ended.offer.modelDigest, members: members))
+      if contributions.count > Self.contributionsMax { contributions.removeFirst() }
+    }
     work = nil
     return [.cancelWork(attempt), .note(.ended(attempt, ending))]
   }

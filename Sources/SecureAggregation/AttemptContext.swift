@@ -12,10 +12,17 @@ package struct AttemptContext: Sendable {
   package let coordinatorKey: SigningPublicKey
   /// Seconds since 1970-01-01 UTC at the offer: the moment at which certificates must be valid.
   package let now: UInt64
+  package let computations: any RoundComputations
+
+  /// The coordinator's name on the membership list.
+  var coordinator: WorkerID {
+    membership.members.first { $0.certificate.signingKey == coordinatorKey }?.certificate.name
+      ?? WorkerID(unchecked: "coordinator")
+  }
 
   package init(
     attempt: AttemptID, modelDigest: Digest, configuration: RoundConfiguration, membership: MembershipList,
-    coordinatorKey: SigningPublicKey, now: UInt64
+    coordinatorKey: SigningPublicKey, now: UInt64, computations: any RoundComputations = DirectComputations()
   ) {
     self.attempt = attempt
     self.modelDigest = modelDigest
@@ -24,6 +31,7 @@ package struct AttemptContext: Sendable {
     self.membership = membership
     self.coordinatorKey = coordinatorKey
     self.now = now
+    self.computations = computations
     self.roundID = Transcript.roundID(
       federation: membership.federation, attemptID: attempt, modelDigest: modelDigest,
       configurationDigest: configurationDigest)

@@ -144,12 +144,17 @@ package struct SurvivorSet: Hashable, Sendable {
   package let transcript: Digest
   package let dealersDigest: Digest
   package let survivors: Bitmap
+  /// Sparse graph: of every survivor that the receiver masks with, ascending; empty on the complete graph (ruling A16).
+  package let inputs: [RelayedInput]
   package let signature: Signature
 
-  package init(transcript: Digest, dealersDigest: Digest, survivors: Bitmap, signature: Signature) {
+  package init(
+    transcript: Digest, dealersDigest: Digest, survivors: Bitmap, inputs: [RelayedInput] = [], signature: Signature
+  ) {
     self.transcript = transcript
     self.dealersDigest = dealersDigest
     self.survivors = survivors
+    self.inputs = inputs
     self.signature = signature
   }
 }

@@ -30,6 +30,7 @@ package enum Refusal: String, Error, Hashable, Sendable, CaseIterable {
   case duplicateKey
   case ownEntryChanged
   case advertOfAnotherOffer
+  case secondRoster
 
   // Thresholds and graph.
   case rosterTooLarge
@@ -50,6 +51,7 @@ package enum Refusal: String, Error, Hashable, Sendable, CaseIterable {
   case duplicateShare
 
   // Dealers (U2), survivors (U3), quorum.
+  case secondDealerSet
   case notInU2
   case tooFewDealers
   case tooFewNeighbours

@@ -23,6 +23,13 @@ package struct RosterAdvert: Hashable, Sendable {
   }
 }
 
+extension RosterAdvert {
+  /// What its worker signed, if it answers the offer `roundID`.
+  func signedString(_ roundID: Digest) -> [UInt8] {
+    SignedString.advert(roundID: roundID, entry: entry, offerSignature: offerSignature)
+  }
+}
+
 /// A survivor's signature over its view of U2 and U3 (M7, relayed in M8).
 package struct QuorumSignature: Hashable, Sendable {
   package let worker: Int
@@ -77,9 +84,10 @@ package enum RoundChecks {
   }
 
   package static func checkCertificate(
-    _ signed: SignedCertificate, authority: SigningPublicKey, time: UInt64, role: Role, name: WorkerID? = nil
+    _ signed: SignedCertificate, authority: SigningPublicKey, time: UInt64, role: Role, name: WorkerID? = nil,
+    computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) {
-    guard signed.signature.isValid(over: signed.certificate.canonicalBytes, by: authority) else {
+    guard computations.isValid(signed.signature, over: signed.certificate.canonicalBytes, by: authority) else {
       throw .certificateNotSigned
     }
     try check(signed.certificate, time: time, role: role, name: name)
@@ -98,12 +106,14 @@ package enum RoundChecks {
   /// - Parameters:
   ///   - roundID: the reader's own `rid`, from the model it holds and the configuration it was offered.
   ///   - ownEntry: what the reader advertised.
+  ///   - sample: positions whose adverts are verified; nil for all. Rosters above `fullCheckMax` are sampled.
   /// - Returns: the thresholds of this roster.
   /// - Throws: `rosterOrder`, `duplicateWorker`, `duplicateKey`, `ownEntryChanged`, `advertOfAnotherOffer`,
   ///   `badSignature`, then the reasons of `Thresholds.compute`.
   package static func checkRoster(
     roundID: Digest, adverts: [RosterAdvert], ownEntry: RosterEntry, coordinator: SigningPublicKey,
-    rosterSignature: Signature, mode: RoundConfiguration.Mode, policy: CohortPolicy
+    rosterSignature: Signature, mode: RoundConfiguration.Mode, policy: CohortPolicy, sample: Set<Int>? = nil,
+    computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) -> Thresholds {
     let entries = adverts.map(\.entry)
     for (a, b) in zip(entries, entries.dropFirst()) where b.worker < a.worker { throw .rosterOrder }
@@ -112,21 +122,46 @@ package enum RoundChecks {
       Set(entries.map(\.maskKey)).count == entries.count
     else { throw .duplicateKey }
     guard entries.first(where: { $0.worker == ownEntry.worker }) == ownEntry else { throw .ownEntryChanged }
-    let offer = SignedString.offer(roundID: roundID)
-    var knownOffers: Set<Signature> = []  // Usually one signature stands behind all adverts: it is verified once.
-    for advert in adverts {
-      let string = SignedString.advert(
-        roundID: roundID, entry: advert.entry, offerSignature: advert.offerSignature)
-      guard advert.signature.isValid(over: string, by: advert.signingKey) else { throw .advertOfAnotherOffer }
-      if knownOffers.contains(advert.offerSignature) { continue }
-      guard advert.offerSignature.isValid(over: offer, by: coordinator) else { throw .advertOfAnotherOffer }
-      knownOffers.insert(advert.offerSignature)
-    }
+    try checkAnswers(
+      sample.map { sample in adverts.indices.filter(sample.contains).map { adverts[$0] } } ?? adverts,
+      roundID: roundID, coordinator: coordinator, computations: computations)
     let rosterDigest = Transcript.rosterDigest(roundID: roundID, entries: entries)
     let string = SignedString.roster(roundID: roundID, rosterDigest: rosterDigest)
-    guard rosterSignature.isValid(over: string, by: coordinator) else { throw .badSignature }
+    guard computations.isValid(rosterSignature, over: string, by: coordinator) else { throw .badSignature }
     return try Thresholds.compute(organisations: adverts.map(\.organisation), mode: mode, policy: policy)
   }
+
+  /// Whether adverts answer the reader's own offer: both signatures verify under its `rid`.
+  private static func checkAnswers(
+    _ adverts: [RosterAdvert], roundID: Digest, coordinator: SigningPublicKey, computations: any RoundComputations
+  ) throws(Refusal) {
+    var claim = CanonicalBytes(label: "claim/adverts")
+    claim.append(roundID)
+    claim.append(coordinator)
+    for advert in adverts {
+      claim.append(prefixed: advert.signedString(roundID))
+      claim.append(advert.signingKey)
+      claim.append(advert.signature)
+    }
+    try computations.once(.sha256(of: claim.bytes)) { () throws(Refusal) in
+      var knownOffers: Set<Signature> = []  // Usually one signature stands behind all adverts: it is verified once.
+      for advert in adverts {
+        guard Canary.checksOffers else { continue }
+        guard advert.signature.isValid(over: advert.signedString(roundID), by: advert.signingKey) else {
+          throw .advertOfAnotherOffer
+        }
+        guard knownOffers.insert(advert.offerSignature).inserted else { continue }
+        guard advert.offerSignature.isValid(over: SignedString.offer(roundID: roundID), by: coordinator) else {
+          throw .advertOfAnotherOffer
+        }
+      }
+    }
+  }
+
+  /// Up to so many workers everyone verifies every advert; above, its neighbours' and `sampleCount` more. The certificate
+  /// of M8 covers the rest: whoever answered another offer signs for another transcript.
+  package static let fullCheckMax = 1000
+  package static let sampleCount = 256
 
   /// Whether an advert that fails under the reader's own `rid` proves that the coordinator made another offer for the
   /// same attempt (rulings A6, A17); if not, the advert alone is the evidence, against its worker.
@@ -194,13 +229,15 @@ package enum RoundChecks {
   /// - Parameter keys: identity of each roster entry.
   /// - Throws: `inputOfAnotherU2`.
   package static func checkRelayedInputs(
-    _ inputs: [RelayedInput], transcript: Digest, dealersDigest: Digest, keys: [SigningPublicKey]
+    _ inputs: [RelayedInput], transcript: Digest, dealersDigest: Digest, keys: [SigningPublicKey],
+    computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) {
     for input in inputs {
       let string = SignedString.input(
         transcript: transcript, worker: input.worker, dealersDigest: dealersDigest,
         payloadDigest: input.payloadDigest)
-      guard keys.indices.contains(input.worker), input.signature.isValid(over: string, by: keys[input.worker])
+      guard keys.indices.contains(input.worker),
+        computations.isValid(input.signature, over: string, by: keys[input.worker]) || !Canary.checksRelays
       else { throw .inputOfAnotherU2 }
     }
   }
@@ -214,16 +251,24 @@ package enum RoundChecks {
   /// - Throws: `duplicateSigner`, `signerOutsideU3`, `quorumTooSmall`, `badSignature`.
   package static func checkQuorum(
     _ signatures: [QuorumSignature], transcript: Digest, dealersDigest: Digest, survivors: Bitmap, quorum: Int,
-    keys: [SigningPublicKey]
+    keys: [SigningPublicKey], computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) {
     guard Set(signatures.map(\.worker)).count == signatures.count else { throw .duplicateSigner }
     guard signatures.allSatisfy({ survivors.contains($0.worker) && keys.indices.contains($0.worker) }) else {
       throw .signerOutsideU3
     }
-    guard signatures.count >= quorum else { throw .quorumTooSmall }
+    guard signatures.count >= quorum || !Canary.checksQuorum else { throw .quorumTooSmall }
     let string = SignedString.agree(transcript: transcript, dealersDigest: dealersDigest, bitmap: survivors)
+    var claim = CanonicalBytes(label: "claim/quorum")
+    claim.append(prefixed: string)
     for signature in signatures {
-      guard signature.signature.isValid(over: string, by: keys[signature.worker]) else { throw .badSignature }
+      claim.append(keys[signature.worker])
+      claim.append(signature.signature)
+    }
+    try computations.once(.sha256(of: claim.bytes)) { () throws(Refusal) in
+      for signature in signatures {
+        guard signature.signature.isValid(over: string, by: keys[signature.worker]) else { throw .badSignature }
+      }
     }
   }
 }

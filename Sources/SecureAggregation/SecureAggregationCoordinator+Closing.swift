@@ -12,7 +12,9 @@ extension SecureAggregationCoordinator {
       if closing.agreements[index] != nil { return [.ignored(from: worker, .repeated)] }
       let signed = SignedString.agree(
         transcript: agreement.transcript, dealersDigest: closing.dealers.digest, bitmap: closing.survivors)
-      guard agreement.signature.isValid(over: signed, by: closing.roster.signingKeys[index]) else {
+      guard
+        context.computations.isValid(agreement.signature, over: signed, by: closing.roster.signingKeys[index])
+      else {
         departed.insert(worker)
         absent.insert(worker)
         return [.blame(worker, .refused(.badSignature))] + advance()
@@ -49,13 +51,30 @@ extension SecureAggregationCoordinator {
     return QuorumCertificate(transcript: closing.roster.transcript, signers: signers)
   }
 
-  func survivorSet(_ closing: Closing) -> SurvivorSet {
-    SurvivorSet(
-      transcript: closing.roster.transcript, dealersDigest: closing.dealers.digest, survivors: closing.survivors,
-      signature: signingKey.signature(
-        over: SignedString.survivors(
-          transcript: closing.roster.transcript, dealersDigest: closing.dealers.digest,
-          bitmap: closing.survivors)))
+  /// M6 for these survivors (nil: all): one message for everyone on the complete graph, with the inputs of its own
+  /// neighbours for each on a sparse one.
+  func sendSurvivors(_ closing: Closing, to receivers: [Int]? = nil) -> [Action] {
+    let roster = closing.roster
+    let receivers = receivers ?? closing.survivors.members
+    let signature = signingKey.signature(
+      over: SignedString.survivors(
+        transcript: roster.transcript, dealersDigest: closing.dealers.digest, bitmap: closing.survivors))
+    func message(_ inputs: [RelayedInput]) -> SurvivorSet {
+      SurvivorSet(
+        transcript: roster.transcript, dealersDigest: closing.dealers.digest, survivors: closing.survivors,
+        inputs: inputs, signature: signature)
+    }
+    guard !roster.graph.isComplete else {
+      return [.sendSurvivors(message([]), to: receivers.map { roster.workers[$0] })]
+    }
+    return receivers.map { receiver in
+      let inputs = roster.graph.neighbours(of: receiver).compactMap { neighbour in
+        closing.inputs[neighbour].map {
+          RelayedInput(worker: neighbour, payloadDigest: $0.payloadDigest, signature: $0.signature)
+        }
+      }
+      return .sendSurvivors(message(inputs), to: [roster.workers[receiver]])
+    }
   }
 
   mutating func receive(_ answer: UnmaskShares, from worker: WorkerID) -> [Action] {
@@ -67,78 +86,125 @@ extension SecureAggregationCoordinator {
       if closing.answers[index] != nil || closing.wrongHelpers.contains(index) {
         return [.ignored(from: worker, .repeated)]
       }
-      guard let shares = committedShares(answer, by: index, in: closing) else {
+      do throws(WrongAnswer) {
+        closing.answers[index] = try committedShares(answer, by: index, in: closing)
+      } catch {
         closing.wrongHelpers.insert(index)
         state = .unmasking(closing)
-        return [.blame(worker, .returnedWrongShare)] + advance()
+        return [.blame(worker, error.fault(in: closing.roster))] + advance()
       }
-      closing.answers[index] = shares
       state = .unmasking(closing)
       return advance()
     }
   }
 
-  /// The shares of a helper that returned exactly those asked for, each as its dealer committed to it; nil otherwise.
-  private func committedShares(_ answer: UnmaskShares, by helper: Int, in closing: Closing) -> HelperShares? {
-    let survivors = closing.survivors.members
-    let dropouts = closing.dealers.members.filter { !closing.survivors.contains($0) }
-    guard answer.selfMaskShares.map(\.owner) == survivors, answer.maskKeyShares.map(\.owner) == dropouts else {
-      return nil
+  private enum WrongAnswer: Error {
+    case otherShares
+    case wrongShare(of: Int)
+
+    func fault(in roster: Roster) -> Fault {
+      switch self {
+      case .otherShares: .returnedOtherShares
+      case .wrongShare(let dealer): .returnedWrongShare(of: roster.workers[dealer])
+      }
     }
-    var selfMasks: [Shamir.Share] = [], maskKeys: [Shamir.Share] = []
-    for (kind, entry) in answer.selfMaskShares.map({ (ShareSealing.Kind.selfMask, $0) })
-      + answer.maskKeyShares.map({ (ShareSealing.Kind.maskKey, $0) })
-    {
+  }
+
+  /// The shares of a helper that returned exactly those asked for, each as its dealer committed to it.
+  private func committedShares(
+    _ answer: UnmaskShares, by helper: Int, in closing: Closing
+  ) throws(WrongAnswer) -> HelperShares {
+    let graph = closing.roster.graph
+    func isAsked(_ owner: Int) -> Bool { owner == helper || graph.areNeighbours(owner, helper) }
+    let dropouts = closing.dealers.members.filter { !closing.survivors.contains($0) && isAsked($0) }
+    guard answer.selfMaskShares.map(\.owner) == closing.survivors.members.filter(isAsked),
+      answer.maskKeyShares.map(\.owner) == dropouts
+    else { throw .otherShares }
+    return HelperShares(
+      selfMasks: try committed(.selfMask, answer.selfMaskShares, by: helper, in: closing),
+      maskKeys: try committed(.maskKey, answer.maskKeyShares, by: helper, in: closing))
+  }
+
+  private func committed(
+    _ kind: ShareSealing.Kind, _ entries: [UnmaskShares.Entry], by helper: Int, in closing: Closing
+  ) throws(WrongAnswer) -> [Int: Shamir.Share] {
+    var shares: [Int: Shamir.Share] = [:]
+    for entry in entries {
       guard let share = try? Shamir.Share(SecretBytes(copying: entry.share)),
         let bundle = closing.bundles[entry.owner]?.bundle,
         ShareSealing.shareCommitment(
           kind, transcript: closing.roster.transcript, dealer: entry.owner, helper: helper, share: share)
-          == commitment(kind, of: entry.owner, to: helper, in: bundle)
-      else { return nil }
-      if kind == .selfMask { selfMasks.append(share) } else { maskKeys.append(share) }
+          == bundle.commitment(kind, to: helper, of: entry.owner)
+      else { throw .wrongShare(of: entry.owner) }
+      shares[entry.owner] = share
     }
-    return HelperShares(selfMasks: selfMasks, maskKeys: maskKeys)
-  }
-
-  private func commitment(
-    _ kind: ShareSealing.Kind, of dealer: Int, to helper: Int, in bundle: ShareBundle
-  ) -> Digest? {
-    if dealer == helper { return kind == .selfMask ? bundle.ownShareCommitment : nil }
-    // On the complete graph a bundle holds every index but the dealer's, ascending (checked when it arrived).
-    let entry = bundle.entries[helper < dealer ? helper : helper - 1]
-    return kind == .selfMask ? entry.selfMaskCommitment : entry.maskKeyCommitment
+    return shares
   }
 
   mutating func advanceUnmasking(_ closing: Closing, _ atDeadline: Bool) -> [Action] {
-    let threshold = closing.roster.thresholds.threshold
-    if closing.answers.count >= threshold { return reconstruct(closing) }
-    let possible = closing.survivors.members.filter {
-      !closing.wrongHelpers.contains($0) && !departed.contains(closing.roster.workers[$0])
+    guard let short = firstShort(closing, counting: { closing.answers[$0] != nil }) else {
+      return reconstruct(closing)
     }
-    guard atDeadline || possible.count < threshold else { return [] }
-    return abandon(.tooFewHelpers(have: closing.answers.count, need: threshold))
+    let roster = closing.roster
+    let isHopeless =
+      firstShort(closing) { !closing.wrongHelpers.contains($0) && !departed.contains(roster.workers[$0]) } != nil
+    guard atDeadline || isHopeless else { return [] }
+    let silent = closing.survivors.members.filter {
+      closing.answers[$0] == nil && !closing.wrongHelpers.contains($0)
+    }
+    return abandon(
+      .tooFewHelpers(
+        owner: roster.graph.isComplete ? nil : roster.workers[short.owner], have: short.have,
+        need: roster.thresholds.threshold, silent: silent.map { roster.workers[$0] },
+        wrong: closing.wrongHelpers.sorted().map { roster.workers[$0] }))
   }
 
-  /// Combines the shares of the first `threshold` helpers and checks each secret against what its owner signed.
+  /// The first owner of whom fewer than t helpers count; nil if there are enough for everyone. On the complete graph
+  /// everyone helps everyone, so one owner stands for all.
+  private func firstShort(_ closing: Closing, counting counts: (Int) -> Bool) -> (owner: Int, have: Int)? {
+    let threshold = closing.roster.thresholds.threshold
+    let members = closing.survivors.members
+    let owners = closing.roster.graph.isComplete ? Array(members.prefix(1)) : members + closing.dropouts
+    let counted = members.filter(counts)
+    let set = Bitmap(members: counted, count: closing.roster.count)
+    for owner in owners {
+      let have = closing.roster.graph.isComplete ? counted.count : helpers(of: owner, in: set, closing).count
+      if have < threshold { return (owner, have) }
+    }
+    return nil
+  }
+
+  /// Who holds a share of `owner` that M9 releases, among `set`, ascending.
+  private func helpers(of owner: Int, in set: Bitmap, _ closing: Closing) -> [Int] {
+    let near = closing.roster.graph.neighbours(of: owner).filter(set.contains)
+    guard set.contains(owner) else { return near }
+    return (near + [owner]).sorted()
+  }
+
+  /// Combines, of each owner, the shares of the first t helpers that answered, and checks the secret against what its
+  /// owner signed.
   private mutating func reconstruct(_ closing: Closing) -> [Action] {
     let roster = closing.roster
-    let helpers = Array(closing.answers.keys.sorted().prefix(roster.thresholds.threshold))
-    let answers = helpers.compactMap { closing.answers[$0] }
-    guard let weights = try? Shamir.Weights(helpers: helpers) else { return [] }
-    var seeds: [UnmaskingOrder.OwnedSecret] = [], keys: [UnmaskingOrder.OwnedSecret] = []
-    for (place, owner) in closing.survivors.members.enumerated() {
-      guard let seed = try? Shamir.combine(answers.map { $0.selfMasks[place] }, weights: weights),
+    let answered = Bitmap(members: closing.answers.keys, count: roster.count)
+    var weights = WeightsOfHelpers()
+    func combine(_ owner: Int, _ kind: KeyPath<HelperShares, [Int: Shamir.Share]>) -> SecretBytes? {
+      let chosen = Array(helpers(of: owner, in: answered, closing).prefix(roster.thresholds.threshold))
+      let shares = chosen.compactMap { closing.answers[$0]?[keyPath: kind][owner] }
+      return weights.of(chosen).flatMap { try? Shamir.combine(shares, weights: $0) }
+    }
+    var seeds: [UnmaskingOrder.OwnedSecret] = [], keys: [UnmaskingOrder.DropoutKey] = []
+    for owner in closing.survivors.members {
+      guard let seed = combine(owner, \.selfMasks),
         ShareSealing.seedCommitment(transcript: roster.transcript, dealer: owner, seed: seed)
           == closing.bundles[owner]?.bundle.seedCommitment
       else { return convict(dealer: owner, in: roster) }
       seeds.append(.init(owner: owner, secret: seed))
     }
-    let dropouts = closing.dealers.members.filter { !closing.survivors.contains($0) }
-    for (place, owner) in dropouts.enumerated() {
-      guard let key = try? Shamir.combine(answers.map { $0.maskKeys[place] }, weights: weights),
-        Agreement.publicKey(of: key) == roster.entries[owner].maskKey
+    for owner in closing.dropouts {
+      guard let key = combine(owner, \.maskKeys), Agreement.publicKey(of: key) == roster.entries[owner].maskKey
       else { return convict(dealer: owner, in: roster) }
-      keys.append(.init(owner: owner, secret: key))
+      let peers = roster.graph.neighbours(of: owner).filter(closing.survivors.contains)
+      keys.append(.init(owner: owner, secret: key, peers: peers.map { ($0, roster.entries[$0].maskKey) }))
     }
     state = .reconstructed(closing)
     return [
@@ -146,13 +212,34 @@ extension SecureAggregationCoordinator {
         UnmaskingOrder(
           transcript: roster.transcript, suite: context.configuration.suite,
           vectors: VectorSpecification.all(for: context.configuration), survivors: closing.survivors.members,
-          survivorMaskKeys: closing.survivors.members.map { roster.entries[$0].maskKey }, selfMaskSeeds: seeds,
-          dropoutMaskKeys: keys))
+          selfMaskSeeds: seeds, dropoutMaskKeys: keys))
     ]
   }
 
   private mutating func convict(dealer: Int, in roster: Roster) -> [Action] {
     let name = roster.workers[dealer]
     return [.blame(name, .dealtInconsistentShares)] + abandon(.reconstructionFailed(dealer: name))
+  }
+}
+
+/// Lagrange weights, computed once for helpers that come back owner after owner, as they do on the complete graph.
+private struct WeightsOfHelpers {
+  private var last: (helpers: [Int], weights: Shamir.Weights)?
+
+  /// Nil for no helpers.
+  mutating func of(_ helpers: [Int]) -> Shamir.Weights? {
+    if let last, last.helpers == helpers { return last.weights }
+    guard let weights = try? Shamir.Weights(helpers: helpers) else { return nil }
+    last = (helpers, weights)
+    return weights
+  }
+}
+
+extension ShareBundle {
+  /// What a share of `dealer` that `helper` returns must fit; nil if the helper was dealt none.
+  fileprivate func commitment(_ kind: ShareSealing.Kind, to helper: Int, of dealer: Int) -> Digest? {
+    if dealer == helper { return kind == .selfMask ? ownShareCommitment : nil }
+    let entry = entry(for: helper)
+    return kind == .selfMask ? entry?.selfMaskCommitment : entry?.maskKeyCommitment
   }
 }

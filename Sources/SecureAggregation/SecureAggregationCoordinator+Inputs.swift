@@ -11,7 +11,7 @@ extension SecureAggregationCoordinator {
       guard inputs.dealers.contains(index), !inputs.refused.contains(index), !departed.contains(worker) else {
         return [.refuseInput(from: worker, .notInU2)]
       }
-      if inputs.completed.contains(index) { return [.ignored(from: worker, .repeated)] }
+      if inputs.completed[index] != nil { return [.ignored(from: worker, .repeated)] }
       let signed = SignedString.inputHeader(
         transcript: header.transcript, worker: index, dealersDigest: header.dealersDigest, vectors: header.vectors)
       if let refusal = refusal(of: header, signed: signed, by: index, in: inputs) {
@@ -38,19 +38,19 @@ extension SecureAggregationCoordinator {
     switch position(of: worker, claiming: trailer.worker, transcript: trailer.transcript, in: inputs.roster) {
     case .failure: return [.refuseInput(from: worker, .badSignature)]
     case .success(let index):
-      if inputs.completed.contains(index) { return [.ignored(from: worker, .repeated)] }
+      if inputs.completed[index] != nil { return [.ignored(from: worker, .repeated)] }
       guard inputs.open.contains(index) else { return [.refuseInput(from: worker, .notInU2)] }
       let signed = SignedString.input(
         transcript: trailer.transcript, worker: index, dealersDigest: trailer.dealersDigest, payloadDigest: payload)
       inputs.open.remove(index)
       guard trailer.dealersDigest == inputs.dealers.digest, trailer.payloadDigest == payload,
-        trailer.signature.isValid(over: signed, by: inputs.roster.signingKeys[index])
+        context.computations.isValid(trailer.signature, over: signed, by: inputs.roster.signingKeys[index])
       else {
         inputs.refused.insert(index)
         state = .collecting(inputs)
         return [.refuseInput(from: worker, .wrongDigest), .blame(worker, .refused(.wrongDigest))] + advance()
       }
-      inputs.completed.insert(index)
+      inputs.completed[index] = trailer
       state = .collecting(inputs)
       return (inputs.isSpooled ? [] : [.addInput(from: worker)]) + advance()
     }
@@ -58,7 +58,7 @@ extension SecureAggregationCoordinator {
 
   mutating func giveUp(_ worker: WorkerID) -> [Action] {
     guard case .collecting(var inputs) = state, let index = inputs.roster.index[worker],
-      !inputs.completed.contains(index)
+      inputs.completed[index] == nil
     else { return [] }
     inputs.open.remove(index)
     inputs.refused.insert(index)
@@ -70,50 +70,83 @@ extension SecureAggregationCoordinator {
     let roster = inputs.roster
     let goal = context.configuration.goalCount.map { max(Int(clamping: $0), roster.thresholds.smallestSurvivorSet) }
     let everyone = inputs.dealers.members.allSatisfy {
-      inputs.completed.contains($0) || inputs.refused.contains($0) || absent.contains(roster.workers[$0])
+      inputs.completed[$0] != nil || inputs.refused.contains($0) || absent.contains(roster.workers[$0])
     }
-    guard atDeadline || everyone || goal.map({ inputs.completed.count >= $0 }) == true else { return [] }
+    let isLastChance = atDeadline || everyone
+    guard isLastChance || goal.map({ inputs.completed.count >= $0 }) == true else { return [] }
     let need = roster.thresholds.smallestSurvivorSet
     guard inputs.completed.count >= need else {
       return abandon(.tooFewInputs(have: inputs.completed.count, need: need))
     }
-    let survivors: Bitmap
-    do throws(Refusal) {
-      survivors = try safeSurvivors(inputs)
+    do throws(Abandonment) {
+      let survivors = try safeSurvivors(inputs)
+      let dropouts = try openableDropouts(survivors, of: inputs)
+      return close(
+        inputs,
+        Closing(
+          roster: roster, bundles: inputs.bundles, dealers: inputs.dealers, survivors: survivors,
+          inputs: roster.graph.isComplete ? [:] : inputs.completed.filter { survivors.contains($0.key) },
+          dropouts: dropouts))
     } catch {
-      return abandon(.survivorsRefused(error))
+      // The goal is met in number only: those who are still waited for may complete the set.
+      return isLastChance ? abandon(error) : []
     }
-    let closing = Closing(
-      roster: roster, bundles: inputs.bundles, dealers: inputs.dealers, survivors: survivors)
-    let message = survivorSet(closing)
-    let names = survivors.members.map { roster.workers[$0] }
+  }
+
+  private mutating func close(_ inputs: Inputs, _ closing: Closing) -> [Action] {
+    let roster = closing.roster
+    let names = closing.survivors.members.map { roster.workers[$0] }
     let added = inputs.isSpooled ? names.map { Action.addInput(from: $0) } : []
     let semiHonest = context.configuration.mode == .semiHonest
     state = semiHonest ? .unmasking(closing) : .agreeing(closing)
-    return added + [.closeInputs] + leaveOut(inputs.dealers.members.map { roster.workers[$0] }, but: names) + [
-      .sendSurvivors(message, to: names), startDeadline(semiHonest ? .unmask : .consistencyCheck),
-    ]
+    return added + [.closeInputs] + leaveOut(inputs.dealers.members.map { roster.workers[$0] }, but: names)
+      + sendSurvivors(closing) + [startDeadline(semiHonest ? .unmask : .consistencyCheck)]
   }
 
-  /// Every completed input, or as many as the organisation cap allows: the check is the one that every worker makes, so
-  /// what they would refuse is not sent.
-  private func safeSurvivors(_ inputs: Inputs) throws(Refusal) -> Bitmap {
+  /// Every completed input, or as many as the organisation cap and the degrees of the graph allow: the checks are those
+  /// that every worker makes, so what they would refuse is not sent.
+  private func safeSurvivors(_ inputs: Inputs) throws(Abandonment) -> Bitmap {
     let roster = inputs.roster
-    func checked(_ members: [Int]) throws(Refusal) -> Bitmap {
-      let survivors = Bitmap(members: members, count: roster.count)
+    func core(_ members: [Int]) -> Bitmap {
+      roster.graph.core(
+        of: Bitmap(members: members, count: roster.count), threshold: roster.thresholds.threshold)
+    }
+    let all = core(inputs.completed.keys.sorted())
+    guard let refusal = refusal(of: all, in: roster) else { return all }
+    guard refusal == .organisationAboveCap, inputs.isSpooled else { throw .survivorsRefused(refusal) }
+    let members = all.members
+    let fewer = core(policy.largestSetWithinCap(members.map { roster.organisations[$0] }).map { members[$0] })
+    guard self.refusal(of: fewer, in: roster) == nil else { throw .survivorsRefused(refusal) }
+    return fewer
+  }
+
+  private func refusal(of survivors: Bitmap, in roster: Roster) -> Refusal? {
+    do throws(Refusal) {
       try RoundChecks.checkSurvivorSet(
         survivors, organisations: roster.organisations, thresholds: roster.thresholds, policy: policy)
-      return survivors
-    }
-    let completed = inputs.completed.sorted()
-    do throws(Refusal) {
-      return try checked(completed)
+      return nil
     } catch {
-      guard error == .organisationAboveCap, inputs.isSpooled else { throw error }
-      let fewer = policy.largestSetWithinCap(completed.map { roster.organisations[$0] }).map { completed[$0] }
-      guard let survivors = try? checked(fewer) else { throw error }
-      return survivors
+      return error
     }
+  }
+
+  /// The dealers outside U3 that a survivor masked for: t of their neighbours have to be in U3, or their masks stay in
+  /// the sum. On the complete graph every survivor is a neighbour, and there are enough.
+  private func openableDropouts(_ survivors: Bitmap, of inputs: Inputs) throws(Abandonment) -> [Int] {
+    let roster = inputs.roster
+    let threshold = roster.thresholds.threshold
+    var dropouts: [Int] = []
+    for dealer in inputs.dealers.members where !survivors.contains(dealer) {
+      let helpers =
+        roster.graph.isComplete
+        ? survivors.memberCount : roster.graph.neighbours(of: dealer).count(where: survivors.contains)
+      guard helpers > 0 else { continue }
+      guard helpers >= threshold else {
+        throw .dealerCutOff(roster.workers[dealer], have: helpers, need: threshold)
+      }
+      dropouts.append(dealer)
+    }
+    return dropouts
   }
 }
 
@@ -121,7 +154,7 @@ extension SecureAggregationCoordinator {
 extension SecureAggregationCoordinator {
   /// Waits for the worker again, and repeats the message of this stage that it may have missed.
   mutating func welcomeBack(_ worker: WorkerID) -> [Action] {
-    guard cohort.contains(worker), !departed.contains(worker) else { return [] }
+    guard isInvited(worker), !departed.contains(worker) else { return [] }
     absent.remove(worker)
     if case .advertising(let adverts) = state { return adverts[worker] == nil ? [.repeatOffer(to: worker)] : [] }
     guard let roster else { return [] }
@@ -136,14 +169,14 @@ extension SecureAggregationCoordinator {
     case .agreeing(let closing) where !closing.survivors.contains(index),
       .unmasking(let closing) where !closing.survivors.contains(index):
       return [.leaveOut([worker])]
-    case .collecting(let inputs) where inputs.dealers.contains(index) && !inputs.completed.contains(index):
+    case .collecting(let inputs) where inputs.dealers.contains(index) && inputs.completed[index] == nil:
       return [.sendDealers(dealerSet(inputs.dealers, in: roster), to: [worker])]
     case .agreeing(let closing) where closing.survivors.contains(index) && closing.agreements[index] == nil:
-      return [.sendSurvivors(survivorSet(closing), to: [worker])]
+      return sendSurvivors(closing, to: [index])
     case .unmasking(let closing) where closing.survivors.contains(index) && closing.answers[index] == nil:
+      let again = sendSurvivors(closing, to: [index])
       return context.configuration.mode == .semiHonest
-        ? [.sendSurvivors(survivorSet(closing), to: [worker])]
-        : [.sendSurvivors(survivorSet(closing), to: [worker]), .sendQuorum(certificate(closing), to: [worker])]
+        ? again : again + [.sendQuorum(certificate(closing), to: [worker])]
     case .advertising, .sharing, .checking, .collecting, .agreeing, .unmasking, .reconstructed, .ended: return []
     }
   }

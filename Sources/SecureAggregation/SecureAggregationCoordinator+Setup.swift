@@ -5,7 +5,7 @@ import Federation
 extension SecureAggregationCoordinator {
   mutating func receive(_ advert: KeyAdvert, from worker: WorkerID) -> [Action] {
     guard case .advertising(var adverts) = state else { return [.ignored(from: worker, .late)] }
-    guard cohort.contains(worker), !departed.contains(worker) else { return [.ignored(from: worker, .notOnRoster)] }
+    guard isInvited(worker), !departed.contains(worker) else { return [.ignored(from: worker, .notOnRoster)] }
     if let first = adverts[worker] {
       if first == advert { return [.ignored(from: worker, .repeated)] }
       // Two different adverts of one attempt: neither can be trusted to be the worker's only one.
@@ -13,7 +13,15 @@ extension SecureAggregationCoordinator {
       departed.insert(worker)
       absent.insert(worker)
       state = .advertising(adverts: adverts)
-      return [.blame(worker, .refused(.duplicateWorker))] + advance()
+      let evidence = twice(
+        .twoAdverts, worker,
+        [first, advert].map {
+          (
+            SignedString.advert(roundID: context.roundID, entry: $0.entry, offerSignature: $0.offerSignature),
+            $0.signature
+          )
+        })
+      return [evidence].compactMap { $0 } + [.blame(worker, .refused(.duplicateWorker))] + advance()
     }
     if let refusal = refusal(of: advert, from: worker, beside: adverts) {
       departed.insert(worker)
@@ -35,7 +43,8 @@ extension SecureAggregationCoordinator {
     else { return .ownEntryChanged }
     do throws(Refusal) {
       try RoundChecks.checkCertificate(
-        member, authority: context.membership.authorityKey, time: context.now, role: .worker, name: worker)
+        member, authority: context.membership.authorityKey, time: context.now, role: .worker, name: worker,
+        computations: context.computations)
     } catch {
       return error
     }
@@ -44,7 +53,7 @@ extension SecureAggregationCoordinator {
     else { return .advertOfAnotherOffer }
     let signed = SignedString.advert(
       roundID: context.roundID, entry: advert.entry, offerSignature: advert.offerSignature)
-    guard advert.signature.isValid(over: signed, by: member.certificate.signingKey) else {
+    guard context.computations.isValid(advert.signature, over: signed, by: member.certificate.signingKey) else {
       return .advertOfAnotherOffer
     }
     let keys = [advert.entry.encryptionKey, advert.entry.maskKey]
@@ -63,7 +72,7 @@ extension SecureAggregationCoordinator {
     let need = max(policy.minimumCohort, 1)
     guard workers.count >= need else { return abandon(.tooFewAdverts(have: workers.count, need: need)) }
     do throws(Refusal) {
-      return fixRoster(try safeRoster(workers), adverts)
+      return try fixRoster(try safeRoster(workers), adverts)
     } catch {
       return abandon(.rosterRefused(error))
     }
@@ -72,7 +81,7 @@ extension SecureAggregationCoordinator {
   /// All of `workers`, or as many as the organisation cap allows, with their thresholds.
   private func safeRoster(_ workers: [WorkerID]) throws(Refusal) -> (workers: [WorkerID], thresholds: Thresholds) {
     func thresholds(of workers: [WorkerID]) throws(Refusal) -> Thresholds {
-      guard workers.count <= context.configuration.completeGraphRosterMax else { throw .rosterTooLarge }
+      guard workers.count <= context.configuration.maximumRoster else { throw .rosterTooLarge }
       return try Thresholds.compute(
         organisations: organisations(of: workers), mode: context.configuration.mode, policy: policy)
     }
@@ -92,17 +101,21 @@ extension SecureAggregationCoordinator {
 
   private mutating func fixRoster(
     _ safe: (workers: [WorkerID], thresholds: Thresholds), _ adverts: [WorkerID: KeyAdvert]
-  ) -> [Action] {
+  ) throws(Refusal) -> [Action] {
     let (workers, thresholds) = safe
     let listed = workers.compactMap { adverts[$0] }
     let members = workers.compactMap { context.membership[$0]?.certificate }
     let entries = listed.map(\.entry)
     let digest = Transcript.rosterDigest(roundID: context.roundID, entries: entries)
+    let transcript = Transcript.transcript(roundID: context.roundID, rosterDigest: digest)
+    let graph = try MaskingGraph(
+      transcript: transcript, thresholds: thresholds, computations: context.computations)
     let roster = Roster(
-      transcript: Transcript.transcript(roundID: context.roundID, rosterDigest: digest), workers: workers,
+      transcript: transcript, workers: workers,
       adverts: listed, entries: entries, organisations: members.map(\.organisation),
       signingKeys: members.map(\.signingKey),
-      thresholds: thresholds, index: Dictionary(uniqueKeysWithValues: workers.enumerated().map { ($1, $0) }))
+      thresholds: thresholds, graph: graph,
+      index: Dictionary(uniqueKeysWithValues: workers.enumerated().map { ($1, $0) }))
     state = .sharing(Setup(roster: roster))
     return leaveOut(cohort, but: workers) + [
       .sendRoster(rosterMessage(roster), to: workers), startDeadline(.shareKeys),
@@ -111,6 +124,7 @@ extension SecureAggregationCoordinator {
 
   /// Those of `workers` that the attempt goes on without, if any.
   func leaveOut(_ workers: [WorkerID], but others: [WorkerID]) -> [Action] {
+    let others = Set(others)
     let left = workers.filter { !others.contains($0) }
     return left.isEmpty ? [] : [.leaveOut(left)]
   }
@@ -122,14 +136,10 @@ extension SecureAggregationCoordinator {
       signature: signingKey.signature(over: SignedString.roster(roundID: context.roundID, rosterDigest: digest)))
   }
 
-  /// M4 for one helper: what each other dealer sealed for it.
-  ///
-  /// Helpers in a bundle are every index but the dealer's, ascending, so the helper's place follows from its index.
-  func peerShares(for helper: Int, from dealers: [Int], in setup: Setup) -> PeerShares {
-    let entries = dealers.filter { $0 != helper }.compactMap { dealer in
-      setup.bundles[dealer].map {
-        PeerShares.Entry(dealer: dealer, sealed: $0.bundle.entries[helper < dealer ? helper : helper - 1])
-      }
+  /// M4 for one helper: what each dealer among its neighbours sealed for it.
+  func peerShares(for helper: Int, from dealers: Bitmap, in setup: Setup) -> PeerShares {
+    let entries = setup.roster.graph.neighbours(of: helper).filter(dealers.contains).compactMap { dealer in
+      setup.bundles[dealer]?.bundle.entry(for: helper).map { PeerShares.Entry(dealer: dealer, sealed: $0) }
     }
     return PeerShares(transcript: setup.roster.transcript, entries: entries)
   }
@@ -147,10 +157,18 @@ extension SecureAggregationCoordinator {
     case .failure(let rejection): return reject(rejection, from: worker)
     case .success(let index):
       if let first = setup.bundles[index] {
-        return first == bundle
-          ? [.ignored(from: worker, .repeated)] : [.blame(worker, .refused(.duplicateWorker))]
+        if first == bundle { return [.ignored(from: worker, .repeated)] }
+        let evidence = twice(
+          .twoBundles, worker,
+          [first, bundle].map {
+            (
+              SignedString.bundle(
+                transcript: $0.transcript, dealer: index, bodyDigest: $0.bundle.bodyDigest), $0.signature
+            )
+          })
+        return [evidence].compactMap { $0 } + [.blame(worker, .refused(.duplicateWorker))]
       }
-      let helpers = (0..<setup.roster.count).filter { $0 != index }
+      let helpers = setup.roster.graph.neighbours(of: index)
       let signed = SignedString.bundle(
         transcript: bundle.transcript, dealer: index, bodyDigest: bundle.bundle.bodyDigest)
       guard bundle.bundle.entries.map(\.helper) == helpers,
@@ -179,9 +197,10 @@ extension SecureAggregationCoordinator {
     let dealers = roster.workers.indices.filter { setup.bundles[$0] != nil && !absent.contains(roster.workers[$0]) }
     let need = roster.thresholds.smallestSurvivorSet
     guard dealers.count >= need else { return abandon(.tooFewDealers(have: dealers.count, need: need)) }
-    state = .checking(setup, asked: dealers)
+    let asked = Bitmap(members: dealers, count: roster.count)
+    state = .checking(setup, asked: asked)
     let messages = dealers.map {
-      Action.sendPeerShares(peerShares(for: $0, from: dealers, in: setup), to: roster.workers[$0])
+      Action.sendPeerShares(peerShares(for: $0, from: asked, in: setup), to: roster.workers[$0])
     }
     return messages + [startDeadline(.checkShares)]
   }
@@ -193,8 +212,16 @@ extension SecureAggregationCoordinator {
     case .success(let index):
       guard asked.contains(index) else { return [.ignored(from: worker, .notOnRoster)] }
       if let first = setup.checks[index] {
-        return first == check
-          ? [.ignored(from: worker, .repeated)] : [.blame(worker, .refused(.duplicateWorker))]
+        if first == check { return [.ignored(from: worker, .repeated)] }
+        let evidence = twice(
+          .twoShareChecks, worker,
+          [first, check].map {
+            (
+              SignedString.shareCheck(transcript: $0.transcript, helper: index, complaints: $0.complaints),
+              $0.signature
+            )
+          })
+        return [evidence].compactMap { $0 } + [.blame(worker, .refused(.duplicateWorker))]
       }
       let signed = SignedString.shareCheck(
         transcript: check.transcript, helper: index, complaints: check.complaints)
@@ -212,30 +239,22 @@ extension SecureAggregationCoordinator {
     }
   }
 
-  mutating func advanceChecking(_ setup: Setup, _ asked: [Int], _ atDeadline: Bool) -> [Action] {
+  mutating func advanceChecking(_ setup: Setup, _ asked: Bitmap, _ atDeadline: Bool) -> [Action] {
     let roster = setup.roster
+    let candidates = asked.members
     guard
-      atDeadline || asked.allSatisfy({ setup.checks[$0] != nil || absent.contains(roster.workers[$0]) })
+      atDeadline || candidates.allSatisfy({ setup.checks[$0] != nil || absent.contains(roster.workers[$0]) })
     else { return [] }
-    let answered = asked.filter { setup.checks[$0] != nil && !absent.contains(roster.workers[$0]) }
-    var complaints: Set<Complaint> = []
-    for helper in answered {
-      // Who never shared is complained about by everyone, rightly, and out already.
-      for dealer in setup.checks[helper]?.complaints.members ?? [] where dealer != helper && asked.contains(dealer) {
-        complaints.insert(Complaint(dealer: dealer, complainer: helper))
-      }
-    }
-    let removed = Complaints.settle(complaints, corruptionBound: roster.thresholds.corruptionBound)
-    let convicted = Complaints.convicted(by: complaints, corruptionBound: roster.thresholds.corruptionBound)
-    let blames = removed.sorted().map {
-      Action.blame(roster.workers[$0], convicted.contains($0) ? .complainedAbout : .inDispute)
-    }
-    let members = answered.filter { !removed.contains($0) }
+    let answered = candidates.filter { setup.checks[$0] != nil && !absent.contains(roster.workers[$0]) }
+    let (removed, blames) = settle(answered, asked, setup)
+    let candidatesLeft = Bitmap(members: answered.filter { !removed.contains($0) }, count: roster.count)
+    // Whoever keeps too few neighbours would refuse this U2, and its own masks could not be taken off (ruling A16).
+    let dealers = roster.graph.core(of: candidatesLeft, threshold: roster.thresholds.threshold)
+    let members = dealers.members
     let need = roster.thresholds.smallestSurvivorSet
     guard members.count >= need else {
       return blames + abandon(.tooFewDealers(have: members.count, need: need))
     }
-    let dealers = Bitmap(members: members, count: roster.count)
     let names = members.map { roster.workers[$0] }
     state = .collecting(Inputs(roster: roster, bundles: setup.bundles, dealers: dealers))
     return blames + leaveOut(roster.workers, but: names) + [
@@ -243,5 +262,31 @@ extension SecureAggregationCoordinator {
         transcript: roster.transcript, vectors: VectorSpecification.all(for: context.configuration), from: names),
       .sendDealers(dealerSet(dealers, in: roster), to: names), startDeadline(.maskedInput),
     ]
+  }
+
+  /// Who is out because of complaints, and why.
+  private func settle(_ answered: [Int], _ asked: Bitmap, _ setup: Setup) -> (removed: Set<Int>, blames: [Action]) {
+    let roster = setup.roster
+    var complaints: Set<Complaint> = []
+    for helper in answered {
+      // Who never shared is complained about by everyone, rightly, and out already. Only neighbours deal to a helper.
+      for dealer in setup.checks[helper]?.complaints.members ?? []
+      where asked.contains(dealer) && dealer != helper && roster.graph.areNeighbours(dealer, helper) {
+        complaints.insert(Complaint(dealer: dealer, complainer: helper))
+      }
+    }
+    let bound = roster.graph.complaintBound(roster.thresholds)
+    let removed = Complaints.settle(complaints, bound: bound)
+    let convicted = Complaints.convicted(by: complaints, bound: bound)
+    let blames = removed.sorted().map { worker in
+      if convicted.contains(worker) { return Action.blame(roster.workers[worker], .complainedAbout) }
+      let others = complaints.compactMap { complaint -> Int? in
+        let other =
+          complaint.dealer == worker ? complaint.complainer : complaint.complainer == worker ? complaint.dealer : nil
+        return other.flatMap { convicted.contains($0) ? nil : $0 }
+      }
+      return Action.blame(roster.workers[worker], .inDispute(with: others.sorted().map { roster.workers[$0] }))
+    }
+    return (removed, blames)
   }
 }

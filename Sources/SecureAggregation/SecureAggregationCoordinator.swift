@@ -55,6 +55,8 @@ package struct SecureAggregationCoordinator: Sendable {
     case unmask(UnmaskingOrder)
     case ignored(from: WorkerID, Ignored)
     case blame(WorkerID, Fault)
+    /// A worker signed what cannot both be honest: keep it.
+    case keepEvidence(Evidence)
     case abandon(Abandonment)
   }
 
@@ -72,25 +74,32 @@ package struct SecureAggregationCoordinator: Sendable {
     case refused(Refusal)
     /// Convicted by complaints (ruling A3).
     case complainedAbout
-    /// One of two in a complaint that nobody else confirms. One of them lies; both are out of this attempt.
-    case inDispute
+    /// One of two in complaints that nobody else confirms, with these others. One of each two lies; all are out of this
+    /// attempt.
+    case inDispute(with: [WorkerID])
     /// The dealer's shares open and match their commitments, but do not make its secret.
     case dealtInconsistentShares
-    /// The helper returned a share that does not match the dealer's commitment.
-    case returnedWrongShare
+    /// The helper returned a share that does not match the commitment of this dealer.
+    case returnedWrongShare(of: WorkerID)
+    /// The helper returned other shares than those it was asked for.
+    case returnedOtherShares
 
     /// Whether the fault is certain: a worker in a dispute may be innocent.
-    package var isProven: Bool { self != .inDispute }
+    package var isProven: Bool { if case .inDispute = self { false } else { true } }
   }
 
   /// Why an attempt ended without a sum.
-  package enum Abandonment: Equatable, Sendable, CustomStringConvertible {
+  package enum Abandonment: Error, Equatable, Sendable, CustomStringConvertible {
     case rosterRefused(Refusal)
     case tooFewAdverts(have: Int, need: Int)
     case tooFewDealers(have: Int, need: Int)
     case tooFewInputs(have: Int, need: Int)
     case tooFewAgreements(have: Int, need: Int)
-    case tooFewHelpers(have: Int, need: Int)
+    /// The secret of `owner` (nil: anybody's) cannot be put together; `silent` have not answered, `wrong` have answered
+    /// with shares that do not fit their commitments.
+    case tooFewHelpers(owner: WorkerID?, have: Int, need: Int, silent: [WorkerID], wrong: [WorkerID])
+    /// Sparse graph: so few neighbours of a dealer are among the survivors that its masks would stay in the sum.
+    case dealerCutOff(WorkerID, have: Int, need: Int)
     case survivorsRefused(Refusal)
     case reconstructionFailed(dealer: WorkerID)
 
@@ -101,10 +110,21 @@ package struct SecureAggregationCoordinator: Sendable {
       case .tooFewDealers(let have, let need): "\(have) workers shared their keys, \(need) are needed"
       case .tooFewInputs(let have, let need): "\(have) inputs arrived, \(need) are needed"
       case .tooFewAgreements(let have, let need): "\(have) survivors agreed, \(need) are needed"
-      case .tooFewHelpers(let have, let need): "\(have) helpers released their shares, \(need) are needed"
+      case .tooFewHelpers(let owner, let have, let need, let silent, let wrong):
+        "\(have) helpers released their shares\(owner.map { " of \($0)" } ?? ""), \(need) are needed"
+          + Self.list("silent", silent) + Self.list("wrong shares from", wrong)
+      case .dealerCutOff(let dealer, let have, let need):
+        "\(have) neighbours of \(dealer) are among the survivors, \(need) are needed to take its masks off"
       case .survivorsRefused(let refusal): "the survivors are refused: \(refusal.rawValue)"
       case .reconstructionFailed(let dealer): "the shares of \(dealer) do not make its secret"
       }
+    }
+
+    /// The first few names, for one line.
+    private static func list(_ what: String, _ workers: [WorkerID]) -> String {
+      guard !workers.isEmpty else { return "" }
+      let shown = workers.prefix(8).map(\.text).joined(separator: ", ")
+      return "; \(what) \(shown)\(workers.count > 8 ? " and \(workers.count - 8) more" : "")"
     }
   }
 
@@ -116,6 +136,7 @@ package struct SecureAggregationCoordinator: Sendable {
     let organisations: [OrganisationID]
     let signingKeys: [SigningPublicKey]
     let thresholds: Thresholds
+    let graph: MaskingGraph
     let index: [WorkerID: Int]
     var count: Int { workers.count }
   }
@@ -132,17 +153,21 @@ package struct SecureAggregationCoordinator: Sendable {
     let dealers: Bitmap
     /// Opened and not completed.
     var open: Set<Int> = []
-    var completed: Set<Int> = []
+    /// Trailers of complete inputs; on the sparse graph they are relayed to neighbours (ruling A16).
+    var completed: [Int: InputTrailer] = [:]
     /// Provably wrong inputs: not waited for again.
     var refused: Set<Int> = []
-    /// Whether completed inputs wait for U3: dropouts that the count allows could break the organisation cap.
-    var isSpooled: Bool { roster.thresholds.safeForAnyDropouts < roster.thresholds.toleratedDropouts }
+    /// Whether completed inputs wait for U3: on the sparse graph, whose U3 is pruned, and where dropouts that the count
+    /// allows could break the organisation cap.
+    var isSpooled: Bool {
+      !roster.graph.isComplete || roster.thresholds.safeForAnyDropouts < roster.thresholds.toleratedDropouts
+    }
   }
 
-  /// What one helper released, in the order of U3 and of U2 ∖ U3.
+  /// What one helper released, by owner.
   struct HelperShares: Sendable {
-    let selfMasks: [Shamir.Share]
-    let maskKeys: [Shamir.Share]
+    let selfMasks: [Int: Shamir.Share]
+    let maskKeys: [Int: Shamir.Share]
   }
 
   struct Closing: Sendable {
@@ -150,6 +175,10 @@ package struct SecureAggregationCoordinator: Sendable {
     let bundles: [Int: SignedBundle]
     let dealers: Bitmap
     let survivors: Bitmap
+    /// Sparse graph: trailers of the survivors.
+    let inputs: [Int: InputTrailer]
+    /// U2 ∖ U3 where a survivor masked for it, ascending: whose mask keys have to be put together.
+    let dropouts: [Int]
     var agreements: [Int: SurvivorAgreement] = [:]
     var answers: [Int: HelperShares] = [:]
     var wrongHelpers: Set<Int> = []
@@ -158,17 +187,19 @@ package struct SecureAggregationCoordinator: Sendable {
   enum State: Sendable {
     case advertising(adverts: [WorkerID: KeyAdvert])
     case sharing(Setup)
-    case checking(Setup, asked: [Int])
+    case checking(Setup, asked: Bitmap)
     case collecting(Inputs)
     case agreeing(Closing)
     case unmasking(Closing)
     /// Everything was handed out for unmasking; the result is signed from here.
     case reconstructed(Closing)
-    case ended
+    case ended(Roster?)
   }
 
   package let context: AttemptContext
+  /// Sorted.
   package let cohort: [WorkerID]
+  private let invited: Set<WorkerID>
   let offerSignature: Signature
   let policy: CohortPolicy
   let signingKey: SigningKey
@@ -177,6 +208,8 @@ package struct SecureAggregationCoordinator: Sendable {
   var absent: Set<WorkerID> = []
   /// Left for good: cannot come back into this attempt.
   var departed: Set<WorkerID> = []
+  /// What workers signed when they left, in the order in which it came.
+  package private(set) var aborts: [WorkerAbort] = []
 
   /// - Parameter cohort: those the offer went to; each once.
   package init(
@@ -185,6 +218,7 @@ package struct SecureAggregationCoordinator: Sendable {
   ) {
     self.context = context
     self.cohort = cohort.sorted()
+    invited = Set(cohort)
     self.offerSignature = offerSignature
     self.policy = policy
     self.signingKey = signingKey
@@ -192,6 +226,20 @@ package struct SecureAggregationCoordinator: Sendable {
 
   /// The transcript once the roster is fixed.
   package var transcript: Digest? { roster?.transcript }
+
+  /// Who stands behind the transcript, for what they sign after the attempt has ended.
+  package var members: (names: [WorkerID], keys: TranscriptMembers)? {
+    roster.map {
+      (
+        $0.workers,
+        TranscriptMembers(
+          transcript: $0.transcript, signingKeys: $0.signingKeys, thresholds: $0.thresholds,
+          isComplete: $0.graph.isComplete)
+      )
+    }
+  }
+
+  func isInvited(_ worker: WorkerID) -> Bool { invited.contains(worker) }
 
   package func start() -> [Action] {
     [.startDeadline(.advertiseKeys, SecureAggregationStage.advertiseKeys.deadline(in: context.configuration))]
@@ -211,7 +259,8 @@ package struct SecureAggregationCoordinator: Sendable {
 
   var roster: Roster? {
     switch state {
-    case .advertising, .ended: nil
+    case .advertising: nil
+    case .ended(let roster): roster
     case .sharing(let setup), .checking(let setup, _): setup.roster
     case .collecting(let inputs): inputs.roster
     case .agreeing(let closing), .unmasking(let closing), .reconstructed(let closing): closing.roster
@@ -230,12 +279,12 @@ package struct SecureAggregationCoordinator: Sendable {
     case .unmaskReceived(let shares, let worker): return receive(shares, from: worker)
     case .abortReceived(let abort, let worker): return receive(abort, from: worker)
     case .workerDeclined(let worker), .workerRestarted(let worker):
-      guard cohort.contains(worker) else { return [] }
+      guard isInvited(worker) else { return [] }
       departed.insert(worker)
       absent.insert(worker)
       return advance()
     case .workerLost(let worker):
-      guard cohort.contains(worker) else { return [] }
+      guard isInvited(worker) else { return [] }
       absent.insert(worker)
       return advance()
     case .workerReturned(let worker):
@@ -274,8 +323,20 @@ package struct SecureAggregationCoordinator: Sendable {
   }
 
   mutating func abandon(_ reason: Abandonment) -> [Action] {
-    state = .ended
+    state = .ended(roster)
     return [.abandon(reason)]
+  }
+
+  /// Two signed statements of one worker that cannot both be honest.
+  func twice(_ kind: Evidence.Kind, _ worker: WorkerID, _ statements: [(string: [UInt8], signature: Signature)])
+    -> Action?
+  {
+    guard let key = context.membership[worker]?.certificate.signingKey else { return nil }
+    let signed = statements.map {
+      Evidence.Statement(signer: worker, key: key, string: $0.string, signature: $0.signature)
+    }
+    guard signed.allSatisfy(\.isAuthentic) else { return nil }
+    return .keepEvidence(Evidence(kind: kind, attempt: context.attempt, accused: worker, statements: signed))
   }
 
   func startDeadline(_ stage: SecureAggregationStage) -> Action {
@@ -311,11 +372,8 @@ package struct SecureAggregationCoordinator: Sendable {
     switch position(of: worker, claiming: abort.worker, transcript: abort.transcript, in: roster) {
     case .failure(let rejection): return reject(rejection, from: worker)
     case .success(let index):
-      let signed = SignedString.abort(
-        transcript: abort.transcript, worker: index, released: abort.hasReleased, code: abort.code)
-      guard abort.signature.isValid(over: signed, by: roster.signingKeys[index]) else {
-        return [.blame(worker, .refused(.badSignature))]
-      }
+      guard abort.isSigned(by: roster.signingKeys[index]) else { return [.blame(worker, .refused(.badSignature))] }
+      aborts.append(abort)
       departed.insert(worker)
       absent.insert(worker)
       return advance()

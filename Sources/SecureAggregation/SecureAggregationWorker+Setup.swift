@@ -4,21 +4,14 @@ import Federation
 /// Roster, sealed shares, complaints: everything before an input exists (M2–M4b).
 extension SecureAggregationWorker {
   mutating func receive(_ message: RosterMessage) throws(Refusal) -> [Action] {
-    guard case .advertised = state else {
-      // One roster per attempt: the first one stands. Its repetition asks for the bundle again, after a lost link.
-      if case .sharing(let roster, _, _, let bundle) = state, message.adverts.map(\.entry) == roster.entries {
-        return [.sendBundle(bundle)]
-      }
-      return [.ignored(.repeated)]
-    }
+    guard case .advertised = state else { return try repeated(message) }
     guard let maskKey, let encryptionKey else { return [.ignored(.outOfOrder)] }
     let roster = try check(message)
-    let helpers = (0..<roster.count).filter { $0 != roster.index }
     let selfMaskSeed = secrets.secret(32)
     let (bundle, ownShare) = try ShareBundle.deal(
       transcript: roster.transcript, dealer: roster.index, threshold: roster.thresholds.threshold,
       seed: selfMaskSeed, maskSecret: maskKey, encryptionSecret: encryptionKey,
-      helpers: helpers.map { ($0, roster.entries[$0].encryptionKey) }, secrets: secrets)
+      helpers: roster.neighbours.map { ($0, roster.entries[$0].encryptionKey) }, secrets: secrets)
     let signed = SignedBundle(
       transcript: roster.transcript, dealer: roster.index, bundle: bundle,
       signature: signingKey.signature(
@@ -28,13 +21,30 @@ extension SecureAggregationWorker {
     return [.sendBundle(signed)]
   }
 
-  /// The checks on M2, in the order of the specification.
-  ///
-  /// Everyone masks with everyone here. A roster that needs the sparse graph has thresholds made for that graph, far too
-  /// low for this one, so it is refused.
-  private func check(_ message: RosterMessage) throws(Refusal) -> Roster {
+  /// One roster per attempt: the first one stands. Its repetition asks for the bundle again, after a lost link; another
+  /// one that is signed too proves a coordinator that shows different rosters.
+  private mutating func repeated(_ message: RosterMessage) throws(Refusal) -> [Action] {
+    guard let roster else { return [.ignored(.outOfOrder)] }
     let entries = message.adverts.map(\.entry)
-    guard entries.count <= context.configuration.completeGraphRosterMax else { throw .rosterTooLarge }
+    if entries == roster.entries {
+      guard case .sharing(_, _, _, let bundle) = state else { return [.ignored(.repeated)] }
+      return [.sendBundle(bundle)]
+    }
+    func signed(_ entries: [RosterEntry], _ signature: Signature) -> Evidence.Statement {
+      let digest = Transcript.rosterDigest(roundID: context.roundID, entries: entries)
+      return coordinatorStatement(
+        SignedString.roster(roundID: context.roundID, rosterDigest: digest), signature)
+    }
+    let second = signed(entries, message.signature)
+    guard second.isAuthentic else { return [.ignored(.repeated)] }
+    keep(.twoRosters, accused: context.coordinator, [signed(roster.entries, roster.signature), second])
+    throw .secondRoster
+  }
+
+  /// The checks on M2, in the order of the specification.
+  private mutating func check(_ message: RosterMessage) throws(Refusal) -> Roster {
+    let entries = message.adverts.map(\.entry)
+    guard entries.count <= context.configuration.maximumRoster else { throw .rosterTooLarge }
     var adverts: [RosterAdvert] = []
     for advert in message.adverts {
       guard let member = context.membership[advert.entry.worker],
@@ -42,22 +52,90 @@ extension SecureAggregationWorker {
       else { throw .certificateNotSigned }
       try RoundChecks.checkCertificate(
         member, authority: context.membership.authorityKey, time: context.now, role: .worker,
-        name: advert.entry.worker)
+        name: advert.entry.worker, computations: context.computations)
       adverts.append(
         RosterAdvert(
           entry: advert.entry, organisation: member.certificate.organisation,
           signingKey: member.certificate.signingKey, offerSignature: advert.offerSignature,
           signature: advert.signature))
     }
-    let thresholds = try RoundChecks.checkRoster(
-      roundID: context.roundID, adverts: adverts, ownEntry: advert.entry, coordinator: context.coordinatorKey,
-      rosterSignature: message.signature, mode: context.configuration.mode, policy: policy)
     guard let index = entries.firstIndex(where: { $0.worker == worker }) else { throw .ownEntryChanged }
     let transcript = Transcript.transcript(
       roundID: context.roundID, rosterDigest: Transcript.rosterDigest(roundID: context.roundID, entries: entries))
+    let thresholds: Thresholds
+    do throws(Refusal) {
+      thresholds = try RoundChecks.checkRoster(
+        roundID: context.roundID, adverts: adverts, ownEntry: advert.entry, coordinator: context.coordinatorKey,
+        rosterSignature: message.signature, mode: context.configuration.mode, policy: policy,
+        sample: sample(of: entries.count, index: index, transcript: transcript), computations: context.computations)
+    } catch {
+      if error == .advertOfAnotherOffer { keepEvidence(of: message.adverts, adverts) }
+      throw error
+    }
+    let graph = try MaskingGraph(
+      transcript: transcript, thresholds: thresholds, computations: context.computations)
     return Roster(
       transcript: transcript, index: index, entries: entries, organisations: adverts.map(\.organisation),
-      signingKeys: adverts.map(\.signingKey), thresholds: thresholds)
+      signingKeys: adverts.map(\.signingKey), thresholds: thresholds, graph: graph,
+      neighbours: graph.neighbours(of: index), signature: message.signature)
+  }
+
+  /// Whose adverts to verify: everyone's, on a large roster the neighbours' and some that nobody can foretell.
+  private func sample(of count: Int, index: Int, transcript: Digest) -> Set<Int>? {
+    guard count > RoundChecks.fullCheckMax, !context.computations.servesMany,
+      let graph = try? context.computations.graph(transcript: transcript, rosterCount: count)
+    else { return nil }
+    var sample = Set(graph.neighbours(of: index))
+    let wanted = min(count, sample.count + RoundChecks.sampleCount)
+    while sample.count < wanted {
+      let draw = secrets.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      sample.insert(Int(draw % UInt64(count)))
+    }
+    return sample
+  }
+
+  /// Which adverts do not answer this worker's offer, and whether they prove that there were two (rulings A6, A17).
+  private mutating func keepEvidence(of messages: [KeyAdvert], _ adverts: [RosterAdvert]) {
+    let offer = SignedString.offer(roundID: context.roundID)
+    for (message, advert) in zip(messages, adverts) {
+      let string = advert.signedString(context.roundID)
+      if advert.signature.isValid(over: string, by: advert.signingKey),
+        advert.offerSignature.isValid(over: offer, by: context.coordinatorKey)
+      {
+        continue
+      }
+      let foreign = Transcript.roundID(
+        federation: context.membership.federation, attemptID: context.attempt, modelDigest: message.modelDigest,
+        configurationDigest: message.configurationDigest)
+      if RoundChecks.provesTwoOffers(
+        message, federation: context.membership.federation, attemptID: context.attempt, ownRoundID: context.roundID,
+        coordinator: context.coordinatorKey)
+      {
+        keep(
+          .twoOffers, accused: context.coordinator,
+          [
+            coordinatorStatement(offer, self.advert.offerSignature),
+            coordinatorStatement(SignedString.offer(roundID: foreign), message.offerSignature),
+          ])
+      } else {
+        keep(
+          .badAdvert, accused: nil,
+          [
+            Evidence.Statement(
+              signer: message.entry.worker, key: advert.signingKey, string: string, signature: message.signature)
+          ])
+      }
+      return  // One advert is enough to leave by.
+    }
+  }
+
+  func coordinatorStatement(_ string: [UInt8], _ signature: Signature) -> Evidence.Statement {
+    Evidence.Statement(
+      signer: context.coordinator, key: context.coordinatorKey, string: string, signature: signature)
+  }
+
+  mutating func keep(_ kind: Evidence.Kind, accused: WorkerID?, _ statements: [Evidence.Statement]) {
+    found.append(Evidence(kind: kind, attempt: context.attempt, accused: accused, statements: statements))
   }
 
   mutating func receive(_ message: PeerShares) throws(Refusal) -> [Action] {
@@ -86,7 +164,8 @@ extension SecureAggregationWorker {
     var held: [Int: SharePair] = [:], complaints: Set<Int> = []
     guard let encryptionKey else { return (held, complaints) }
     var seen: Set<Int> = []
-    for entry in message.entries where entry.dealer != roster.index && (0..<roster.count).contains(entry.dealer) {
+    let neighbours = Set(roster.neighbours)
+    for entry in message.entries where neighbours.contains(entry.dealer) {
       guard seen.insert(entry.dealer).inserted, entry.sealed.helper == roster.index else {
         held[entry.dealer] = nil
         complaints.insert(entry.dealer)
@@ -102,7 +181,7 @@ extension SecureAggregationWorker {
         complaints.insert(entry.dealer)
       }
     }
-    complaints.formUnion((0..<roster.count).filter { $0 != roster.index && !seen.contains($0) })
+    complaints.formUnion(neighbours.subtracting(seen))
     return (held, complaints)
   }
 
@@ -117,18 +196,30 @@ extension SecureAggregationWorker {
       else { throw .badSignature }
       guard message.dealers.count == roster.count else { throw .badBitmap }
       try RoundChecks.checkDealers(
-        message.dealers, me: roster.index, accepted: Set(held.keys), thresholds: roster.thresholds)
+        message.dealers, me: roster.index, accepted: Set(held.keys),
+        neighbours: roster.graph.isComplete ? nil : Set(roster.neighbours), thresholds: roster.thresholds)
       guard let maskKey else { return [.ignored(.outOfOrder)] }
       let order = try maskingOrder(roster: roster, dealers: message.dealers, seed: seed, maskKey: maskKey)
       state = .masking(roster, dealers: message, held: held, ownShare: ownShare)
       self.maskKey = nil  // The pair keys of this attempt are derived; the key itself has no further use here.
       return [.maskInput(order)]
-    case .masking(_, let dealers, _, _):
-      // One U2 per transcript: the first one stands and is signed in M5 and M7.
-      return [.ignored(message.transcript == dealers.transcript ? .repeated : .otherTranscript)]
+    case .masking(_, let dealers, _, _), .agreed(_, let dealers, _, _, _, _), .released(_, let dealers, _, _):
+      return try repeated(message, after: dealers)
     case .advertised, .sharing, .closed: return [.ignored(.outOfOrder)]
-    case .agreed, .released: return [.ignored(.repeated)]
     }
+  }
+
+  /// One U2 per transcript: the first one stands and is signed in M5 and M7. Another one that is signed too proves a
+  /// coordinator that shows different sets.
+  private mutating func repeated(_ message: DealerSet, after first: DealerSet) throws(Refusal) -> [Action] {
+    guard message.transcript == first.transcript else { return [.ignored(.otherTranscript)] }
+    func signed(_ set: DealerSet) -> Evidence.Statement {
+      coordinatorStatement(
+        SignedString.dealers(transcript: set.transcript, bitmap: set.dealers), set.signature)
+    }
+    guard message.dealers != first.dealers, signed(message).isAuthentic else { return [.ignored(.repeated)] }
+    keep(.twoDealerSets, accused: context.coordinator, [signed(first), signed(message)])
+    throw .secondDealerSet
   }
 
   private func maskingOrder(
@@ -136,7 +227,7 @@ extension SecureAggregationWorker {
   ) throws(Refusal) -> MaskingOrder {
     let vectors = VectorSpecification.all(for: context.configuration)
     var shared: [Int: SecretBytes] = [:]
-    for peer in dealers.members where peer != roster.index {
+    for peer in roster.neighbours where dealers.contains(peer) {
       shared[peer] = try Agreement.sharedSecret(maskKey, roster.entries[peer].maskKey)
     }
     let keys = vectors.map {

@@ -36,6 +36,8 @@ package struct SecureAggregationWorker: Sendable {
     case recordRelease(transcript: Digest)
     /// Durable before the abort leaves: no share of T will ever be released.
     case recordPromise(transcript: Digest)
+    /// Somebody signed what cannot both be honest: keep it.
+    case keepEvidence(Evidence)
     case ignored(IgnoredMessage)
     case closed(Outcome)
   }
@@ -61,6 +63,11 @@ package struct SecureAggregationWorker: Sendable {
     let organisations: [OrganisationID]
     let signingKeys: [SigningPublicKey]
     let thresholds: Thresholds
+    let graph: MaskingGraph
+    /// N(i) of this worker, ascending.
+    let neighbours: [Int]
+    /// Of M2, by which a second roster is known.
+    let signature: Signature
     var count: Int { entries.count }
   }
 
@@ -71,9 +78,9 @@ package struct SecureAggregationWorker: Sendable {
       Roster, selfMaskSeed: SecretBytes, held: [Int: SharePair], ownShare: Shamir.Share, check: SignedShareCheck)
     case masking(Roster, dealers: DealerSet, held: [Int: SharePair], ownShare: Shamir.Share)
     case agreed(
-      Roster, dealers: Bitmap, survivors: SurvivorSet, held: [Int: SharePair], ownShare: Shamir.Share,
+      Roster, dealers: DealerSet, survivors: SurvivorSet, held: [Int: SharePair], ownShare: Shamir.Share,
       agreement: SurvivorAgreement)
-    case released(Roster, dealersDigest: Digest, survivors: Bitmap, answer: UnmaskShares)
+    case released(Roster, dealers: DealerSet, survivors: SurvivorSet, answer: UnmaskShares)
     case closed
   }
 
@@ -89,6 +96,8 @@ package struct SecureAggregationWorker: Sendable {
   /// ρ: fixes stochastic rounding, so that a re-sent input is the same bytes.
   let roundingSeed: SecretBytes
   var state: State = .advertised
+  /// Found by the event in hand: goes out before whatever else it causes.
+  var found: [Evidence] = []
 
   /// Draws the keys of the attempt; the first action is the advert.
   ///
@@ -140,6 +149,12 @@ package struct SecureAggregationWorker: Sendable {
   }
 
   package mutating func handle(_ event: Event) -> [Action] {
+    let actions = answer(to: event)
+    defer { found = [] }
+    return found.map(Action.keepEvidence) + actions
+  }
+
+  private mutating func answer(to event: Event) -> [Action] {
     do throws(Refusal) {
       switch event {
       case .rosterReceived(let message): return try receive(message)
@@ -153,6 +168,15 @@ package struct SecureAggregationWorker: Sendable {
       }
     } catch {
       return leave(.messageRefused, outcome: .refused(error))
+    }
+  }
+
+  /// What later attempts need of this one: who signed for which transcript, and whether this worker may still release.
+  package var members: TranscriptMembers? {
+    roster.map {
+      TranscriptMembers(
+        transcript: $0.transcript, signingKeys: $0.signingKeys, thresholds: $0.thresholds,
+        isComplete: $0.graph.isComplete)
     }
   }
 
@@ -190,7 +214,7 @@ package struct SecureAggregationWorker: Sendable {
     case .released(_, _, let survivors, let answer):
       let selfMasks = Set(answer.selfMaskShares.map(\.owner)), keys = Set(answer.maskKeyShares.map(\.owner))
       precondition(selfMasks.isDisjoint(with: keys), "both shares of one worker released")
-      precondition(selfMasks.isSubset(of: survivors.members), "a self-mask share of a dropout released")
+      precondition(selfMasks.isSubset(of: survivors.survivors.members), "a self-mask share of a dropout released")
     case .advertised, .sharing, .checking, .masking, .agreed: break
     }
   }

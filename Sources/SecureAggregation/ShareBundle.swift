@@ -58,7 +58,14 @@ package struct ShareBundle: Hashable, Sendable {
   package var bodyDigest: Digest { .sha256(of: bodyBytes) }
 
   /// The entry for a helper; nil if the dealer dealt it nothing.
-  package func entry(for helper: Int) -> Entry? { entries.first { $0.helper == helper } }
+  package func entry(for helper: Int) -> Entry? {
+    var low = 0, high = entries.count
+    while low < high {
+      let middle = (low + high) / 2
+      if entries[middle].helper < helper { low = middle + 1 } else { high = middle }
+    }
+    return low < entries.count && entries[low].helper == helper ? entries[low] : nil
+  }
 
   /// Reads a body.
   ///

@@ -129,4 +129,6 @@ package enum AbortCode: UInt16, Sendable, CaseIterable {
   case messageRefused = 2
   case ownPolicy = 3
   case ownFailure = 4
+  /// The coordinator ended the attempt, or went on without this worker.
+  case attemptEnded = 5
 }

@@ -21,13 +21,15 @@ package struct SparseGraph: Sendable {
     package let threshold: Int
     /// Λ: the second eigenvalue that is still accepted.
     package let lambdaBound: Double
+    /// c: with γ·n corrupt workers, no worker has more corrupt neighbours, but with probability 2^-128 over the graph.
+    package let corruptNeighbours: Int
 
     package static let all = [
-      Row(rosterCount: 500, degree: 128, threshold: 97, lambdaBound: 22),
-      Row(rosterCount: 1000, degree: 160, threshold: 121, lambdaBound: 28),
-      Row(rosterCount: 2000, degree: 160, threshold: 118, lambdaBound: 33),
-      Row(rosterCount: 5000, degree: 200, threshold: 150, lambdaBound: 42),
-      Row(rosterCount: 10000, degree: 200, threshold: 149, lambdaBound: 46),
+      Row(rosterCount: 500, degree: 128, threshold: 97, lambdaBound: 22, corruptNeighbours: 50),
+      Row(rosterCount: 1000, degree: 160, threshold: 121, lambdaBound: 28, corruptNeighbours: 72),
+      Row(rosterCount: 2000, degree: 160, threshold: 118, lambdaBound: 33, corruptNeighbours: 79),
+      Row(rosterCount: 5000, degree: 200, threshold: 150, lambdaBound: 42, corruptNeighbours: 93),
+      Row(rosterCount: 10000, degree: 200, threshold: 149, lambdaBound: 46, corruptNeighbours: 95),
     ]
 
     /// The first row for `n` workers; nil if the table ends below.
@@ -47,6 +49,8 @@ package struct SparseGraph: Sendable {
   package let offsets: [Int]
   /// π⁻¹.
   private let inverse: [Int]
+  /// By distance on the circle, 0…⌊n/2⌋: whether workers that far apart are neighbours.
+  private let isOffset: [Bool]
 
   /// The graph of a transcript for `n` workers: the first try whose λ₂ does not exceed the bound of its row.
   ///
@@ -65,6 +69,9 @@ package struct SparseGraph: Sendable {
       var inverse = [Int](repeating: 0, count: n)
       for (worker, position) in permutation.enumerated() { inverse[position] = worker }
       self.inverse = inverse
+      var isOffset = [Bool](repeating: false, count: n / 2 + 1)
+      for offset in offsets { isOffset[offset] = true }
+      self.isOffset = isOffset
       return
     }
     throw .noGraph
@@ -75,6 +82,26 @@ package struct SparseGraph: Sendable {
     let n = permutation.count
     let position = permutation[worker]
     return offsets.flatMap { [inverse[(position + $0) % n], inverse[(position + n - $0) % n]] }.sorted()
+  }
+
+  /// Whether two different workers mask with each other.
+  package func areNeighbours(_ a: Int, _ b: Int) -> Bool {
+    let distance = abs(permutation[a] - permutation[b])
+    return isOffset[min(distance, permutation.count - distance)]
+  }
+
+  /// The fewest neighbours inside `set` that a member of `set` has; 0 for the empty set.
+  package func smallestDegree(in set: Bitmap) -> Int {
+    let n = permutation.count
+    var isMember = [Bool](repeating: false, count: n)  // By position.
+    let members = set.members
+    for member in members { isMember[permutation[member]] = true }
+    return members.map { member in
+      let position = permutation[member]
+      return offsets.reduce(0) { sum, offset in
+        sum + (isMember[(position + offset) % n] ? 1 : 0) + (isMember[(position + n - offset) % n] ? 1 : 0)
+      }
+    }.min() ?? 0
   }
 
   /// The t-core of `survivors`: everyone with fewer than `threshold` neighbours left is removed, until none is. The

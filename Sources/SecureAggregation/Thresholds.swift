@@ -29,11 +29,6 @@ package struct CohortPolicy: Hashable, Sendable {
   private static let largest: UInt64 = 1 << 32
 }
 
-extension RoundConfiguration {
-  /// The largest roster on which everyone masks with everyone.
-  var completeGraphRosterMax: Int { Int(clamping: min(maximumRoster, UInt64(Thresholds.completeGraphLimit))) }
-}
-
 /// Every number that a worker computes for itself from the roster and never receives (rulings A1, A2, A20).
 package struct Thresholds: Hashable, Sendable {
   /// Rosters up to this size have the complete graph.

@@ -10,17 +10,23 @@ package struct UnmaskingOrder: Sendable {
     package let secret: SecretBytes
   }
 
+  /// The mask secret key of a dropout, and who put a mask on for it.
+  package struct DropoutKey: Sendable {
+    package let owner: Int
+    package let secret: SecretBytes
+    /// Survivors among its neighbours, ascending, with their public mask keys.
+    package let peers: [(index: Int, key: AgreementPublicKey)]
+  }
+
   package let transcript: Digest
   package let suite: RoundConfiguration.Suite
   package let vectors: [VectorSpecification]
   /// U3, ascending.
   package let survivors: [Int]
-  /// Public mask keys of `survivors`, in that order.
-  package let survivorMaskKeys: [AgreementPublicKey]
   /// b_o of every survivor.
   package let selfMaskSeeds: [OwnedSecret]
-  /// The mask secret key of every dropout in U2 ∖ U3.
-  package let dropoutMaskKeys: [OwnedSecret]
+  /// Of every dropout in U2 ∖ U3 that a survivor masked for.
+  package let dropoutMaskKeys: [DropoutKey]
 }
 
 extension UnmaskingOrder {
@@ -40,7 +46,7 @@ extension UnmaskingOrder {
       }
     }
     for dropout in dropoutMaskKeys {
-      for (survivor, publicKey) in zip(survivors, survivorMaskKeys) {
+      for (survivor, publicKey) in dropout.peers {
         let shared = try Agreement.sharedSecret(dropout.secret, publicKey)
         for (place, vector) in vectors.enumerated() {
           terms[place].append(

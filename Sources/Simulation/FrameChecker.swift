@@ -56,7 +56,7 @@ struct FrameChecker {
         workers: entries.map(\.worker),
         threshold: Thresholds.threshold(
           rosterCount: entries.count, corruptionBound: bound, mode: attempt.configuration.mode))
-    case .peerShares, .dealers, .survivors, .quorum, .result, .ended: break
+    case .peerShares, .dealers, .survivors, .quorum, .result, .ended, .aborts: break
     }
   }
 

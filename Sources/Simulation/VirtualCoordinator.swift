@@ -245,6 +245,8 @@ final class VirtualCoordinator {
     case .report(let report): self.report(report)
     case .blame(let worker, let fault):
       world.note("coordinator", "blamed", ["worker": .text(worker.text), "fault": .text(fault)])
+    case .blocked(let reason): world.note("coordinator", "blocked", ["reason": .text(reason)])
+    case .keepEvidence(let evidence): world.keep(evidence, by: "coordinator")
     case .ignored(let worker, let why):
       world.note("coordinator", "ignored", ["worker": .text(worker.text), "why": .text(why)])
     case .finished(let outcome):

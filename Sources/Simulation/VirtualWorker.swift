@@ -244,6 +244,7 @@ final class VirtualWorker {
       process?.desk.cancel(attempt)
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
     case .note(let note): log(note)
+    case .keepEvidence(let evidence): world.keep(evidence, by: name.text)
     }
   }
 
@@ -340,6 +341,7 @@ extension WorkerLedger.Entry {
     switch self {
     case .attemptBegun: "begun"
     case .contributed: "contributed"
+    case .excused: "excused"
     case .survivorsSigned: "survivors"
     case .released: "released"
     case .promised: "promised"

@@ -23,6 +23,7 @@ struct WorkCosts {
     case .quorum(let quorum): return seconds(Double(quorum.signers.count) * table.verification)
     case .result: return seconds(table.verification)
     case .ended: return .zero
+    case .aborts(let statements): return seconds(Double(statements.statements.count) * table.verification)
     }
   }
 

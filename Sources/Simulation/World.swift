@@ -82,6 +82,13 @@ final class World {
 
   func schedule(_ occurrence: Occurrence, after duration: Duration) { schedule(occurrence, at: now + duration) }
 
+  /// What a party found of another's misconduct.
+  func keep(_ evidence: Evidence, by party: String) {
+    note(
+      party, "evidence",
+      ["kind": .text(evidence.kind.rawValue), "accused": .text(evidence.accused?.text ?? "")])
+  }
+
   func note(_ node: String, _ event: String, _ fields: KeyValuePairs<String, EventLog.Value> = [:]) {
     log.append(at: now, node, event, fields)
   }

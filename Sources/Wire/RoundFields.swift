@@ -166,6 +166,8 @@ extension CoordinatorMessage {
           $0.reason = arena.prose(reason)
         }
       }
+    case .aborts(let statements):
+      draft.set(MURMUR__ENVELOPE__BODY_ABORTS) { $1.aborts = statements.draft(in: $0) }
     }
   }
 
@@ -192,6 +194,8 @@ extension CoordinatorMessage {
         try AttemptID(wire: message.attempt, "ended.attempt"),
         try Field.choice(message.outcome.rawValue, "ended.outcome"),
         reason: try Field.text(message.reason, "ended.reason"))
+    case MURMUR__ENVELOPE__BODY_ABORTS:
+      self = .aborts(try AbortStatements(wire: Field.required(envelope.aborts, "aborts")))
     default: return nil
     }
   }

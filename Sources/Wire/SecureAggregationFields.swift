@@ -1,4 +1,5 @@
 import Federation
+import Rounds
 import SecureAggregation
 
 internal import CFederationMessages
@@ -214,6 +215,14 @@ extension SurvivorSet {
       transcript: try Field.fixed(message.transcript, "survivors.transcript"),
       dealersDigest: try Field.fixed(message.dealers_digest, "survivors.dealers_digest"),
       survivors: try Bitmap(wire: message.survivors, "survivors.survivors"),
+      inputs: try Field.list(
+        message.inputs, count: message.n_inputs, "survivors.inputs", max: WireLimits.neighboursMax
+      ) { (input: Murmur__RelayedInput) throws(WireError) in
+        RelayedInput(
+          worker: try Field.index(input.worker, "survivors.inputs.worker"),
+          payloadDigest: try Field.fixed(input.payload_digest, "survivors.inputs.payload_digest"),
+          signature: try Field.fixed(input.signature, "survivors.inputs.signature"))
+      },
       signature: try Field.fixed(message.signature, "survivors.signature"))
   }
 
@@ -222,6 +231,14 @@ extension SurvivorSet {
       $0.transcript = arena.data(transcript)
       $0.dealers_digest = arena.data(dealersDigest)
       $0.survivors = survivors.draft(in: arena)
+      $0.n_inputs = inputs.count
+      $0.inputs = arena.list(inputs) { input in
+        arena.make(murmur__relayed_input__init) {
+          $0.worker = UInt32(input.worker)
+          $0.payload_digest = arena.data(input.payloadDigest)
+          $0.signature = arena.data(input.signature)
+        }
+      }
       $0.signature = arena.data(signature)
     }
   }
@@ -349,6 +366,26 @@ extension WorkerAbort {
       $0.has_released = hasReleased ? 1 : 0
       $0.code = UInt32(code.rawValue)
       $0.signature = arena.data(signature)
+    }
+  }
+}
+
+extension AbortStatements {
+  init(wire message: Murmur__AbortStatements) throws(WireError) {
+    self.init(
+      attempt: try AttemptID(wire: message.attempt, "aborts.attempt"),
+      transcript: try Field.fixed(message.transcript, "aborts.transcript"),
+      statements: try Field.list(
+        message.statements, count: message.n_statements, "aborts.statements", max: Thresholds.completeGraphLimit
+      ) { (abort: Murmur__WorkerAbort) throws(WireError) in try WorkerAbort(wire: abort) })
+  }
+
+  func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__AbortStatements> {
+    arena.make(murmur__abort_statements__init) {
+      $0.attempt = attempt.draft(in: arena)
+      $0.transcript = arena.data(transcript)
+      $0.n_statements = statements.count
+      $0.statements = arena.list(statements) { $0.draft(in: arena) }
     }
   }
 }

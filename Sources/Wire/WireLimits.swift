@@ -35,6 +35,8 @@ package struct FrameLimits: Hashable, Sendable {
 /// Bounds on single fields (Protocols/wire.md, "Limits"). Counts are of elements, texts are in UTF-8 bytes.
 package enum WireLimits {
   package static let rosterCountMax = 10_000
+  /// The largest degree of a sparse graph.
+  package static let neighboursMax = 200
   package static let vectorCountMax = 8
   package static let rankMax = 8
   package static let tensorNameBytesMax = 512

@@ -115,10 +115,10 @@ final class RoundsCluster {
   func send(_ message: CoordinatorMessage, to name: WorkerID) { feed(.received(message, now: Self.now), to: name) }
 
   /// A new process with what the old one had recorded.
-  func restart(_ name: WorkerID) throws {
+  func restart(_ name: WorkerID, policy: WorkerPolicy? = nil) throws {
     let ledger = try #require(workers[name]).ledger
     lives += 1
-    workers[name] = try members.worker(name, policy: members.policy, ledger: ledger, life: lives)
+    workers[name] = try members.worker(name, policy: policy ?? members.policy, ledger: ledger, life: lives)
     sources[name] = nil
   }
 
@@ -150,7 +150,7 @@ final class RoundsCluster {
       case .commit(let order):
         commits.append(order)
         queue.append(.coordinator(.committed(members.model(order.version))))
-      case .recordAttempt, .closeUploads, .report, .blame, .ignored, .finished: break
+      case .recordAttempt, .closeUploads, .report, .blame, .keepEvidence, .blocked, .ignored, .finished: break
       }
     }
   }
@@ -234,7 +234,7 @@ final class RoundsCluster {
         queue.append(.coordinator(.uploadOpened(source.header, from: name)))
       case .startDeadline(let deadline, let duration):
         timers.append(Timer(at: time + duration, envelope: .worker(name, .deadlinePassed(deadline))))
-      case .record, .cancelWork, .note: break
+      case .record, .keepEvidence, .cancelWork, .note: break
       }
     }
   }

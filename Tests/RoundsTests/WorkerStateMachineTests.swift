@@ -182,7 +182,9 @@ struct WorkerStateMachineTests {
         }
       }
       let ledger = try #require(cluster.workers[name]).ledger
-      #expect(ledger.contributionCount(run: "run", modelDigest: members.model(0).modelDigest) == 2)
+      // The first of the two on version 0 was given up before anybody released: everyone's promise excuses it.
+      #expect(story.filter { $0 == "record excused" }.count == 1)
+      #expect(ledger.contributionCount(run: "run", modelDigest: members.model(0).modelDigest) == 1)
       #expect(ledger.contributionCount(run: "run", modelDigest: members.model(1).modelDigest) == 1)
     }
   }
@@ -194,11 +196,11 @@ struct WorkerStateMachineTests {
     policy.maximumAttemptsPerModel = 1
     let cluster = try RoundsCluster(members, plan: members.plan(rounds: 1), policy: policy)
     cluster.uploads = { name, _ in name > members.workers[1] }
+    cluster.onWayToCoordinator = { _, message in if case .abort = message { [] } else { [message] } }
     cluster.start().finish()
-    for name in members.workers {
-      #expect(cluster.declines(of: name) == [.contributionsExhausted, .contributionsExhausted])
-    }
-    #expect(cluster.outcomes.count == 1)
+    for name in members.workers { #expect(cluster.declines(of: name) == [.contributionsExhausted]) }
+    #expect(cluster.outcomes.isEmpty)
+    #expect(cluster.run.phase == "blocked: contributions exhausted")
   }
 
   @Test("A promise is recorded before the abort, a survivor set before the agreement, a release before the shares")

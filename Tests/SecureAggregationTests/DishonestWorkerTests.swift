@@ -105,8 +105,10 @@ struct DishonestWorkerTests {
       guard case .bundleReceived(let bundle, let name) = event else { return [event] }
       return [.bundleReceived(forgery.spoiled(bundle, for: [5]), from: name)]
     }
-    Self.expectSum(of: round, without: [3, 5], blaming: [3: .inDispute, 5: .inDispute])
-    #expect(!Fault.inDispute.isProven)
+    Self.expectSum(
+      of: round, without: [3, 5],
+      blaming: [3: .inDispute(with: [round.names[5]]), 5: .inDispute(with: [round.names[3]])])
+    #expect(round.blames.values.joined().allSatisfy { !$0.isProven })
   }
 
   @Test("Bad shares for more than n_C helpers convict the dealer alone")
@@ -297,7 +299,7 @@ struct DishonestWorkerTests {
       // Sent again, corrected: it had its chance.
       return [.unmaskReceived(wrong, from: name), event]
     }
-    Self.expectSum(of: round, without: [], blaming: [0: .returnedWrongShare])
+    Self.expectSum(of: round, without: [], blaming: [0: .returnedWrongShare(of: round.names[4])])
   }
 
   @Test("Shares that nobody asked for, too few or not canonical are a wrong answer", arguments: 0..<4)
@@ -319,7 +321,9 @@ struct DishonestWorkerTests {
           from: name)
       ]
     }
-    Self.expectSum(of: round, without: [], blaming: [0: .returnedWrongShare])
+    Self.expectSum(
+      of: round, without: [],
+      blaming: [0: kind < 2 ? .returnedOtherShares : .returnedWrongShare(of: round.names[0])])
   }
 
   @Test("An agreement to another set is a bad signature, and its signer is not waited for")

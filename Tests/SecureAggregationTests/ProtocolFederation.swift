@@ -15,6 +15,8 @@ struct ProtocolFederation: Sendable {
   let keys: [WorkerID: SigningKey]
   var configuration: RoundConfiguration
   var seed: String
+  /// Large rosters are checked once for all workers of the test.
+  var computations: any RoundComputations = DirectComputations()
 
   /// - Parameters:
   ///   - organisations: of worker 0, 1, …
@@ -70,7 +72,7 @@ struct ProtocolFederation: Sendable {
     AttemptContext(
       attempt: AttemptID(run: "run", round: round, attempt: attempt), modelDigest: .sha256(of: Array(model.utf8)),
       configuration: other ?? configuration, membership: membership, coordinatorKey: coordinatorKey.signingPublicKey,
-      now: Self.now)
+      now: Self.now, computations: computations)
   }
 
   func offerSignature(_ context: AttemptContext) -> Signature {

@@ -22,12 +22,24 @@ struct ProtocolForgery: Sendable {
       transcript: message.transcript, dealers: bitmap, signature: federation.coordinatorKey.signature(over: signed))
   }
 
-  func survivors(_ members: [Int], count: Int, like message: SurvivorSet) -> SurvivorSet {
+  func survivors(
+    _ members: [Int], count: Int, like message: SurvivorSet, inputs: [RelayedInput] = []
+  ) -> SurvivorSet {
     let bitmap = Bitmap(members: members, count: count)
     let signed = SignedString.survivors(
       transcript: message.transcript, dealersDigest: message.dealersDigest, bitmap: bitmap)
     return SurvivorSet(
-      transcript: message.transcript, dealersDigest: message.dealersDigest, survivors: bitmap,
+      transcript: message.transcript, dealersDigest: message.dealersDigest, survivors: bitmap, inputs: inputs,
+      signature: federation.coordinatorKey.signature(over: signed))
+  }
+
+  func result(_ members: [Int], like message: AttemptResult) -> AttemptResult {
+    let bitmap = Bitmap(members: members, count: message.survivors.count)
+    let signed = SignedString.result(
+      transcript: message.transcript, survivorsDigest: bitmap.digest, modelDigest: message.modelDigest,
+      weight: message.weight)
+    return AttemptResult(
+      transcript: message.transcript, survivors: bitmap, modelDigest: message.modelDigest, weight: message.weight,
       signature: federation.coordinatorKey.signature(over: signed))
   }
 

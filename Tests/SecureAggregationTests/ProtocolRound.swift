@@ -190,7 +190,9 @@ final class ProtocolRound {
       case .acceptInput(let name): try upload(name)
       case .addInput(let name): try add(name)
       case .unmask(let order): try open(order)
-      case .startDeadline, .openInputs, .refuseInput, .closeInputs, .leaveOut, .ignored, .blame, .abandon: break
+      case .startDeadline, .openInputs, .refuseInput, .closeInputs, .leaveOut, .ignored, .blame, .keepEvidence,
+        .abandon:
+        break
       }
     }
   }
@@ -238,7 +240,7 @@ final class ProtocolRound {
       case .sendUnmask(let shares):
         try say(.unmask, .unmaskReceived(shares, from: name), by: name)
       case .sendAbort(let abort): try say(.nothing, .abortReceived(abort, from: name), by: name)
-      case .recordSurvivors, .recordRelease, .recordPromise, .ignored, .closed: break
+      case .recordSurvivors, .recordRelease, .recordPromise, .keepEvidence, .ignored, .closed: break
       }
     }
   }

@@ -104,10 +104,10 @@ struct ProtocolRoundTests {
     arguments: [
       (5, .nothing, .rosterRefused(.noSafeSurvivorSet)), (5, .advert, .tooFewDealers(have: 3, need: 4)),
       (5, .bundle, .tooFewDealers(have: 3, need: 4)), (5, .shareCheck, .tooFewInputs(have: 3, need: 4)),
-      (5, .input, .tooFewAgreements(have: 3, need: 4)), (5, .agreement, .tooFewHelpers(have: 3, need: 4)),
+      (5, .input, .tooFewAgreements(have: 3, need: 4)), (5, .agreement, .tooFewHelpersButSilent(3, 4, [1, 3])),
       (8, .advert, .tooFewDealers(have: 5, need: 6)), (8, .bundle, .tooFewDealers(have: 5, need: 6)),
       (8, .shareCheck, .tooFewInputs(have: 5, need: 6)), (8, .input, .tooFewAgreements(have: 5, need: 6)),
-      (8, .agreement, .tooFewHelpers(have: 5, need: 6)),
+      (8, .agreement, .tooFewHelpersButSilent(5, 6, [0, 3, 7])),
     ] as [(Int, ProtocolStep, SecureAggregationCoordinator.Abandonment)], [false, true])
   func abandons(
     _ given: (count: Int, last: ProtocolStep, reason: SecureAggregationCoordinator.Abandonment), noticesLoss: Bool
@@ -156,5 +156,12 @@ struct ProtocolRoundTests {
     round.lastWord[round.names[7]] = .shareCheck
     try round.run()
     #expect(round.leftOut == [round.names[0], round.names[7]])
+  }
+}
+
+extension SecureAggregationCoordinator.Abandonment {
+  /// Nobody answered wrongly; these positions of a full roster have not answered.
+  fileprivate static func tooFewHelpersButSilent(_ have: Int, _ need: Int, _ silent: [Int]) -> Self {
+    .tooFewHelpers(owner: nil, have: have, need: need, silent: silent.map(ProtocolFederation.name), wrong: [])
   }
 }

@@ -30,7 +30,7 @@ struct SetTests {
     ] as [([(Int, Int)], [Int])])
   func complaints(_ pairs: [(Int, Int)], _ removed: [Int]) {
     let complaints = Set(pairs.map { Complaint(dealer: $0.0, complainer: $0.1) })
-    #expect(Complaints.settle(complaints, corruptionBound: 1).sorted() == removed)
+    #expect(Complaints.settle(complaints, bound: 1).sorted() == removed)
   }
 }
 

@@ -155,6 +155,22 @@ enum Values {
         .survivors(
           SurvivorSet(transcript: digest(1), dealersDigest: digest(2), survivors: members, signature: signature(3)))),
       .round(
+        .survivors(
+          SurvivorSet(
+            transcript: digest(1), dealersDigest: digest(2), survivors: members,
+            inputs: [
+              RelayedInput(worker: 0, payloadDigest: digest(4), signature: signature(5)),
+              RelayedInput(worker: 2, payloadDigest: digest(6), signature: signature(7)),
+            ], signature: signature(3)))),
+      .round(
+        .aborts(
+          AbortStatements(
+            attempt: attempt, transcript: digest(1),
+            statements: [
+              WorkerAbort(
+                transcript: digest(1), worker: 2, hasReleased: false, code: .attemptEnded, signature: signature(8))
+            ]))),
+      .round(
         .quorum(
           QuorumCertificate(
             transcript: digest(1),

@@ -33,6 +33,7 @@ typedef struct Murmur__SealedShare Murmur__SealedShare;
 typedef struct Murmur__PeerShares Murmur__PeerShares;
 typedef struct Murmur__DealerSet Murmur__DealerSet;
 typedef struct Murmur__SurvivorSet Murmur__SurvivorSet;
+typedef struct Murmur__RelayedInput Murmur__RelayedInput;
 typedef struct Murmur__QuorumSigner Murmur__QuorumSigner;
 typedef struct Murmur__QuorumCertificate Murmur__QuorumCertificate;
 typedef struct Murmur__AttemptResult Murmur__AttemptResult;
@@ -47,6 +48,7 @@ typedef struct Murmur__Agreement Murmur__Agreement;
 typedef struct Murmur__OwnedShare Murmur__OwnedShare;
 typedef struct Murmur__UnmaskShares Murmur__UnmaskShares;
 typedef struct Murmur__WorkerAbort Murmur__WorkerAbort;
+typedef struct Murmur__AbortStatements Murmur__AbortStatements;
 typedef struct Murmur__BlobRequest Murmur__BlobRequest;
 typedef struct Murmur__BlobChunk Murmur__BlobChunk;
 typedef struct Murmur__BlobUnavailable Murmur__BlobUnavailable;
@@ -179,6 +181,7 @@ typedef enum {
   MURMUR__ENVELOPE__BODY_QUORUM = 25,
   MURMUR__ENVELOPE__BODY_RESULT = 26,
   MURMUR__ENVELOPE__BODY_ENDED = 27,
+  MURMUR__ENVELOPE__BODY_ABORTS = 28,
   MURMUR__ENVELOPE__BODY_ACCEPT = 40,
   MURMUR__ENVELOPE__BODY_DECLINE = 41,
   MURMUR__ENVELOPE__BODY_PROGRESS = 42,
@@ -250,6 +253,7 @@ struct  Murmur__Envelope
     Murmur__QuorumCertificate *quorum;
     Murmur__AttemptResult *result;
     Murmur__AttemptEnded *ended;
+    Murmur__AbortStatements *aborts;
     /*
      * Rounds: control socket, worker to coordinator.
      */
@@ -542,10 +546,30 @@ struct  Murmur__SurvivorSet
   ProtobufCBinaryData dealers_digest;
   Murmur__Bitmap *survivors;
   ProtobufCBinaryData signature;
+  /*
+   * Sparse graph: of every survivor that the receiver masks with, ascending by worker.
+   */
+  size_t n_inputs;
+  Murmur__RelayedInput **inputs;
 };
 #define MURMUR__SURVIVOR_SET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__survivor_set__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL, {0,NULL} }
+    , {0,NULL}, {0,NULL}, NULL, {0,NULL}, 0,NULL }
+
+
+/*
+ * What a neighbour's trailer says.
+ */
+struct  Murmur__RelayedInput
+{
+  ProtobufCMessage base;
+  uint32_t worker;
+  ProtobufCBinaryData payload_digest;
+  ProtobufCBinaryData signature;
+};
+#define MURMUR__RELAYED_INPUT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__relayed_input__descriptor) \
+    , 0, {0,NULL}, {0,NULL} }
 
 
 struct  Murmur__QuorumSigner
@@ -716,7 +740,7 @@ struct  Murmur__WorkerAbort
   uint32_t worker;
   protobuf_c_boolean has_released;
   /*
-   * 1 deadline, 2 a message was refused, 3 own policy, 4 own failure.
+   * 1 deadline, 2 a message was refused, 3 own policy, 4 own failure, 5 the attempt was ended.
    */
   uint32_t code;
   ProtobufCBinaryData signature;
@@ -724,6 +748,25 @@ struct  Murmur__WorkerAbort
 #define MURMUR__WORKER_ABORT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__worker_abort__descriptor) \
     , {0,NULL}, 0, 0, 0, {0,NULL} }
+
+
+/*
+ * Promises of an earlier attempt, for a worker that contributed to it.
+ */
+struct  Murmur__AbortStatements
+{
+  ProtobufCMessage base;
+  Murmur__Attempt *attempt;
+  ProtobufCBinaryData transcript;
+  /*
+   * Ascending by worker.
+   */
+  size_t n_statements;
+  Murmur__WorkerAbort **statements;
+};
+#define MURMUR__ABORT_STATEMENTS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__abort_statements__descriptor) \
+    , NULL, {0,NULL}, 0,NULL }
 
 
 struct  Murmur__BlobRequest
@@ -1549,6 +1592,25 @@ Murmur__SurvivorSet *
 void   murmur__survivor_set__free_unpacked
                      (Murmur__SurvivorSet *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__RelayedInput methods */
+void   murmur__relayed_input__init
+                     (Murmur__RelayedInput         *message);
+size_t murmur__relayed_input__get_packed_size
+                     (const Murmur__RelayedInput   *message);
+size_t murmur__relayed_input__pack
+                     (const Murmur__RelayedInput   *message,
+                      uint8_t             *out);
+size_t murmur__relayed_input__pack_to_buffer
+                     (const Murmur__RelayedInput   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__RelayedInput *
+       murmur__relayed_input__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__relayed_input__free_unpacked
+                     (Murmur__RelayedInput *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__QuorumSigner methods */
 void   murmur__quorum_signer__init
                      (Murmur__QuorumSigner         *message);
@@ -1814,6 +1876,25 @@ Murmur__WorkerAbort *
                       const uint8_t       *data);
 void   murmur__worker_abort__free_unpacked
                      (Murmur__WorkerAbort *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__AbortStatements methods */
+void   murmur__abort_statements__init
+                     (Murmur__AbortStatements         *message);
+size_t murmur__abort_statements__get_packed_size
+                     (const Murmur__AbortStatements   *message);
+size_t murmur__abort_statements__pack
+                     (const Murmur__AbortStatements   *message,
+                      uint8_t             *out);
+size_t murmur__abort_statements__pack_to_buffer
+                     (const Murmur__AbortStatements   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__AbortStatements *
+       murmur__abort_statements__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__abort_statements__free_unpacked
+                     (Murmur__AbortStatements *message,
                       ProtobufCAllocator *allocator);
 /* Murmur__BlobRequest methods */
 void   murmur__blob_request__init
@@ -2555,6 +2636,9 @@ typedef void (*Murmur__DealerSet_Closure)
 typedef void (*Murmur__SurvivorSet_Closure)
                  (const Murmur__SurvivorSet *message,
                   void *closure_data);
+typedef void (*Murmur__RelayedInput_Closure)
+                 (const Murmur__RelayedInput *message,
+                  void *closure_data);
 typedef void (*Murmur__QuorumSigner_Closure)
                  (const Murmur__QuorumSigner *message,
                   void *closure_data);
@@ -2596,6 +2680,9 @@ typedef void (*Murmur__UnmaskShares_Closure)
                   void *closure_data);
 typedef void (*Murmur__WorkerAbort_Closure)
                  (const Murmur__WorkerAbort *message,
+                  void *closure_data);
+typedef void (*Murmur__AbortStatements_Closure)
+                 (const Murmur__AbortStatements *message,
                   void *closure_data);
 typedef void (*Murmur__BlobRequest_Closure)
                  (const Murmur__BlobRequest *message,
@@ -2738,6 +2825,7 @@ extern const ProtobufCMessageDescriptor murmur__sealed_share__descriptor;
 extern const ProtobufCMessageDescriptor murmur__peer_shares__descriptor;
 extern const ProtobufCMessageDescriptor murmur__dealer_set__descriptor;
 extern const ProtobufCMessageDescriptor murmur__survivor_set__descriptor;
+extern const ProtobufCMessageDescriptor murmur__relayed_input__descriptor;
 extern const ProtobufCMessageDescriptor murmur__quorum_signer__descriptor;
 extern const ProtobufCMessageDescriptor murmur__quorum_certificate__descriptor;
 extern const ProtobufCMessageDescriptor murmur__attempt_result__descriptor;
@@ -2752,6 +2840,7 @@ extern const ProtobufCMessageDescriptor murmur__agreement__descriptor;
 extern const ProtobufCMessageDescriptor murmur__owned_share__descriptor;
 extern const ProtobufCMessageDescriptor murmur__unmask_shares__descriptor;
 extern const ProtobufCMessageDescriptor murmur__worker_abort__descriptor;
+extern const ProtobufCMessageDescriptor murmur__abort_statements__descriptor;
 extern const ProtobufCMessageDescriptor murmur__blob_request__descriptor;
 extern const ProtobufCMessageDescriptor murmur__blob_chunk__descriptor;
 extern const ProtobufCMessageDescriptor murmur__blob_unavailable__descriptor;

@@ -54,7 +54,7 @@ actor ControlServer {
   func send(_ message: CoordinatorMessage, to worker: WorkerID) {
     switch message {
     case .result, .ended: progress[worker] = nil  // The worker has nothing in hand now.
-    case .offer, .roster, .peerShares, .dealers, .survivors, .quorum: break
+    case .offer, .roster, .peerShares, .dealers, .survivors, .quorum, .aborts: break
     }
     guard let link = table.link(of: worker) else { return }
     send(.round(message), to: link)

@@ -29,6 +29,8 @@ extension CoordinatorDriver {
     case .report(let report): self.report(report)
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
+    case .blocked(let reason): logger.warning("run blocked", metadata: ["reason": "\(reason)"])
+    case .keepEvidence(let evidence): keep(evidence)
     case .ignored(let worker, let why):
       logger.debug("message ignored", metadata: ["worker": "\(worker)", "why": "\(why)"])
     case .finished(let outcome): finished(outcome)

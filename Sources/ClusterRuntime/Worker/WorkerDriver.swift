@@ -17,7 +17,7 @@ actor WorkerDriver {
   private let control: ControlClient
   private let ledger: WorkerLedgerStore
   private let backlog: Backlog
-  private let logger: Logger
+  let logger: Logger
   private let ends: AsyncStream<ProcessEnd>.Continuation
   private var machine: WorkerStateMachine
   private var desk: WorkerDesk?
@@ -128,6 +128,7 @@ actor WorkerDriver {
       post { $0.cancel(attempt) }
     case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
     case .note(let note): log(note)
+    case .keepEvidence(let evidence): keep(evidence)
     }
     return true
   }

@@ -60,6 +60,7 @@ final class WorkerLedgerStore: Sendable {
     switch entry {
     case .attemptBegun(let attempt): ("begun", attempt, nil, nil)
     case .contributed(let attempt, let digest): ("contributed", attempt, nil, digest)
+    case .excused(let attempt, let digest, let transcript): ("excused", attempt, transcript, digest)
     case .survivorsSigned(let transcript, let digest): ("survivors", nil, transcript, digest)
     case .released(let transcript): ("released", nil, transcript, nil)
     case .promised(let transcript): ("promised", nil, transcript, nil)
@@ -79,6 +80,8 @@ final class WorkerLedgerStore: Sendable {
     switch (row["kind"] as String, attempt, transcript, digest) {
     case ("begun", let attempt?, _, _): return .attemptBegun(attempt)
     case ("contributed", let attempt?, _, let digest?): return .contributed(attempt, modelDigest: digest)
+    case ("excused", let attempt?, let transcript?, let digest?):
+      return .excused(attempt, modelDigest: digest, transcript: transcript)
     case ("survivors", _, let transcript?, let digest?):
       return .survivorsSigned(transcript: transcript, survivorsDigest: digest)
     case ("released", _, let transcript?, _): return .released(transcript: transcript)

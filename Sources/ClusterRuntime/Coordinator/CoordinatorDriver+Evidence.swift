@@ -1,0 +1,15 @@
+import Federation
+import Logging
+import SecureAggregation
+
+extension CoordinatorDriver {
+  /// Keeps signed statements that show somebody's misconduct, for people.
+  func keep(_ evidence: Evidence) {
+    logger.warning(
+      "evidence",
+      metadata: [
+        "kind": "\(evidence.kind.rawValue)", "attempt": "\(evidence.attempt)",
+        "accused": "\(evidence.accused?.text ?? "open")", "explanation": "\(evidence.explanation)",
+      ])
+  }
+}
