@@ -4712,7 +4712,7 @@ const ProtobufCMessageDescriptor murmur__key_advert__descriptor =
   (ProtobufCMessageInit) murmur__key_advert__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__roster__field_descriptors[6] =
+static const ProtobufCFieldDescriptor murmur__roster__field_descriptors[8] =
 {
   {
     "attempt",
@@ -4786,6 +4786,30 @@ static const ProtobufCFieldDescriptor murmur__roster__field_descriptors[6] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "part",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Roster, part),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "parts",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Roster, parts),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__roster__field_indices_by_name[] = {
   1,   /* field[1] = adverts */
@@ -4793,12 +4817,14 @@ static const unsigned murmur__roster__field_indices_by_name[] = {
   4,   /* field[4] = configuration_digest */
   3,   /* field[3] = model_digest */
   5,   /* field[5] = offer_signature */
+  6,   /* field[6] = part */
+  7,   /* field[7] = parts */
   2,   /* field[2] = signature */
 };
 static const ProtobufCIntRange murmur__roster__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor murmur__roster__descriptor =
 {
@@ -4808,7 +4834,7 @@ const ProtobufCMessageDescriptor murmur__roster__descriptor =
   "Murmur__Roster",
   "murmur",
   sizeof(Murmur__Roster),
-  6,
+  8,
   murmur__roster__field_descriptors,
   murmur__roster__field_indices_by_name,
   1,  murmur__roster__number_ranges,

@@ -25,7 +25,8 @@ extension RunStateMachine {
     for action in actions {
       switch action {
       case .sendRoster(let message, let workers):
-        out += workers.map { .send(.roster(attemptID, message), to: $0) }
+        let parts = message.parts
+        out += workers.flatMap { worker in parts.map { .send(.roster(attemptID, $0), to: worker) } }
       case .sendPeerShares(let message, let worker): out.append(.send(.peerShares(message), to: worker))
       case .sendDealers(let message, let workers): out += workers.map { .send(.dealers(message), to: $0) }
       case .sendSurvivors(let message, let workers): out += workers.map { .send(.survivors(message), to: $0) }

@@ -78,6 +78,8 @@ package struct WorkerStateMachine: Sendable {
     var masking: MaskingOrder?
     var isUploading = false
     var step: UInt32 = 0
+    /// A large roster comes in parts.
+    var roster = RosterAssembly()
     /// Of the transcript, once there is one.
     var members: TranscriptMembers?
   }
@@ -176,7 +178,8 @@ package struct WorkerStateMachine: Sendable {
       guard work?.offer.attempt == attempt else {
         return [.note(.ignored(kind: message.kind, why: "another attempt"))]
       }
-      return secure(.rosterReceived(roster))
+      guard let whole = work?.roster.add(roster) else { return [] }
+      return secure(.rosterReceived(whole))
     case .peerShares(let shares): return secure(.peerSharesReceived(shares))
     case .dealers(let dealers): return secure(.dealersReceived(dealers))
     case .survivors(let survivors): return secure(.survivorsReceived(survivors))

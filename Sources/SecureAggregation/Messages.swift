@@ -26,13 +26,63 @@ package struct KeyAdvert: Hashable, Sendable {
 
 /// M2, coordinator → workers: every advert of the roster, sorted by worker.
 package struct RosterMessage: Hashable, Sendable {
-  package let adverts: [KeyAdvert]
-  /// Over `D("roster-sig") ‖ rid ‖ hRoster`.
-  package let signature: Signature
+  /// Which part of a roster that one frame does not hold.
+  package struct Part: Hashable, Sendable {
+    /// From 0.
+    package let index: Int
+    package let count: Int
 
-  package init(adverts: [KeyAdvert], signature: Signature) {
+    package init(index: Int, count: Int) {
+      self.index = index
+      self.count = count
+    }
+  }
+
+  /// As many adverts as fit one control frame, whatever their workers are called.
+  package static let advertsMax = 2_500
+  package static let partsMax = 4
+
+  package let adverts: [KeyAdvert]
+  /// Over `D("roster-sig") ‖ rid ‖ hRoster`, of the whole roster in every part.
+  package let signature: Signature
+  /// Nil: the whole roster.
+  package let part: Part?
+
+  package init(adverts: [KeyAdvert], signature: Signature, part: Part? = nil) {
     self.adverts = adverts
     self.signature = signature
+    self.part = part
+  }
+
+  /// The frames that carry it, in order.
+  package var parts: [RosterMessage] {
+    guard adverts.count > Self.advertsMax else { return [self] }
+    let starts = Array(stride(from: 0, to: adverts.count, by: Self.advertsMax))
+    return starts.enumerated().map { index, start in
+      RosterMessage(
+        adverts: Array(adverts[start..<min(start + Self.advertsMax, adverts.count)]), signature: signature,
+        part: Part(index: index, count: starts.count))
+    }
+  }
+}
+
+/// Parts of one roster as they come, in any order.
+package struct RosterAssembly: Sendable {
+  private var parts: [RosterMessage?] = []
+
+  package init() {}
+
+  /// The whole roster once the last part is here; nil until then. Whatever does not fit what came before starts anew.
+  package mutating func add(_ message: RosterMessage) -> RosterMessage? {
+    guard let part = message.part else { return message }
+    guard part.count <= RosterMessage.partsMax, (0..<part.count).contains(part.index) else { return nil }
+    let isOther = parts.contains { $0.map { $0.signature != message.signature } ?? false }
+    if parts.count != part.count || isOther { parts = Array(repeating: nil, count: part.count) }
+    parts[part.index] = message
+    let known = parts.compactMap { $0 }
+    guard known.count == part.count else { return nil }
+    parts = []
+    return RosterMessage(adverts: known.flatMap(\.adverts), signature: message.signature)
   }
 }
 

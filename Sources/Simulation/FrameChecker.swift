@@ -25,6 +25,9 @@ struct FrameChecker {
 
   private let membership: MembershipList
   private var attempts: [AttemptID: Attempt] = [:]
+  /// Large rosters travel in parts.
+  private var assemblies: [AttemptID: RosterAssembly] = [:]
+  private var lastRoster: (AttemptID, [KeyAdvert])?
   /// By transcript.
   private var rounds: [Digest: Round] = [:]
 
@@ -43,8 +46,13 @@ struct FrameChecker {
         roundID: Transcript.roundID(
           federation: membership.federation, attemptID: offer.attempt, modelDigest: offer.modelDigest,
           configurationDigest: digest), configuration: offer.configuration)
-    case .roster(let id, let roster):
-      guard let attempt = attempts[id] else { return }
+    case .roster(let id, let part):
+      guard let attempt = attempts[id], let roster = assemblies[id, default: RosterAssembly()].add(part) else {
+        return
+      }
+      // Everyone gets the same roster: one look is enough.
+      if let known = lastRoster, known.0 == id, known.1 == roster.adverts { return }
+      lastRoster = (id, roster.adverts)
       let entries = roster.adverts.map(\.entry)
       let transcript = Transcript.transcript(
         roundID: attempt.roundID,

@@ -83,7 +83,14 @@ extension RosterMessage {
       message.adverts, count: message.n_adverts, "roster.adverts", max: WireLimits.rosterCountMax
     ) { (advert: Murmur__KeyAdvert) throws(WireError) in try KeyAdvert(wire: advert, offer: offer) }
     guard !adverts.isEmpty else { throw .badField("roster.adverts", found: "none", expected: "at least one") }
-    self.init(adverts: adverts, signature: try Field.fixed(message.signature, "roster.signature"))
+    var part: RosterMessage.Part?
+    if message.parts > 0 {
+      let count = try Field.number(message.parts, "roster.parts", in: 2...UInt32(RosterMessage.partsMax))
+      part = .init(
+        index: Int(try Field.number(message.part, "roster.part", in: 0...count - 1)), count: Int(count))
+    }
+    self.init(
+      adverts: adverts, signature: try Field.fixed(message.signature, "roster.signature"), part: part)
   }
 
   /// An empty roster is sent as it is and refused by its receiver.
@@ -97,6 +104,10 @@ extension RosterMessage {
       $0.n_adverts = adverts.count
       $0.adverts = arena.list(adverts) { $0.draft(in: arena, offer: offer) }
       $0.signature = arena.data(signature)
+      if let part {
+        $0.part = UInt32(part.index)
+        $0.parts = UInt32(part.count)
+      }
       if let offer {
         $0.model_digest = arena.data(offer.modelDigest)
         $0.configuration_digest = arena.data(offer.configurationDigest)

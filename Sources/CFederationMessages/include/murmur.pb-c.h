@@ -488,10 +488,15 @@ struct  Murmur__Roster
   ProtobufCBinaryData model_digest;
   ProtobufCBinaryData configuration_digest;
   ProtobufCBinaryData offer_signature;
+  /*
+   * Of a roster that one frame does not hold: which part, from 0, of how many; 0 parts: the whole.
+   */
+  uint32_t part;
+  uint32_t parts;
 };
 #define MURMUR__ROSTER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__roster__descriptor) \
-    , NULL, 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
+    , NULL, 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0, 0 }
 
 
 /*
