@@ -39,11 +39,12 @@ let package = Package(
     .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
     .target(name: "CFederationMessages", dependencies: ["CProtobufC"]),
     .target(name: "CKernels"),
+    .target(name: "CSecretMemory", dependencies: ["COpenSSL"]),
 
     // Vocabulary.
     module("Tensors", []),
     module("Federation", []),
-    module("Cryptography", ["COpenSSL"]),
+    module("Cryptography", ["COpenSSL", "CSecretMemory"]),
 
     // Algorithms.
     module("SecureAggregation", ["Federation", "Cryptography", "CKernels"], settings: canary),
