@@ -103,12 +103,15 @@ let package = Package(
       ],
       swiftSettings: strict),
 
-    // Tests, one folder per module.
+    // Tests, one folder per module; and the process that tests look into for secrets.
+    .executableTarget(
+      name: "SecretProbe", dependencies: ["SecureAggregation", "Federation", "Cryptography"],
+      path: "Tests/SecretProbe", swiftSettings: strict),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
     tests("Cryptography", ["Cryptography", "Federation"]),
     tests("Conformance", ["Conformance"]),
-    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography"]),
+    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography", "SecretProbe"]),
     tests("Aggregation", ["Aggregation", "Federation"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),

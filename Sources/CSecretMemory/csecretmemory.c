@@ -64,6 +64,7 @@ static atomic_size_t mapped_bytes, locked_bytes, used_blocks;
 
 /// On a page of its own that is wiped in a forked child like all others: then 0.
 static atomic_uint *is_parent;
+static bool is_forked(void) { return atomic_load_explicit(is_parent, memory_order_relaxed) == 0; }
 
 __attribute__((noreturn)) static void fail(const char *reason) {
   static const char name[] = "murmur: secret memory: ";
@@ -72,6 +73,10 @@ __attribute__((noreturn)) static void fail(const char *reason) {
   ignored = write(STDERR_FILENO, "\n", 1);
   (void)ignored;
   abort();
+}
+
+void csecret_require_owner(void) {
+  if (is_forked()) fail("a forked child has no secrets and draws none: it has to call exec first");
 }
 
 /// No optimizer removes this: the memory is said to be looked at afterwards.
@@ -219,7 +224,7 @@ static struct slab *slab_of(void *block) {
 }
 
 void *csecret_allocate(size_t count) {
-  if (csecret_is_forked()) fail("a forked child has no secrets and makes none: it has to call exec first");
+  csecret_require_owner();
   if (count == 0) return NULL;
   void *block;
   if (count <= block_bytes_max) {
@@ -240,7 +245,7 @@ void *csecret_allocate(size_t count) {
 
 void csecret_free(void *start) {
   // What a child inherits is wiped, headers and all: there is nothing to give back.
-  if (!start || csecret_is_forked()) return;
+  if (!start || is_forked()) return;
   struct slab *slab = slab_of(start);
   atomic_fetch_sub_explicit(&used_blocks, 1, memory_order_relaxed);
   if (slab->arena) {
@@ -289,8 +294,6 @@ bool csecret_is_installed(void) {
 }
 
 // The process.
-
-bool csecret_is_forked(void) { return atomic_load_explicit(is_parent, memory_order_relaxed) == 0; }
 
 /// Also where the kernel does not wipe.
 static void in_child(void) { atomic_store_explicit(is_parent, 0, memory_order_relaxed); }

@@ -27,8 +27,8 @@ void *csecret_allocate(size_t count);
 /// Wipes and frees. NULL is nothing.
 void csecret_free(void *start);
 
-/// Whether this is a forked child of the process that the heap belongs to.
-bool csecret_is_forked(void);
+/// Ends the process, with the reason on standard error, if it is a forked child of the one that the heap belongs to.
+void csecret_require_owner(void);
 /// Whether OpenSSL allocates here.
 bool csecret_is_installed(void);
 
