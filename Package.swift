@@ -109,7 +109,7 @@ let package = Package(
       path: "Tests/SecretProbe", swiftSettings: strict),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
-    tests("Cryptography", ["Cryptography", "Federation"]),
+    tests("Cryptography", ["Cryptography", "Federation"], exclude: ["Vectors"]),
     tests("Conformance", ["Conformance"]),
     tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography", "SecretProbe"]),
     tests("Aggregation", ["Aggregation", "Federation"]),

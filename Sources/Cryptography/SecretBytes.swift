@@ -30,8 +30,11 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
 
   deinit { csecret_free(start) }
 
+  /// The bytes, inside `body` only.
   package func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-    try body(UnsafeRawBufferPointer(start: start, count: count))
+    // Without this an optimizer may let go of the last reference, and wipe, before `body` has ended.
+    defer { withExtendedLifetime(self) {} }
+    return try body(UnsafeRawBufferPointer(start: start, count: count))
   }
 
   /// Overwrites scratch memory that held secrets; no optimizer removes it.
@@ -41,7 +44,11 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
 
   /// Whether both hold the same bytes, in time that depends on the count only.
   package func isEqual(to other: SecretBytes) -> Bool {
-    count == other.count && CRYPTO_memcmp(start, other.start, count) == 0
+    withUnsafeBytes { own in
+      other.withUnsafeBytes { its in
+        own.count == its.count && CRYPTO_memcmp(own.baseAddress, its.baseAddress, own.count) == 0
+      }
+    }
   }
 
   package var description: String { "secret of \(count) bytes" }

@@ -19,8 +19,10 @@ package enum Probe {
     switch CommandLine.arguments.dropFirst().first {
     case "round": try round()
     case "fork": ForkProbe.run()
+    case "heap": HeapProbe.run()
+    case "constant-time": try ConstantTimeProbe.run(CommandLine.arguments.dropFirst(2).first)
     case let other:
-      print("usage: SecretProbe round | fork (found \(other ?? "nothing"))")
+      print("usage: SecretProbe round | fork | heap | constant-time QUESTION (found \(other ?? "nothing"))")
       exit(2)
     }
   }

@@ -10,14 +10,17 @@ final class ProbeProcess {
   private var pending: [UInt8] = []
 
   /// The binary beside this test bundle.
-  private static let program: URL = {
+  static let program: URL = {
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     return URL(filePath: own).deletingLastPathComponent().appending(path: "SecretProbe")
   }()
 
-  init(_ arguments: String...) throws {
-    process.executableURL = Self.program
-    process.arguments = arguments
+  convenience init(_ arguments: String...) throws { try self.init(command: [Self.program.path] + arguments) }
+
+  /// - Parameter command: the path of a program and its arguments.
+  init(command: [String]) throws {
+    process.executableURL = URL(filePath: command[0])
+    process.arguments = Array(command.dropFirst())
     process.standardInput = input
     process.standardOutput = output
     process.standardError = error
