@@ -39,11 +39,12 @@ let package = Package(
     .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
     .target(name: "CFederationMessages", dependencies: ["CProtobufC"]),
     .target(name: "CKernels"),
+    .target(name: "CSecretMemory", dependencies: ["COpenSSL"]),
 
     // Vocabulary.
     module("Tensors", []),
     module("Federation", []),
-    module("Cryptography", ["COpenSSL"]),
+    module("Cryptography", ["COpenSSL", "CSecretMemory"]),
 
     // Algorithms.
     module("SecureAggregation", ["Federation", "Cryptography", "CKernels"], settings: canary),
@@ -102,12 +103,15 @@ let package = Package(
       ],
       swiftSettings: strict),
 
-    // Tests, one folder per module.
+    // Tests, one folder per module; and the process that tests look into for secrets.
+    .executableTarget(
+      name: "SecretProbe", dependencies: ["SecureAggregation", "Federation", "Cryptography"],
+      path: "Tests/SecretProbe", swiftSettings: strict),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
-    tests("Cryptography", ["Cryptography", "Federation"]),
+    tests("Cryptography", ["Cryptography", "Federation"], exclude: ["Vectors"]),
     tests("Conformance", ["Conformance"]),
-    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography"]),
+    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography", "SecretProbe"]),
     tests("Aggregation", ["Aggregation", "Federation"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),

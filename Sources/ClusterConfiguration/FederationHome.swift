@@ -213,16 +213,4 @@ enum ZPLCertificate {
     if withSecret { out += "    secret-key = \"\(pair.secretKey)\"\n" }
     return out
   }
-
-  /// The value of `public-key` or `secret-key`; nil if the text has none of 32 bytes.
-  static func key(_ name: String, in text: String) -> [UInt8]? {
-    for line in text.split(separator: "\n") {
-      let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
-      guard parts.count == 3 else { continue }
-      let words = parts[0].split(separator: " ")
-      guard words.count == 2, words[0] == name, words[1] == "=" else { continue }
-      return Z85.decode(String(parts[1])).flatMap { $0.count == 32 ? $0 : nil }
-    }
-    return nil
-  }
 }

@@ -78,37 +78,23 @@ package struct PartyHome: Sendable {
   }
 
   static func signingKey(at path: String) throws(HomeError) -> SigningKey {
-    let text = try secretText(at: path, expected: "an Ed25519 secret key")
-    guard text.hasSuffix("\n"), let seed = [UInt8](hex: String(text.dropLast())),
-      let key = try? SigningKey(seed: SecretBytes(copying: seed))
+    let file = try SecretFile(path: path, expected: "an Ed25519 secret key")
+    guard let seed = file.hexadecimalLine(byteCount: SigningKey.seedByteCount), let key = try? SigningKey(seed: seed)
     else { throw .badKey(path: path, expected: "64 hexadecimal digits and a line feed") }
     return key
   }
 
   private static func linkSecret(in directory: String, _ certificate: Certificate) throws(HomeError) -> SecretBytes {
     let path = directory + "/" + linkSecretName
-    let text = try secretText(at: path, expected: "a CURVE secret certificate")
-    guard let bytes = ZPLCertificate.key("secret-key", in: text) else {
+    let file = try SecretFile(path: path, expected: "a CURVE secret certificate")
+    guard let secret = file.z85Value(of: "secret-key", byteCount: X25519.byteCount) else {
       throw .badKey(path: path, expected: "a line secret-key = \"…\" with 40 characters Z85")
     }
-    let secret = SecretBytes(copying: bytes)
     // CURVE keys are X25519 keys: the public one follows from the secret one.
     guard X25519.publicKey(of: secret) == certificate.linkKey.bytes else {
       throw .keyMismatch(path: path, certificate: certificate.name)
     }
     return secret
-  }
-
-  /// The text of a file that nobody but its owner can read.
-  private static func secretText(at path: String, expected: String) throws(HomeError) -> String {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      if errno == ENOENT || errno == ENOTDIR { throw .missingFile(path, expected: expected) }
-      throw .file(FileError(operation: .open, path: path, code: errno))
-    }
-    guard status.st_mode & 0o077 == 0 else { throw .exposedSecret(path: path, mode: status.st_mode & 0o7777) }
-    let bytes = try FederationHome.filed { () throws(FileError) in try DurableFile.read(path, byteCountMax: 4096) }
-    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The secrets of an authority or of workers that this process could read in the folders beside `directory`.

@@ -1,4 +1,4 @@
-/// What a key, signature, share or link of another party can make go wrong here.
+/// What a key, signature, share or link of another party, or the system, can make go wrong here.
 ///
 /// Everything else that OpenSSL may refuse (no memory, a library without the algorithm) is no input's doing and ends
 /// the program with the name of the call.
@@ -11,4 +11,6 @@ package enum CryptographyError: Error, Equatable, Sendable {
   case allZeroSharedSecret
   /// The tag does not fit key, nonce, associated data and ciphertext; or there is no room for a tag.
   case notAuthentic
+  /// The system would not promise to write no core dump; `code` is its error number (setrlimit(2), prctl(2)).
+  case coreDumpsNotForbidden(code: Int32)
 }

@@ -1,9 +1,10 @@
 import COpenSSL
+import CSecretMemory
 
 /// Bytes that nobody else may see: a key, a seed, a share.
 ///
-/// They live on OpenSSL's heap, are shared by reference and never copied, are wiped when the last reference goes,
-/// compare in constant time and do not print.
+/// They live on the heap of secrets, which core dumps and forked children do not get (csecretmemory.h), are shared by
+/// reference and never copied, are wiped when the last reference goes, compare in constant time and do not print.
 package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflectable {
   package let count: Int
   private nonisolated(unsafe) let start: UnsafeMutableRawPointer  // Written by initializers only.
@@ -14,7 +15,8 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
   ) throws(E) {
     precondition(count >= 0)
     self.count = count
-    start = OpenSSL.require(CRYPTO_zalloc(max(count, 1), "SecretBytes", 0), "CRYPTO_zalloc")
+    start = OpenSSL.require(csecret_allocate(max(count, 1)), "csecret_allocate")
+    start.initializeMemory(as: UInt8.self, repeating: 0, count: count)
     try initialize(UnsafeMutableRawBufferPointer(start: start, count: count))
   }
 
@@ -26,10 +28,13 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
     self.init(count: bytes.count) { $0.copyMemory(from: bytes) }
   }
 
-  deinit { CRYPTO_clear_free(start, max(count, 1), "SecretBytes", 0) }
+  deinit { csecret_free(start) }
 
+  /// The bytes, inside `body` only.
   package func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-    try body(UnsafeRawBufferPointer(start: start, count: count))
+    // Without this an optimizer may let go of the last reference, and wipe, before `body` has ended.
+    defer { withExtendedLifetime(self) {} }
+    return try body(UnsafeRawBufferPointer(start: start, count: count))
   }
 
   /// Overwrites scratch memory that held secrets; no optimizer removes it.
@@ -39,7 +44,11 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
 
   /// Whether both hold the same bytes, in time that depends on the count only.
   package func isEqual(to other: SecretBytes) -> Bool {
-    count == other.count && CRYPTO_memcmp(start, other.start, count) == 0
+    withUnsafeBytes { own in
+      other.withUnsafeBytes { its in
+        own.count == its.count && CRYPTO_memcmp(own.baseAddress, its.baseAddress, own.count) == 0
+      }
+    }
   }
 
   package var description: String { "secret of \(count) bytes" }

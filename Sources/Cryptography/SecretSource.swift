@@ -28,11 +28,14 @@ extension SecretSource {
 }
 
 /// OpenSSL's generator for private values, seeded by the operating system: the source of a real cluster.
+///
+/// A forked child never repeats what its parent draws: the generator's state is wiped in it, and the first draw ends it.
 package final class SystemSecretSource: SecretSource {
   package init() {}
 
   package func fill(_ buffer: UnsafeMutableRawBufferPointer) {
     guard let start = buffer.octets else { return }
+    SecretMemory.requireOwner()
     OpenSSL.require(RAND_priv_bytes(start, Int32(buffer.count)), "RAND_priv_bytes")
   }
 }

@@ -20,19 +20,29 @@ package enum Z85 {
   package static func decode(_ text: String) -> [UInt8]? {
     let characters = Array(text.utf8)
     guard characters.count % 5 == 0 else { return nil }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(characters.count / 5 * 4)
+    var bytes = [UInt8](repeating: 0, count: characters.count / 5 * 4)
+    let isValid = characters.withUnsafeBytes { characters in
+      bytes.withUnsafeMutableBytes { decode(characters, into: $0) }
+    }
+    return isValid ? bytes : nil
+  }
+
+  /// Writes the bytes of a text to where they belong, without a copy of either.
+  ///
+  /// - Returns: false unless the text is Z85 of exactly as many bytes; what was written then means nothing.
+  package static func decode(_ characters: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
+    guard characters.count % 5 == 0, bytes.count == characters.count / 5 * 4 else { return false }
     for start in stride(from: 0, to: characters.count, by: 5) {
       var value: UInt64 = 0
       for character in characters[start..<start + 5] {
         let digit = digits[Int(character)]
-        guard digit < 85 else { return nil }
+        guard digit < 85 else { return false }
         value = value * 85 + UInt64(digit)
       }
-      guard let group = UInt32(exactly: value) else { return nil }
-      for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: group >> UInt32(shift))) }
+      guard let group = UInt32(exactly: value) else { return false }
+      bytes.storeBytes(of: group.bigEndian, toByteOffset: start / 5 * 4, as: UInt32.self)
     }
-    return bytes
+    return true
   }
 
   private static let alphabet = Array(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClusterConfiguration
 import ClusterRuntime
+import Cryptography
 import Glibc
 
 /// `--home`, or else the environment's MURMUR_HOME.
@@ -37,6 +38,30 @@ struct EndpointsOption: ParsableArguments {
         + "coordinator started with --any-port writes to state/endpoints.yaml.",
       valueName: "file"))
   var file: String?
+}
+
+/// What every party that runs for long does about its memory.
+struct SecrecyOption: ParsableArguments {
+  static let name = "allow-core-dumps"
+
+  @Flag(
+    name: .customLong(name),
+    help: """
+      Let the system write a core dump of this process, and let debuggers in. Without it neither can be: its memory \
+      holds secret keys, and updates before they are masked.
+      """)
+  var allowCoreDumps = false
+
+  func begin() throws {
+    guard !allowCoreDumps else { return }
+    do {
+      try SecretMemory.forbidCoreDumps()
+    } catch .coreDumpsNotForbidden(let code) {
+      throw CommandFailure(
+        .failed,
+        "cannot forbid core dumps: \(String(cString: strerror(code))); --\(Self.name) goes on without that")
+    }
+  }
 }
 
 /// A pipe whose closing ends this process: how children of 'murmur up' notice that their supervisor is gone.

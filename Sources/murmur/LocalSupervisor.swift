@@ -25,9 +25,11 @@ struct LocalSupervisor: Sendable {
   let workers: [(name: String, home: String)]
   let threads: Int
   let json: Bool
+  /// Handed on to every party.
+  let allowCoreDumps: Bool
   let processes: ProcessGroup
 
-  init(_ home: LocalHome, threads: Int, json: Bool, processes: ProcessGroup) {
+  init(_ home: LocalHome, threads: Int, json: Bool, allowCoreDumps: Bool, processes: ProcessGroup) {
     federation = home.federation
     coordinator = home.coordinator
     serving = home.serving
@@ -36,6 +38,7 @@ struct LocalSupervisor: Sendable {
     workers = home.federation.population.workerNames.map { ($0.name.text, home.worker($0.name)) }
     self.threads = threads
     self.json = json
+    self.allowCoreDumps = allowCoreDumps
     self.processes = processes
   }
 
@@ -43,16 +46,16 @@ struct LocalSupervisor: Sendable {
   ///
   /// - Parameter whenSubmitted: called when all parties are there, before the run is submitted.
   func run(whenSubmitted: () -> Void) async throws {
-    try processes.start("coordinator", ["coordinator", "--home", coordinator, "--local", "--any-port"])
+    try start("coordinator", ["coordinator", "--home", coordinator, "--local", "--any-port"])
     let endpoints = EndpointsFile.path(home: coordinator)
     try await wait(for: "the coordinator's addresses in \(endpoints)") { DurableFile.exists(endpoints) }
     for worker in workers {
-      try processes.start(
+      try start(
         worker.name, ["worker", "--home", worker.home, "--endpoints", endpoints, "--threads", "\(threads)"])
     }
     let servingEndpoints = EndpointsFile.path(home: serving)
     if federation.population.servingNodes > 0 {
-      try processes.start("serving", ["serve", "--home", serving, "--endpoints", endpoints, "--any-port"])
+      try start("serving", ["serve", "--home", serving, "--endpoints", endpoints, "--any-port"])
       try await wait(for: "the serving node's address in \(servingEndpoints)") { DurableFile.exists(servingEndpoints) }
     }
     let client = try OperatorClient(home: coordinator)
@@ -65,6 +68,11 @@ struct LocalSupervisor: Sendable {
     }
     guard federation.population.servingNodes > 0 else { return }
     try await check(version: last, from: servingEndpoints)
+  }
+
+  /// Starts a party that runs until it is stopped.
+  private func start(_ name: String, _ arguments: [String]) throws {
+    try processes.start(name, arguments + (allowCoreDumps ? ["--\(SecrecyOption.name)"] : []))
   }
 
   /// Pulls what the run made as a consumer would, verifies it, and judges it by data that no worker had: three

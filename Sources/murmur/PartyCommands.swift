@@ -38,9 +38,11 @@ struct CoordinatorCommand: AsyncParsableCommand {
 
   @OptionGroup var endpoints: EndpointsOption
   @OptionGroup var log: LogOptions
+  @OptionGroup var secrecy: SecrecyOption
   @OptionGroup var supervision: SupervisionOption
 
   func run() async throws {
+    try secrecy.begin()
     supervision.begin()
     var options = CoordinatorProcess.Options(home: try home.directory(of: "a coordinator"))
     options.local = local
@@ -83,6 +85,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
   @OptionGroup var endpoints: EndpointsOption
   @OptionGroup var log: LogOptions
+  @OptionGroup var secrecy: SecrecyOption
   @OptionGroup var supervision: SupervisionOption
 
   func validate() throws {
@@ -92,6 +95,7 @@ struct WorkerCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try secrecy.begin()
     supervision.begin()
     var options = WorkerProcess.Options(home: try home.directory(of: "a worker"))
     options.endpointsFile = endpoints.file
@@ -123,9 +127,11 @@ struct ServeCommand: AsyncParsableCommand {
 
   @OptionGroup var endpoints: EndpointsOption
   @OptionGroup var log: LogOptions
+  @OptionGroup var secrecy: SecrecyOption
   @OptionGroup var supervision: SupervisionOption
 
   func run() async throws {
+    try secrecy.begin()
     supervision.begin()
     var options = ServingProcess.Options(home: try home.directory(of: "a serving node"))
     options.endpointsFile = endpoints.file

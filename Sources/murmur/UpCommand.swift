@@ -54,6 +54,7 @@ struct UpCommand: AsyncParsableCommand {
   var home: String?
 
   @OptionGroup var output: OutputOption
+  @OptionGroup var secrecy: SecrecyOption
 
   func validate() throws {
     if let rounds, !(1...1_000_000).contains(rounds) {
@@ -72,6 +73,7 @@ struct UpCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try secrecy.begin()
     let federation = try configuration()
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = federation.threads ?? max(1, cores / federation.population.workers)
@@ -95,7 +97,8 @@ struct UpCommand: AsyncParsableCommand {
       continuation.yield(.interrupted(signal))
     }
     announce(federation, threads: threads, dealt: dealt, directory: directory)
-    let supervisor = LocalSupervisor(place, threads: threads, json: output.json, processes: processes)
+    let supervisor = LocalSupervisor(
+      place, threads: threads, json: output.json, allowCoreDumps: secrecy.allowCoreDumps, processes: processes)
     let work = Task {
       do {
         try await supervisor.run(whenSubmitted: watch.runBegins)

@@ -109,35 +109,13 @@ struct KnownAnswerTests {
     #expect(found.hex == output)
   }
 
-  @Test(
-    "Ed25519 gives keys and signatures of RFC 8032, section 7.1",
-    arguments: [
-      (
-        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555"
-          + "fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
-      ),
-      (
-        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
-        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-          + "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
-      ),
-      (
-        "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
-        "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
-        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
-          + "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
-        "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b589"
-          + "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704"
-      ),
-    ])
-  func signature(_ seed: String, _ publicKey: String, _ message: String, _ signature: String) throws {
-    let key = try SigningKey(seed: secret(seed))
-    #expect(key.publicKey.hex == publicKey)
-    #expect(try key.sign(bytes(message)).hex == signature)
-    #expect(try Ed25519.isValid(signature: bytes(signature), message: bytes(message), publicKey: bytes(publicKey)))
+  @Test("Ed25519 gives keys and signatures of RFC 8032, section 7.1", arguments: try StandardVectors.ed25519())
+  func signature(_ vector: StandardVectors.Signature) throws {
+    let key = try SigningKey(seed: secret(vector.seed))
+    let message = try bytes(vector.message)
+    #expect(key.publicKey.hex == vector.publicKey)
+    #expect(key.sign(message).hex == vector.signature)
+    #expect(Ed25519.isValid(signature: try bytes(vector.signature), message: message, publicKey: key.publicKey))
   }
 
   @Test("A signing key needs a seed of 32 bytes")
