@@ -37,22 +37,13 @@ package final class RingAccumulator: @unchecked Sendable {
     try chunk.span.bytes.withUnsafeBytes { (raw) throws(Refusal) in try add(raw, at: element) }
   }
 
-  /// Adds or subtracts the keystreams of `terms` on a range of elements, block by block.
+  /// Adds or subtracts the keystreams of `terms` on a range of elements, which the threads of `runner` split.
   ///
   /// - Precondition: `elements` lies in `0..<count`.
-  package func apply(_ terms: [MaskTerm], elements: Range<Int>) {
+  package func apply(_ terms: [MaskTerm], elements: Range<Int>, on runner: some PartRunner = SequentialRunner()) {
     precondition(elements.lowerBound >= 0 && elements.upperBound <= count, "elements outside the vector")
-    for start in stride(from: elements.lowerBound, to: elements.upperBound, by: Self.blockElements) {
-      let block = start..<min(start + Self.blockElements, elements.upperBound)
-      MaskStream.apply(terms, width, to: lanes + start * width.memoryByteCount, elements: block)
-    }
-  }
-
-  /// Ranges that together cover the vector, for distribution over threads.
-  package func ranges(parts: Int) -> [Range<Int>] {
-    let blocks = (count + Self.blockElements - 1) / Self.blockElements
-    let perPart = max(1, (blocks + max(parts, 1) - 1) / max(parts, 1)) * Self.blockElements
-    return stride(from: 0, to: count, by: perPart).map { $0..<min($0 + perPart, count) }
+    MaskStreams.apply(
+      terms, width, to: lanes + elements.lowerBound * width.memoryByteCount, elements: elements, on: runner)
   }
 
   /// Element `e` as a two's complement number of k bits.
@@ -63,6 +54,19 @@ package final class RingAccumulator: @unchecked Sendable {
 
   package var signedValues: [Int64] { (0..<count).map { RingLanes.signed(width, lanes, at: $0) } }
 
-  /// Elements whose lanes stay in the cache while all masks pass over them.
-  private static let blockElements = 32_768
+  /// `out[e] = x_e · scale`, x two's complement, in binary64 and rounded once to `Value`; the threads of `runner` split
+  /// the elements. `out` has room for `count` values.
+  func scaled<Value: BinaryFloatingPoint & BitwiseCopyable & SendableMetatype>(
+    by scale: Double, into out: UnsafeMutablePointer<Value>, on runner: some PartRunner
+  ) {
+    nonisolated(unsafe) let out = out  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<count, multiple: 16, least: MaskStreams.leastElements) { [self] range in
+      switch width {  // Once, not for every element.
+      case .bits16: for e in range { out[e] = Value(Double(RingLanes.signed(.bits16, lanes, at: e)) * scale) }
+      case .bits24: for e in range { out[e] = Value(Double(RingLanes.signed(.bits24, lanes, at: e)) * scale) }
+      case .bits32: for e in range { out[e] = Value(Double(RingLanes.signed(.bits32, lanes, at: e)) * scale) }
+      case .bits64: for e in range { out[e] = Value(Double(RingLanes.signed(.bits64, lanes, at: e)) * scale) }
+      }
+    }
+  }
 }

@@ -8,6 +8,11 @@ package struct UnmaskingOrder: Sendable {
   package struct OwnedSecret: Sendable {
     package let owner: Int
     package let secret: SecretBytes
+
+    package init(owner: Int, secret: SecretBytes) {
+      self.owner = owner
+      self.secret = secret
+    }
   }
 
   package let transcript: Digest
@@ -21,36 +26,73 @@ package struct UnmaskingOrder: Sendable {
   package let selfMaskSeeds: [OwnedSecret]
   /// The mask secret key of every dropout in U2 ∖ U3.
   package let dropoutMaskKeys: [OwnedSecret]
+
+  package init(
+    transcript: Digest, suite: RoundConfiguration.Suite, vectors: [VectorSpecification], survivors: [Int],
+    survivorMaskKeys: [AgreementPublicKey], selfMaskSeeds: [OwnedSecret], dropoutMaskKeys: [OwnedSecret]
+  ) {
+    self.transcript = transcript
+    self.suite = suite
+    self.vectors = vectors
+    self.survivors = survivors
+    self.survivorMaskKeys = survivorMaskKeys
+    self.selfMaskSeeds = selfMaskSeeds
+    self.dropoutMaskKeys = dropoutMaskKeys
+  }
 }
 
 extension UnmaskingOrder {
   /// The terms that open the sum of one vector: every survivor's self mask off, and off each survivor's vector the mask
   /// it put on for each dropout.
   ///
-  /// Masks between two dropouts never entered the sum.
+  /// Masks between two dropouts never entered the sum. The threads of `runner` split the agreements; the terms and their
+  /// order do not depend on it.
+  /// - Returns: the terms of each of `vectors`.
   /// - Throws: `allZeroSharedSecret` for a mask key of small order.
-  package func terms(_ vectors: [VectorSpecification]) throws(Refusal) -> [[MaskTerm]] {
-    var terms = vectors.map { vector in
-      selfMaskSeeds.map { own in
-        MaskTerm(
-          key: MaskKeys.selfKey(
-            transcript: transcript, worker: own.owner, vector: vector.id, ringBits: vector.ringBits, suite: suite,
-            seed: own.secret),
-          isAdded: false)
-      }
-    }
-    for dropout in dropoutMaskKeys {
-      for (survivor, publicKey) in zip(survivors, survivorMaskKeys) {
-        let shared = try Agreement.sharedSecret(dropout.secret, publicKey)
-        for (place, vector) in vectors.enumerated() {
-          terms[place].append(
-            MaskKeys.pairTerm(
-              transcript: transcript, worker: survivor, peer: dropout.owner, vector: vector, suite: suite,
-              sharedSecret: shared
-            ).removed)
+  package func terms(
+    _ vectors: [VectorSpecification], on runner: some PartRunner = SequentialRunner()
+  ) throws(Refusal) -> [[MaskTerm]] {
+    let selfCount = selfMaskSeeds.count
+    let keyCount = selfCount + dropoutMaskKeys.count * survivors.count
+    // Term k of vector v stands at v · keyCount + k; each is written by one part.
+    let terms = [MaskTerm?](unsafeUninitializedCapacity: vectors.count * keyCount) { out, filled in
+      filled = out.count
+      out.initialize(repeating: nil)
+      nonisolated(unsafe) let out = out
+      runner.forEachRange(of: 0..<keyCount, multiple: 1) { range in
+        for k in range {
+          let made = k < selfCount ? selfTerms(k, vectors) : pairTerms(k - selfCount, vectors)
+          guard let made else { continue }
+          for (v, term) in made.enumerated() { out[v * keyCount + k] = term }
         }
       }
     }
-    return terms
+    let complete = terms.compactMap { $0 }
+    guard complete.count == terms.count else { throw .allZeroSharedSecret }
+    return vectors.indices.map { Array(complete[$0 * keyCount..<($0 + 1) * keyCount]) }
+  }
+
+  private func selfTerms(_ place: Int, _ vectors: [VectorSpecification]) -> [MaskTerm]? {
+    let own = selfMaskSeeds[place]
+    return vectors.map { vector in
+      MaskTerm(
+        key: MaskKeys.selfKey(
+          transcript: transcript, worker: own.owner, vector: vector.id, ringBits: vector.ringBits, suite: suite,
+          seed: own.secret),
+        isAdded: false)
+    }
+  }
+
+  /// Pairs stand dropout by dropout, by ascending survivor; nil for a mask key of small order.
+  private func pairTerms(_ pair: Int, _ vectors: [VectorSpecification]) -> [MaskTerm]? {
+    let dropout = dropoutMaskKeys[pair / survivors.count]
+    let place = pair % survivors.count
+    guard let shared = try? Agreement.sharedSecret(dropout.secret, survivorMaskKeys[place]) else { return nil }
+    return vectors.map { vector in
+      MaskKeys.pairTerm(
+        transcript: transcript, worker: survivors[place], peer: dropout.owner, vector: vector, suite: suite,
+        sharedSecret: shared
+      ).removed
+    }
   }
 }
