@@ -102,14 +102,23 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Benchmarks.
+    .executableTarget(
+      name: "murmur-bench",
+      dependencies: [
+        "SecureAggregation", "GradientKernel", "Federation", "Cryptography",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/murmur-bench", swiftSettings: strict),
+
     // Tests, one folder per module.
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
     tests("Cryptography", ["Cryptography", "Federation"]),
     tests("Conformance", ["Conformance"]),
-    .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography", "CKernels", "CAllocations"]),
-    tests("Aggregation", ["Aggregation", "Federation"]),
+    tests("Aggregation", ["Aggregation", "Federation", "CAllocations"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
     tests("Membership", ["Membership", "Federation"]),

@@ -73,6 +73,29 @@ static size_t keep(double q, double bound, void *lanes, size_t memory, size_t e)
 DEFINE_QUANTISE(16, 2)
 DEFINE_QUANTISE(32, 4)
 
+/// A lane of `bits` bits in `memory` bytes as a two's complement number.
+static int64_t number(const void *lanes, size_t e, size_t memory, unsigned bits) {
+  const uint64_t value = load((const uint8_t *)lanes + e * memory, memory) << (64 - bits);
+  return (int64_t)value >> (64 - bits);
+}
+
+#define DEFINE_WIDEN(bits, memory)                                                                                   \
+  static void widen##bits##_double(size_t count, const void *lanes, double scale, double *out) {                     \
+    for (size_t e = 0; e < count; e++) out[e] = (double)number(lanes, e, memory, bits) * scale;                      \
+  }                                                                                                                  \
+  static void widen##bits##_single(size_t count, const void *lanes, double scale, float *out) {                      \
+    for (size_t e = 0; e < count; e++) out[e] = (float)((double)number(lanes, e, memory, bits) * scale);             \
+  }
+
+DEFINE_WIDEN(16, 2)
+DEFINE_WIDEN(24, 4)
+DEFINE_WIDEN(32, 4)
+DEFINE_WIDEN(64, 8)
+
+static void narrow(size_t count, const double *x, float *out) {
+  for (size_t e = 0; e < count; e++) out[e] = (float)x[e];
+}
+
 static void butterfly(double *a, double *b) {
   const double sum = *a + *b, difference = *a - *b;
   *a = sum;
@@ -118,6 +141,15 @@ static const ck_ring_table table = {
     .quantise_double16 = quantise_double16,
     .quantise_single32 = quantise_single32,
     .quantise_double32 = quantise_double32,
+    .widen16_double = widen16_double,
+    .widen24_double = widen24_double,
+    .widen32_double = widen32_double,
+    .widen64_double = widen64_double,
+    .widen16_single = widen16_single,
+    .widen24_single = widen24_single,
+    .widen32_single = widen32_single,
+    .widen64_single = widen64_single,
+    .narrow = narrow,
     .hadamard_pass = hadamard_pass,
     .hadamard_block = hadamard_block,
     .flip_signs = flip_signs,

@@ -26,6 +26,7 @@ typedef uint32_t ck_u32 __attribute__((aligned(1), may_alias));
 typedef uint64_t ck_u64 __attribute__((aligned(1), may_alias));
 typedef int16_t ck_i16 __attribute__((aligned(1), may_alias));
 typedef int32_t ck_i32 __attribute__((aligned(1), may_alias));
+typedef int64_t ck_i64 __attribute__((aligned(1), may_alias));
 
 // MARK: Lanes
 
@@ -149,6 +150,27 @@ CK_DEFINE_QUANTISE(ck_quantise_single32, ck_i32, CK_SINGLE, (double)x[e] * facto
 CK_DEFINE_QUANTISE(ck_quantise_double16, ck_i16, CK_DOUBLE, x[e])
 CK_DEFINE_QUANTISE(ck_quantise_double32, ck_i32, CK_DOUBLE, x[e])
 
+// MARK: Numbers of lanes
+
+#define CK_DEFINE_WIDEN(bits, LANE, number)                                                                          \
+  CK_TARGET static void ck_widen##bits##_double(size_t count, const void *lanes, double scale, double *restrict out) { \
+    const LANE *restrict lane = lanes;                                                                               \
+    for (size_t e = 0; e < count; e++) out[e] = (double)(number) * scale;                                            \
+  }                                                                                                                  \
+  CK_TARGET static void ck_widen##bits##_single(size_t count, const void *lanes, double scale, float *restrict out) { \
+    const LANE *restrict lane = lanes;                                                                               \
+    for (size_t e = 0; e < count; e++) out[e] = (float)((double)(number) * scale);                                   \
+  }
+
+CK_DEFINE_WIDEN(16, ck_i16, lane[e])
+CK_DEFINE_WIDEN(24, ck_u32, (int32_t)(lane[e] << 8) >> 8)
+CK_DEFINE_WIDEN(32, ck_i32, lane[e])
+CK_DEFINE_WIDEN(64, ck_i64, lane[e])
+
+CK_TARGET static void ck_narrow(size_t count, const double *restrict x, float *restrict out) {
+  for (size_t e = 0; e < count; e++) out[e] = (float)x[e];
+}
+
 // MARK: Walsh–Hadamard
 
 /// `width` butterflies of 2^stages rows that are `h` apart.
@@ -226,6 +248,15 @@ const ck_ring_table CK_VARIANT = {
     .quantise_double16 = ck_quantise_double16,
     .quantise_single32 = ck_quantise_single32,
     .quantise_double32 = ck_quantise_double32,
+    .widen16_double = ck_widen16_double,
+    .widen24_double = ck_widen24_double,
+    .widen32_double = ck_widen32_double,
+    .widen64_double = ck_widen64_double,
+    .widen16_single = ck_widen16_single,
+    .widen24_single = ck_widen24_single,
+    .widen32_single = ck_widen32_single,
+    .widen64_single = ck_widen64_single,
+    .narrow = ck_narrow,
     .hadamard_pass = ck_hadamard_pass,
     .hadamard_block = ck_hadamard_block,
     .flip_signs = ck_flip_signs,

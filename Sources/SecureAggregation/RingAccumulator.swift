@@ -1,3 +1,5 @@
+import CKernels
+
 /// The sum of masked vectors in Z_{2^k}: one lane an element, wrapping.
 ///
 /// The order of additions does not matter, bit for bit. Calls on disjoint ranges of elements may run on several threads
@@ -54,19 +56,39 @@ package final class RingAccumulator: @unchecked Sendable {
 
   package var signedValues: [Int64] { (0..<count).map { RingLanes.signed(width, lanes, at: $0) } }
 
-  /// `out[e] = x_e · scale`, x two's complement, in binary64 and rounded once to `Value`; the threads of `runner` split
-  /// the elements. `out` has room for `count` values.
-  func scaled<Value: BinaryFloatingPoint & BitwiseCopyable & SendableMetatype>(
-    by scale: Double, into out: UnsafeMutablePointer<Value>, on runner: some PartRunner
-  ) {
-    nonisolated(unsafe) let out = out  // Ranges are disjoint.
-    runner.forEachRange(of: 0..<count, multiple: 16, least: MaskStreams.leastElements) { [self] range in
-      switch width {  // Once, not for every element.
-      case .bits16: for e in range { out[e] = Value(Double(RingLanes.signed(.bits16, lanes, at: e)) * scale) }
-      case .bits24: for e in range { out[e] = Value(Double(RingLanes.signed(.bits24, lanes, at: e)) * scale) }
-      case .bits32: for e in range { out[e] = Value(Double(RingLanes.signed(.bits32, lanes, at: e)) * scale) }
-      case .bits64: for e in range { out[e] = Value(Double(RingLanes.signed(.bits64, lanes, at: e)) * scale) }
+  /// `out[e] = x_e · scale`, x two's complement, in binary64; the threads of `runner` split the elements.
+  ///
+  /// - Precondition: `out` has room for `count` values.
+  func numbers(scaledBy scale: Double, into out: UnsafeMutablePointer<Double>, on runner: some PartRunner) {
+    let table = RingKernels.table
+    let widen: ck_ring_widen_double =
+      switch width {
+      case .bits16: table.widen16_double
+      case .bits24: table.widen24_double
+      case .bits32: table.widen32_double
+      case .bits64: table.widen64_double
       }
+    nonisolated(unsafe) let start = out  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<count, multiple: 16, least: MaskStreams.leastElements) { [self] range in
+      widen(
+        range.count, lanes + range.lowerBound * width.memoryByteCount, scale, start + range.lowerBound)
+    }
+  }
+
+  /// The same, rounded once more to Float32.
+  func numbers(scaledBy scale: Double, into out: UnsafeMutablePointer<Float>, on runner: some PartRunner) {
+    let table = RingKernels.table
+    let widen: ck_ring_widen_single =
+      switch width {
+      case .bits16: table.widen16_single
+      case .bits24: table.widen24_single
+      case .bits32: table.widen32_single
+      case .bits64: table.widen64_single
+      }
+    nonisolated(unsafe) let start = out  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<count, multiple: 16, least: MaskStreams.leastElements) { [self] range in
+      widen(
+        range.count, lanes + range.lowerBound * width.memoryByteCount, scale, start + range.lowerBound)
     }
   }
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Federation
 
 /// From the summed integers back to the weighted average of the updates.
@@ -25,16 +26,29 @@ package enum UpdateDecoder {
     let scale = try scale(count: sum.count, weight: weight, rules: rules)
     guard rules.isRotated, sum.count > 0 else {
       return [Float](unsafeUninitializedCapacity: sum.count) { out, filled in
-        if let base = out.baseAddress { sum.scaled(by: scale, into: base, on: runner) }
+        if let base = out.baseAddress { sum.numbers(scaledBy: scale, into: base, on: runner) }
         filled = sum.count
       }
     }
     var x = [Double](unsafeUninitializedCapacity: sum.count) { out, filled in
-      if let base = out.baseAddress { sum.scaled(by: scale, into: base, on: runner) }
+      if let base = out.baseAddress { sum.numbers(scaledBy: scale, into: base, on: runner) }
       filled = sum.count
     }
     Rotation.invert(&x, transcript: transcript, on: runner)
-    return x.map { Float($0) }
+    return [Float](unsafeUninitializedCapacity: x.count) { out, filled in
+      filled = x.count
+      narrow(x, into: out.baseAddress, on: runner)
+    }
+  }
+
+  private static func narrow(_ x: [Double], into out: UnsafeMutablePointer<Float>?, on runner: some PartRunner) {
+    x.withUnsafeBufferPointer { x in
+      guard let from = x.baseAddress, let out else { return }
+      nonisolated(unsafe) let (source, target) = (from, out)  // Ranges are disjoint.
+      runner.forEachRange(of: 0..<x.count, multiple: 16, least: MaskStreams.leastElements) { range in
+        RingKernels.table.narrow(range.count, source + range.lowerBound, target + range.lowerBound)
+      }
+    }
   }
 
   private static func scale(count: Int, weight: UInt64, rules: EncodingRules) throws(Refusal) -> Double {

@@ -186,4 +186,40 @@ struct RingKernelTests {
       }
     }
   }
+
+  @Test("Lanes of any length and at any address read as the same numbers")
+  func widen() {
+    typealias Single = @convention(c) (Int, UnsafeRawPointer?, Double, UnsafeMutablePointer<Float>?) -> Void
+    typealias Double64 = @convention(c) (Int, UnsafeRawPointer?, Double, UnsafeMutablePointer<Double>?) -> Void
+    func singles(_ table: ck_ring_table) -> [Single] {
+      [table.widen16_single, table.widen24_single, table.widen32_single, table.widen64_single]
+    }
+    func doubles(_ table: ck_ring_table) -> [Double64] {
+      [table.widen16_double, table.widen24_double, table.widen32_double, table.widen64_double]
+    }
+    let scale = 1.0 / 3
+    for table in Self.tables {
+      for count in Self.counts {
+        let lanes = randomBytes(8 * count + 1, seed: UInt64(count))
+        func numbers(_ table: ck_ring_table) -> [[UInt64]] {
+          singles(table).map { widen in
+            var out = [Float](repeating: 9, count: count + 3)
+            lanes.withUnsafeBytes { widen(count, $0.baseAddress.map { $0 + 1 }, scale, &out) }
+            return out.map { UInt64($0.bitPattern) }
+          }
+            + doubles(table).map { widen in
+              var out = [Double](repeating: 9, count: count + 3)
+              lanes.withUnsafeBytes { widen(count, $0.baseAddress.map { $0 + 1 }, scale, &out) }
+              var narrowed = [Float](repeating: 9, count: count + 3)
+              table.narrow(count, out, &narrowed)
+              return out.map(\.bitPattern) + narrowed.map { UInt64($0.bitPattern) }
+            }
+        }
+        #expect(numbers(table) == numbers(Self.reference), "\(String(cString: table.name)), \(count)")
+      }
+    }
+    var number = 0.0
+    Self.reference.widen24_double(1, [UInt8](arrayLiteral: 0xff, 0xff, 0xff, 0x12), 2, &number)
+    #expect(number == -2)
+  }
 }

@@ -22,6 +22,10 @@ typedef size_t (*ck_ring_quantise_single)(size_t count, const float *x, double f
 typedef size_t (*ck_ring_quantise_double)(size_t count, const double *x, double step, double bound, const void *random,
                                           void *lanes);
 
+/// `out[e] = lane e · scale`, the lane a two's complement number, in binary64 with one rounding; to single with another.
+typedef void (*ck_ring_widen_double)(size_t count, const void *lanes, double scale, double *out);
+typedef void (*ck_ring_widen_single)(size_t count, const void *lanes, double scale, float *out);
+
 /// The kernels of one class. No function allocates, locks or keeps state.
 typedef struct {
   const char *name;
@@ -40,6 +44,13 @@ typedef struct {
   /// Into lanes of 4 bytes.
   ck_ring_quantise_single quantise_single32;
   ck_ring_quantise_double quantise_double32;
+
+  /// From lanes in memory form to numbers.
+  ck_ring_widen_double widen16_double, widen24_double, widen32_double, widen64_double;
+  ck_ring_widen_single widen16_single, widen24_single, widen32_single, widen64_single;
+
+  /// `out[e] = (float)x[e]`.
+  void (*narrow)(size_t count, const double *x, float *out);
 
   /// Butterflies `begin ..< end` of `stages` (1, 2 or 3) stages of a Walsh–Hadamard transform in natural order, at the
   /// distances h, 2h, 4h: (a, b) ← (a + b, a − b). Butterfly i works on the 2^stages elements from
