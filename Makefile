@@ -5,11 +5,12 @@ MURMUR = .build/release/murmur
 FEDERATION = Cluster/local.yaml
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 
-.PHONY: help run test build conformance lint format generate clean bootstrap
+.PHONY: help run test bench build conformance lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
 	@echo "make test         all tests"
+	@echo "make bench        benchmarks, each figure beside a limit of this machine (Benchmarks/README.md)"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
 	@echo "make lint         what 'make format' would change, as errors"
@@ -17,7 +18,8 @@ help:
 	@echo "make generate     writes the protobuf code again, after a change of Protocols/murmur.proto"
 	@echo "make clean        removes what was built and every local federation"
 	@echo
-	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up'"
+	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up' or to"
+	@echo "the benchmark: make bench ARGUMENTS=\"--quick --json\""
 
 bootstrap:
 	@.ci/bootstrap
@@ -32,14 +34,18 @@ test: bootstrap
 	swift build $(SWIFT_FLAGS) --build-tests
 	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest
 
+bench: bootstrap
+	swift build $(SWIFT_FLAGS) --product murmur-bench
+	.build/release/murmur-bench secure-aggregation $(ARGUMENTS)
+
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)
 
 lint:
-	swift format lint --strict --parallel --recursive Sources Tests Package.swift
+	swift format lint --strict --parallel --recursive Sources Tests Benchmarks Package.swift
 
 format:
-	swift format --in-place --parallel --recursive Sources Tests Package.swift
+	swift format --in-place --parallel --recursive Sources Tests Benchmarks Package.swift
 
 generate:
 	Protocols/generate.sh

@@ -103,16 +103,28 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Benchmarks.
+    .executableTarget(
+      name: "murmur-bench",
+      dependencies: [
+        "SecureAggregation", "GradientKernel", "Federation", "Cryptography",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/murmur-bench", swiftSettings: strict),
+
     // Tests, one folder per module; and the process that tests look into for secrets.
     .executableTarget(
       name: "SecretProbe", dependencies: ["SecureAggregation", "Federation", "Cryptography"],
       path: "Tests/SecretProbe", swiftSettings: strict),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
     tests("Cryptography", ["Cryptography", "Federation"], exclude: ["Vectors"]),
     tests("Conformance", ["Conformance"]),
-    tests("SecureAggregation", ["SecureAggregation", "Federation", "Cryptography", "SecretProbe"]),
-    tests("Aggregation", ["Aggregation", "Federation"]),
+    tests(
+      "SecureAggregation",
+      ["SecureAggregation", "Federation", "Cryptography", "CKernels", "CAllocations", "SecretProbe"]),
+    tests("Aggregation", ["Aggregation", "Federation", "CAllocations"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
     tests("Membership", ["Membership", "Federation"]),

@@ -75,7 +75,10 @@ package struct PlainAccumulator: Sendable {
   package mutating func add(
     _ update: [Float], weight: UInt64, auxiliary: [Int64], from worker: WorkerID
   ) throws(AggregationError) {
-    try admit(elements: update.count, weight: weight, auxiliary: auxiliary, from: worker)
+    guard update.count == elementCount else {
+      throw .wrongLength(worker: worker, expected: elementCount, found: update.count)
+    }
+    try admit(weight: weight, auxiliary: auxiliary, from: worker)
     var check = UpdateCheck(worker: worker)
     for (coordinate, value) in update.enumerated() { try check.take(value, at: coordinate) }
     try check.finish(clip: clip)
@@ -88,29 +91,14 @@ package struct PlainAccumulator: Sendable {
 
   /// Adds one worker's update from its chunks: little-endian Float32 values, each chunk a whole number of them.
   ///
-  /// Reads the chunks twice, because nothing may be added before all of it is checked; they may come from a spool.
+  /// Reads each chunk twice, because nothing may be added before all of it is checked; they may be read from a spool when
+  /// they are asked for, as no more than one is looked at at a time.
   ///
   /// - Throws: `AggregationError`; the sum is then unchanged.
   package mutating func add(
     chunks: some Collection<[UInt8]>, weight: UInt64, auxiliary: [Int64], from worker: WorkerID
   ) throws(AggregationError) {
-    var byteCount = 0
-    for chunk in chunks {
-      guard chunk.count % 4 == 0 else {
-        throw .wrongLength(worker: worker, expected: elementCount, found: (byteCount + chunk.count) / 4)
-      }
-      byteCount += chunk.count
-    }
-    try admit(elements: byteCount / 4, weight: weight, auxiliary: auxiliary, from: worker)
-    var check = UpdateCheck(worker: worker)
-    var coordinate = 0
-    for chunk in chunks {
-      for offset in stride(from: 0, to: chunk.count, by: 4) {
-        try check.take(Self.value(in: chunk, at: offset), at: coordinate)
-        coordinate += 1
-      }
-    }
-    try check.finish(clip: clip)
+    try check(chunks: chunks, weight: weight, auxiliary: auxiliary, from: worker)
     let factor = Double(weight) / step
     sums.withUnsafeMutableBufferPointer { sums in
       var coordinate = 0
@@ -124,6 +112,30 @@ package struct PlainAccumulator: Sendable {
     conclude(weight: weight, auxiliary: auxiliary, from: worker)
   }
 
+  /// Whether `add` would take these chunks; they are read once.
+  ///
+  /// - Throws: what `add` throws.
+  package func check(
+    chunks: some Collection<[UInt8]>, weight: UInt64, auxiliary: [Int64], from worker: WorkerID
+  ) throws(AggregationError) {
+    try admit(weight: weight, auxiliary: auxiliary, from: worker)
+    var check = UpdateCheck(worker: worker)
+    var coordinate = 0
+    for chunk in chunks {
+      guard chunk.count % 4 == 0, chunk.count / 4 <= elementCount - coordinate else {
+        throw .wrongLength(worker: worker, expected: elementCount, found: coordinate + chunk.count / 4)
+      }
+      for offset in stride(from: 0, to: chunk.count, by: 4) {
+        try check.take(Self.value(in: chunk, at: offset), at: coordinate)
+        coordinate += 1
+      }
+    }
+    guard coordinate == elementCount else {
+      throw .wrongLength(worker: worker, expected: elementCount, found: coordinate)
+    }
+    try check.finish(clip: clip)
+  }
+
   /// `Σ w_k·Δ_k ÷ Σ w_k`, shape `[d]`, each element rounded once from binary64.
   ///
   /// - Throws: `noUpdates`.
@@ -134,13 +146,10 @@ package struct PlainAccumulator: Sendable {
   }
 
   private func admit(
-    elements: Int, weight: UInt64, auxiliary: [Int64], from worker: WorkerID
+    weight: UInt64, auxiliary: [Int64], from worker: WorkerID
   ) throws(AggregationError) {
     guard count < Self.updatesMax else { throw .tooManyUpdates(worker: worker) }
     guard !contributors.contains(worker) else { throw .duplicate(worker: worker) }
-    guard elements == elementCount else {
-      throw .wrongLength(worker: worker, expected: elementCount, found: elements)
-    }
     guard (1...maximumWeight).contains(weight) else { throw .badWeight(worker: worker, weight: weight) }
     guard auxiliary.count == auxiliarySums.count else {
       throw .wrongAuxiliaryLength(worker: worker, expected: auxiliarySums.count, found: auxiliary.count)

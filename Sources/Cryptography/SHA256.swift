@@ -20,10 +20,11 @@ package struct SHA256 {
 
   /// The digest of everything so far, 32 bytes; afterwards the hash is as new.
   package mutating func finalize() -> [UInt8] {
-    let copy = State(copying: state)
-    state = State()
+    if !isKnownUniquelyReferenced(&state) { state = State(copying: state) }
+    let context = state.context
+    defer { OpenSSL.require(EVP_DigestInit_ex2(context, OpenSSL.sha256.pointer, nil), "EVP_DigestInit_ex2") }
     return [UInt8](unsafeUninitializedCapacity: Self.byteCount) { out, filled in
-      OpenSSL.require(EVP_DigestFinal_ex(copy.context, out.baseAddress, nil), "EVP_DigestFinal_ex")
+      OpenSSL.require(EVP_DigestFinal_ex(context, out.baseAddress, nil), "EVP_DigestFinal_ex")
       filled = Self.byteCount
     }
   }

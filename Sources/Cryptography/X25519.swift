@@ -25,7 +25,7 @@ package enum X25519 {
   ) throws(CryptographyError) -> SecretBytes {
     precondition(secret.count == byteCount)
     guard publicKey.count == byteCount else { throw .badKeyLength(expected: byteCount, found: publicKey.count) }
-    let own = privateKey(secret)
+    let own = agreementKey(secret)
     defer { EVP_PKEY_free(own) }
     let peer = OpenSSL.require(
       EVP_PKEY_new_raw_public_key_ex(nil, "X25519", nil, publicKey, publicKey.count), "EVP_PKEY_new_raw_public_key_ex")
@@ -49,4 +49,31 @@ package enum X25519 {
     let made = secret.withUnsafeBytes { EVP_PKEY_new_raw_private_key_ex(nil, "X25519", nil, $0.octets, $0.count) }
     return OpenSSL.require(made, "EVP_PKEY_new_raw_private_key_ex")
   }
+
+  /// A key for agreements only.
+  ///
+  /// `EVP_PKEY_new_raw_private_key_ex` computes the public half, as much work as the agreement itself, which reads only
+  /// the private one (RFC 7748, §6.1). A pair that is given whole is taken as it is, so the base point stands for the
+  /// half that nobody reads; this object never leaves `agree`.
+  private static func agreementKey(_ secret: SecretBytes) -> OpaquePointer {
+    let context = OpenSSL.require(EVP_PKEY_CTX_new_from_name(nil, "X25519", nil), "EVP_PKEY_CTX_new_from_name")
+    defer { EVP_PKEY_CTX_free(context) }
+    OpenSSL.require(EVP_PKEY_fromdata_init(context), "EVP_PKEY_fromdata_init")
+    var key: OpaquePointer?
+    let made = secret.withUnsafeBytes { secret in
+      basePoint.withUnsafeBytes { point in
+        var parameters: [OSSL_PARAM] = [.octets("pub", point), .octets("priv", secret), OSSL_PARAM_construct_end()]
+        return EVP_PKEY_fromdata(context, &key, keyPair, &parameters)
+      }
+    }
+    OpenSSL.require(made, "EVP_PKEY_fromdata")
+    return OpenSSL.require(key, "EVP_PKEY_fromdata")
+  }
+
+  /// u = 9.
+  private static let basePoint: [UInt8] = [9] + Array(repeating: 0, count: 31)
+  /// `EVP_PKEY_KEYPAIR`, a nested macro that Swift does not import: both halves and the parameters of the key.
+  private static let keyPair =
+    OSSL_KEYMGMT_SELECT_PRIVATE_KEY | OSSL_KEYMGMT_SELECT_PUBLIC_KEY | OSSL_KEYMGMT_SELECT_DOMAIN_PARAMETERS
+    | OSSL_KEYMGMT_SELECT_OTHER_PARAMETERS
 }

@@ -13,7 +13,7 @@ package protocol ParallelWork: AnyObject {
 /// A fixed number of threads that start and finish one piece of work together: the caller and `count − 1` others.
 ///
 /// Waiting threads spin for a moment and then sleep; they never spin if there are more threads than cores. One caller
-/// at a time; the pool's own threads treat subnormal numbers as zero.
+/// at a time.
 package final class ThreadPool {
   package let count: Int
   private let shared: Shared
@@ -22,10 +22,13 @@ package final class ThreadPool {
   /// Cores that the system has online.
   package static var coreCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
-  /// - Parameter threads: at least 1; with 1 the caller does everything. Fewer are used if the system refuses more.
-  package init(threads count: Int) {
+  /// - Parameters:
+  ///   - threads: at least 1; with 1 the caller does everything. Fewer are used if the system refuses more.
+  ///   - flushesSubnormals: whether the pool's own threads treat subnormal numbers as zero, as training wants it; not
+  ///     where parts must give the same bits on any thread.
+  package init(threads count: Int, flushesSubnormals: Bool = true) {
     precondition(count >= 1, "a pool has at least its caller")
-    shared = Shared(spins: count <= Self.coreCount ? 2_000 : 0)
+    shared = Shared(spins: count <= Self.coreCount ? 2_000 : 0, flushesSubnormals: flushesSubnormals)
     for index in 1..<max(count, 1) {
       let start = Unmanaged.passRetained(Start(shared: shared, index: index))
       var thread = pthread_t()
@@ -59,6 +62,30 @@ package final class ThreadPool {
     shared.wait()
   }
 
+  /// Calls `body` once with each of `0..<parts`, on whichever thread is free next; returns when all calls have.
+  package func run(parts: Int, _ body: @Sendable (Int) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      let work = Parts(count: parts, body)
+      run(work)
+      work.body = nil  // Before `body` ends, whoever still holds `work`.
+    }
+  }
+
+  private final class Parts: ParallelWork {
+    private let next = Atomic<Int>(0)
+    private let count: Int
+    var body: (@Sendable (Int) -> Void)?
+
+    init(count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+      self.count = count
+      self.body = body
+    }
+
+    func perform(thread: Int, of threads: Int) {
+      while case let part = next.wrappingAdd(1, ordering: .relaxed).oldValue, part < count { body?(part) }
+    }
+  }
+
   private final class Start {
     let shared: Shared
     let index: Int
@@ -79,11 +106,13 @@ package final class ThreadPool {
     private let started = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let finished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let spins: Int
+    private let flushesSubnormals: Bool
     private var work: (any ParallelWork)?
     private var threads = 1
 
-    init(spins: Int) {
+    init(spins: Int, flushesSubnormals: Bool) {
       self.spins = spins
+      self.flushesSubnormals = flushesSubnormals
       pthread_mutex_init(mutex, nil)
       pthread_cond_init(started, nil)
       pthread_cond_init(finished, nil)
@@ -138,7 +167,7 @@ package final class ThreadPool {
     }
 
     func serve(index: Int) {
-      _ = ck_flush_subnormals()
+      if flushesSubnormals { _ = ck_flush_subnormals() }
       var seen = 0
       while true {
         awaitChange(from: seen)

@@ -50,7 +50,8 @@ package struct RoundSum: Sendable {
   /// Adds one complete, verified input.
   ///
   /// - Parameter chunk: the bytes of chunk `number`, numbered through all vectors.
-  /// - Throws: what the sum refuses; it is then unchanged.
+  /// - Throws: what the sum refuses, and then it is unchanged; what `chunk` throws, and then it must not be opened, because
+  ///   a part may have been added.
   package mutating func add(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {
     switch kind {
     case .secure(let accumulators):
@@ -62,46 +63,72 @@ package struct RoundSum: Sendable {
         }
       }
     case .plain(var accumulator):
-      try Self.add(to: &accumulator, plan, from: worker, chunk: chunk)
-      kind = .plain(accumulator)
+      kind = .secure([])  // The accumulator has one owner while it is written, so that nothing of it is copied.
+      defer { kind = .plain(accumulator) }
+      try Self.readPlain(plan, chunk: chunk) { update, weight, auxiliary in
+        try accumulator.add(chunks: update, weight: weight, auxiliary: auxiliary, from: worker)
+      }
     }
   }
 
   /// Whether the content of a plain input keeps the rules (finite, within the norm, a weight); in secure mode nobody can
   /// look.
   package func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {
-    guard case .plain(var accumulator) = kind else { return }
-    try Self.add(to: &accumulator, plan, from: worker, chunk: chunk)
+    guard case .plain(let accumulator) = kind else { return }
+    try Self.readPlain(plan, chunk: chunk) { update, weight, auxiliary in
+      try accumulator.check(chunks: update, weight: weight, auxiliary: auxiliary, from: worker)
+    }
   }
 
-  private static func add(
-    to accumulator: inout PlainAccumulator, _ plan: RunStateMachine.UploadPlan, from worker: WorkerID,
-    chunk: (UInt64) throws -> [UInt8]
+  /// Reads the auxiliary vector of a plain input and hands its update on, chunk by chunk as it is asked for.
+  private static func readPlain(
+    _ plan: RunStateMachine.UploadPlan, chunk: (UInt64) throws -> [UInt8],
+    _ body: (LazyMapCollection<Range<UInt64>, [UInt8]>, _ weight: UInt64, _ auxiliary: [Int64]) throws -> Void
   ) throws {
-    var update: [[UInt8]] = [], auxiliary: [Int64] = []
+    var auxiliary: [Int64] = []
+    var update: Range<UInt64> = 0..<0
     var number: UInt64 = 0
     for vector in plan.vectors {
-      for _ in 0..<vector.chunkCount {
-        let bytes = try chunk(number)
-        number += 1
-        if vector.id == VectorSpecification.auxiliaryID {
-          var reader = CanonicalReader(bytes)
-          while let value: UInt64 = reader.readInteger() { auxiliary.append(Int64(bitPattern: value)) }
-        } else {
-          update.append(bytes)
-        }
+      let numbers = number..<number + UInt64(vector.chunkCount)
+      number = numbers.upperBound
+      guard vector.id == VectorSpecification.auxiliaryID else {
+        update = numbers
+        continue
+      }
+      for number in numbers {
+        var reader = CanonicalReader(try chunk(number))
+        while let value: UInt64 = reader.readInteger() { auxiliary.append(Int64(bitPattern: value)) }
       }
     }
     let sums = try AuxiliaryVector.decode(auxiliary, layout: plan.configuration.auxiliaryLayout)
-    try accumulator.add(chunks: update, weight: sums.weight, auxiliary: auxiliary, from: worker)
+    // A chunk that cannot be read reads as none, which no length fits; the error is the one that is thrown.
+    var failure: (any Error)?
+    try withoutActuallyEscaping(chunk) { chunk in
+      let chunks = update.lazy.map { number -> [UInt8] in
+        do {
+          return try chunk(number)
+        } catch {
+          failure = failure ?? error
+          return []
+        }
+      }
+      do {
+        try body(chunks, sums.weight, auxiliary)
+      } catch {
+        throw failure ?? error
+      }
+      if let failure { throw failure }
+    }
   }
 
-  /// Takes the masks off and reads the sum (secure mode).
-  package func open(_ order: UnmaskingOrder, rosterCount: Int) throws(Refusal) -> Opened {
+  /// Takes the masks off and reads the sum (secure mode), on the threads of `runner`; the same bits for any of them.
+  package func open(
+    _ order: UnmaskingOrder, rosterCount: Int, on runner: some PartRunner = SequentialRunner()
+  ) throws(Refusal) -> Opened {
     guard case .secure(let accumulators) = kind else { throw .fieldValue }
-    let terms = try order.terms(plan.vectors)
+    let terms = try order.terms(plan.vectors, on: runner)
     for (accumulator, terms) in zip(accumulators, terms) {
-      accumulator.apply(terms, elements: 0..<accumulator.count)
+      accumulator.apply(terms, elements: 0..<accumulator.count, on: runner)
     }
     guard let auxiliary = zip(plan.vectors, accumulators).first(where: { $0.0.id == VectorSpecification.auxiliaryID })
     else { throw .badLength }
@@ -113,7 +140,7 @@ package struct RoundSum: Sendable {
     {
       average = try UpdateDecoder.average(
         update.1, weight: sums.weight, rules: EncodingRules(plan.configuration, rosterCount: rosterCount),
-        transcript: order.transcript)
+        transcript: order.transcript, on: runner)
     }
     return Opened(summary: SumSummary(sums), average: average)
   }

@@ -95,10 +95,12 @@ package struct UploadSource: Sendable {
   /// Chunks through all vectors in header order.
   package var chunkCount: UInt64 { vectors.reduce(0) { $0 + UInt64($1.specification.chunkCount) } }
 
-  /// One chunk and its digest.
+  /// One chunk and its digest; the threads of `runner` split its elements, and the bytes are the same for any of them.
   ///
   /// - Precondition: `number < chunkCount`.
-  package func chunk(_ number: UInt64) -> (bytes: [UInt8], digest: Digest) {
+  package func chunk(
+    _ number: UInt64, on runner: some PartRunner = SequentialRunner()
+  ) -> (bytes: [UInt8], digest: Digest) {
     var index = Int(number)
     for vector in vectors {
       let count = vector.specification.chunkCount
@@ -108,15 +110,16 @@ package struct UploadSource: Sendable {
       }
       switch vector {
       case .ring(let chunks):
-        let bytes = chunks.chunk(index)
+        let bytes = chunks.chunk(index, on: runner)
         return (bytes, chunks.digest(ofChunk: index, bytes: bytes))
       case .plain(let specification, let update, let factor, let key):
-        var bytes: [UInt8] = []
         let elements = specification.elements(ofChunk: index)
-        bytes.reserveCapacity(elements.count * 4)
-        for e in elements {
-          withUnsafeBytes(of: Float(Double(update[e]) * factor).bitPattern.littleEndian) {
-            bytes.append(contentsOf: $0)
+        let bytes = [UInt8](unsafeUninitializedCapacity: elements.count * 4) { out, filled in
+          filled = elements.count * 4
+          let raw = UnsafeMutableRawBufferPointer(out)
+          for (place, e) in elements.enumerated() {
+            let lane = Float(Double(update[e]) * factor).bitPattern.littleEndian
+            raw.storeBytes(of: lane, toByteOffset: 4 * place, as: UInt32.self)
           }
         }
         return (

@@ -82,32 +82,3 @@ package struct MaskKeys: Sendable {
     return HKDF.derive(salt: transcript.bytes, input: seed, info: info.bytes, count: suite.maskKeyByteCount)
   }
 }
-
-/// Puts keystreams on lanes through a small scratch buffer; no mask is ever whole in memory.
-enum MaskStream {
-  /// Keystream bytes made at a time: 48 KiB is a whole number of lanes of every width and stays in the cache.
-  static let scratchByteCount = 49_152
-
-  /// `lanes[e] ±= KS(term)[elements.lowerBound + e]` for every term.
-  static func apply(
-    _ terms: [MaskTerm], _ width: LaneWidth, to lanes: UnsafeMutableRawPointer, elements: Range<Int>
-  ) {
-    let perPiece = scratchByteCount / width.wireByteCount
-    withUnsafeTemporaryAllocation(byteCount: scratchByteCount, alignment: 64) { scratch in
-      defer { SecretBytes.wipe(scratch) }
-      for term in terms {
-        let stream = Keystream(key: term.key)
-        if elements.lowerBound > 0 { stream.seek(toByte: elements.lowerBound * width.wireByteCount) }
-        for start in stride(from: 0, to: elements.count, by: perPiece) {
-          let count = min(perPiece, elements.count - start)
-          let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(count * width.wireByteCount)])
-          stream.fill(piece)
-          if let base = piece.baseAddress {
-            RingLanes.accumulate(
-              width, stream: base, into: lanes + start * width.memoryByteCount, count: count, isAdded: term.isAdded)
-          }
-        }
-      }
-    }
-  }
-}

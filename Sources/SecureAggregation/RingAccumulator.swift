@@ -1,3 +1,5 @@
+import CKernels
+
 /// The sum of masked vectors in Z_{2^k}: one lane an element, wrapping.
 ///
 /// The order of additions does not matter, bit for bit. Calls on disjoint ranges of elements may run on several threads
@@ -37,22 +39,13 @@ package final class RingAccumulator: @unchecked Sendable {
     try chunk.span.bytes.withUnsafeBytes { (raw) throws(Refusal) in try add(raw, at: element) }
   }
 
-  /// Adds or subtracts the keystreams of `terms` on a range of elements, block by block.
+  /// Adds or subtracts the keystreams of `terms` on a range of elements, which the threads of `runner` split.
   ///
   /// - Precondition: `elements` lies in `0..<count`.
-  package func apply(_ terms: [MaskTerm], elements: Range<Int>) {
+  package func apply(_ terms: [MaskTerm], elements: Range<Int>, on runner: some PartRunner = SequentialRunner()) {
     precondition(elements.lowerBound >= 0 && elements.upperBound <= count, "elements outside the vector")
-    for start in stride(from: elements.lowerBound, to: elements.upperBound, by: Self.blockElements) {
-      let block = start..<min(start + Self.blockElements, elements.upperBound)
-      MaskStream.apply(terms, width, to: lanes + start * width.memoryByteCount, elements: block)
-    }
-  }
-
-  /// Ranges that together cover the vector, for distribution over threads.
-  package func ranges(parts: Int) -> [Range<Int>] {
-    let blocks = (count + Self.blockElements - 1) / Self.blockElements
-    let perPart = max(1, (blocks + max(parts, 1) - 1) / max(parts, 1)) * Self.blockElements
-    return stride(from: 0, to: count, by: perPart).map { $0..<min($0 + perPart, count) }
+    MaskStreams.apply(
+      terms, width, to: lanes + elements.lowerBound * width.memoryByteCount, elements: elements, on: runner)
   }
 
   /// Element `e` as a two's complement number of k bits.
@@ -63,6 +56,39 @@ package final class RingAccumulator: @unchecked Sendable {
 
   package var signedValues: [Int64] { (0..<count).map { RingLanes.signed(width, lanes, at: $0) } }
 
-  /// Elements whose lanes stay in the cache while all masks pass over them.
-  private static let blockElements = 32_768
+  /// `out[e] = x_e · scale`, x two's complement, in binary64; the threads of `runner` split the elements.
+  ///
+  /// - Precondition: `out` has room for `count` values.
+  func numbers(scaledBy scale: Double, into out: UnsafeMutablePointer<Double>, on runner: some PartRunner) {
+    let table = RingKernels.table
+    let widen: ck_ring_widen_double =
+      switch width {
+      case .bits16: table.widen16_double
+      case .bits24: table.widen24_double
+      case .bits32: table.widen32_double
+      case .bits64: table.widen64_double
+      }
+    nonisolated(unsafe) let start = out  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<count, multiple: 16, least: MaskStreams.leastElements) { [self] range in
+      widen(
+        range.count, lanes + range.lowerBound * width.memoryByteCount, scale, start + range.lowerBound)
+    }
+  }
+
+  /// The same, rounded once more to Float32.
+  func numbers(scaledBy scale: Double, into out: UnsafeMutablePointer<Float>, on runner: some PartRunner) {
+    let table = RingKernels.table
+    let widen: ck_ring_widen_single =
+      switch width {
+      case .bits16: table.widen16_single
+      case .bits24: table.widen24_single
+      case .bits32: table.widen32_single
+      case .bits64: table.widen64_single
+      }
+    nonisolated(unsafe) let start = out  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<count, multiple: 16, least: MaskStreams.leastElements) { [self] range in
+      widen(
+        range.count, lanes + range.lowerBound * width.memoryByteCount, scale, start + range.lowerBound)
+    }
+  }
 }

@@ -1,3 +1,5 @@
+import CKernels
+
 #if _endian(big)
   #error("Lanes are kept little-endian in memory: this host is not supported.")
 #endif
@@ -5,31 +7,33 @@
 /// Wrapping arithmetic on the lanes of Z_{2^k}, k = 16, 24, 32 or 64.
 ///
 /// On the wire a lane has k/8 bytes. In memory it has 2, 4, 4 or 8 (`LaneWidth.memoryByteCount`): lanes of 24 bits
-/// compute in 32 and drop the upper eight on output. Pointers need no alignment. The loops have no branches, so the
-/// compiler vectorises them.
+/// compute in 32 and drop the upper eight on output. Pointers need no alignment.
 enum RingLanes {
   /// `lanes[e] ±= stream[e]`, stream in wire form.
   static func accumulate(
     _ width: LaneWidth, stream: UnsafeRawPointer, into lanes: UnsafeMutableRawPointer, count: Int, isAdded: Bool
   ) {
-    switch width {
-    case .bits16: accumulate(UInt16.self, stream, lanes, count, isAdded)
-    case .bits24: accumulate24(stream, lanes, count, isAdded)
-    case .bits32: accumulate(UInt32.self, stream, lanes, count, isAdded)
-    case .bits64: accumulate(UInt64.self, stream, lanes, count, isAdded)
+    accumulator(width, isAdded: isAdded)(count, lanes, stream)
+  }
+
+  /// What `accumulate` calls, for loops.
+  static func accumulator(_ width: LaneWidth, isAdded: Bool) -> ck_ring_accumulate {
+    let table = RingKernels.table
+    return switch width {
+    case .bits16: isAdded ? table.add16 : table.subtract16
+    case .bits24: isAdded ? table.add24 : table.subtract24
+    case .bits32: isAdded ? table.add32 : table.subtract32
+    case .bits64: isAdded ? table.add64 : table.subtract64
     }
   }
 
   /// Writes lanes in wire form; for 16, 32 and 64 bits the memory form already is.
   static func pack24(_ lanes: UnsafeRawPointer, into out: UnsafeMutableRawPointer, count: Int) {
-    for e in 0..<count {
-      let value = lanes.loadUnaligned(fromByteOffset: 4 * e, as: UInt32.self)
-      out.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: 3 * e, as: UInt16.self)
-      out.storeBytes(of: UInt8(truncatingIfNeeded: value >> 16), toByteOffset: 3 * e + 2, as: UInt8.self)
-    }
+    RingKernels.table.pack24(count, lanes, out)
   }
 
   /// Lane `e` as a two's complement number of k bits.
+  @inline(__always)
   static func signed(_ width: LaneWidth, _ lanes: UnsafeRawPointer, at e: Int) -> Int64 {
     switch width {
     case .bits16: Int64(lanes.loadUnaligned(fromByteOffset: 2 * e, as: Int16.self))
@@ -47,48 +51,6 @@ enum RingLanes {
     case .bits24, .bits32:
       lanes.storeBytes(of: UInt32(truncatingIfNeeded: value), toByteOffset: 4 * e, as: UInt32.self)
     case .bits64: lanes.storeBytes(of: value, toByteOffset: 8 * e, as: Int64.self)
-    }
-  }
-
-  @inline(__always)
-  private static func accumulate<Lane: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-    _: Lane.Type, _ stream: UnsafeRawPointer, _ lanes: UnsafeMutableRawPointer, _ count: Int, _ isAdded: Bool
-  ) {
-    let size = MemoryLayout<Lane>.size
-    if isAdded {
-      for e in 0..<count {
-        let sum =
-          lanes.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
-          &+ stream.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
-        lanes.storeBytes(of: sum, toByteOffset: size * e, as: Lane.self)
-      }
-    } else {
-      for e in 0..<count {
-        let difference =
-          lanes.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
-          &- stream.loadUnaligned(fromByteOffset: size * e, as: Lane.self)
-        lanes.storeBytes(of: difference, toByteOffset: size * e, as: Lane.self)
-      }
-    }
-  }
-
-  private static func accumulate24(
-    _ stream: UnsafeRawPointer, _ lanes: UnsafeMutableRawPointer, _ count: Int, _ isAdded: Bool
-  ) {
-    @inline(__always) func lane(_ e: Int) -> UInt32 {
-      UInt32(stream.loadUnaligned(fromByteOffset: 3 * e, as: UInt16.self))
-        | UInt32(stream.load(fromByteOffset: 3 * e + 2, as: UInt8.self)) << 16
-    }
-    if isAdded {
-      for e in 0..<count {
-        let sum = lanes.loadUnaligned(fromByteOffset: 4 * e, as: UInt32.self) &+ lane(e)
-        lanes.storeBytes(of: sum, toByteOffset: 4 * e, as: UInt32.self)
-      }
-    } else {
-      for e in 0..<count {
-        let difference = lanes.loadUnaligned(fromByteOffset: 4 * e, as: UInt32.self) &- lane(e)
-        lanes.storeBytes(of: difference, toByteOffset: 4 * e, as: UInt32.self)
-      }
     }
   }
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Cryptography
 import Federation
 
@@ -7,23 +8,30 @@ import Federation
 /// first window at the start, the second at the end. Orthogonal, so it keeps the length; the same for all workers of a
 /// transcript, so sums can be turned back.
 package enum Rotation {
-  /// Rotates in place; `d ≥ 1`.
-  package static func apply(_ x: inout [Double], transcript: Digest) {
+  /// Rotates in place; `d ≥ 1`. The same bits for any `runner`.
+  package static func apply(
+    _ x: inout [Double], transcript: Digest, on runner: some PartRunner = SequentialRunner()
+  ) {
     for pass in windows(x.count) {
-      transform(&x, pass, transcript) { window, signs, scale in
-        for e in window.indices { window[e] = window[e] * signs.sign(e) }
-        hadamard(window)
-        for e in window.indices { window[e] = window[e] * scale }
+      transform(&x, pass) { window, scale in
+        let signs = signBytes(transcript: transcript, pass: pass.number, count: (window.count + 7) / 8)
+        signs.withUnsafeBufferPointer { flip(window, $0, runner) }
+        hadamard(window, runner)
+        multiply(window, scale, runner)
       }
     }
   }
 
   /// Undoes `apply`.
-  package static func invert(_ x: inout [Double], transcript: Digest) {
+  package static func invert(
+    _ x: inout [Double], transcript: Digest, on runner: some PartRunner = SequentialRunner()
+  ) {
     for pass in windows(x.count).reversed() {
-      transform(&x, pass, transcript) { window, signs, scale in
-        hadamard(window)
-        for e in window.indices { window[e] = window[e] * scale * signs.sign(e) }
+      transform(&x, pass) { window, scale in
+        hadamard(window, runner)
+        multiply(window, scale, runner)
+        let signs = signBytes(transcript: transcript, pass: pass.number, count: (window.count + 7) / 8)
+        signs.withUnsafeBufferPointer { flip(window, $0, runner) }
       }
     }
   }
@@ -45,11 +53,6 @@ package enum Rotation {
     let window: Range<Int>
   }
 
-  private struct Signs {
-    let bytes: UnsafeBufferPointer<UInt8>
-    @inline(__always) func sign(_ e: Int) -> Double { bytes[e >> 3] >> UInt8(e & 7) & 1 == 1 ? -1 : 1 }
-  }
-
   private static func windows(_ d: Int) -> [Pass] {
     precondition(d >= 1, "nothing to rotate")
     let p = 1 << (Int.bitWidth - 1 - d.leadingZeroBitCount)
@@ -57,32 +60,59 @@ package enum Rotation {
   }
 
   private static func transform(
-    _ x: inout [Double], _ pass: Pass, _ transcript: Digest,
-    _ body: (UnsafeMutableBufferPointer<Double>, Signs, Double) -> Void
+    _ x: inout [Double], _ pass: Pass, _ body: (UnsafeMutableBufferPointer<Double>, Double) -> Void
   ) {
-    let p = pass.window.count
-    let bytes = signBytes(transcript: transcript, pass: pass.number, count: (p + 7) / 8)
-    let scale = 1 / Double(p).squareRoot()
-    bytes.withUnsafeBufferPointer { bytes in
-      x.withUnsafeMutableBufferPointer { x in
-        body(UnsafeMutableBufferPointer(rebasing: x[pass.window]), Signs(bytes: bytes), scale)
-      }
+    let scale = 1 / Double(pass.window.count).squareRoot()
+    x.withUnsafeMutableBufferPointer { x in
+      body(UnsafeMutableBufferPointer(rebasing: x[pass.window]), scale)
+    }
+  }
+
+  /// Elements of a block that is transformed in the first-level cache: 16 KiB.
+  private static let blockElements = 2_048
+
+  private static func flip(
+    _ window: UnsafeMutableBufferPointer<Double>, _ signs: UnsafeBufferPointer<UInt8>, _ runner: some PartRunner
+  ) {
+    guard let x = window.baseAddress, let bits = signs.baseAddress else { return }
+    nonisolated(unsafe) let (start, firstBits) = (x, bits)  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<window.count, multiple: 8, least: blockElements) { range in
+      RingKernels.table.flip_signs(range.count, start + range.lowerBound, firstBits + range.lowerBound / 8)
+    }
+  }
+
+  private static func multiply(
+    _ window: UnsafeMutableBufferPointer<Double>, _ factor: Double, _ runner: some PartRunner
+  ) {
+    guard let x = window.baseAddress else { return }
+    nonisolated(unsafe) let start = x  // Ranges are disjoint.
+    runner.forEachRange(of: 0..<window.count, multiple: 8, least: blockElements) { range in
+      RingKernels.table.scale(range.count, start + range.lowerBound, factor)
     }
   }
 
   /// Walsh–Hadamard in natural (Sylvester) order, not normalised.
-  private static func hadamard(_ x: UnsafeMutableBufferPointer<Double>) {
-    var h = 1
-    while h < x.count {
-      for i in stride(from: 0, to: x.count, by: 2 * h) {
-        for j in i..<i + h {
-          let a = x[j]
-          let b = x[j + h]
-          x[j] = a + b
-          x[j + h] = a - b
-        }
+  ///
+  /// The stages h = 1, 2, 4 … as one after another would do them, element for element, but grouped so that the elements
+  /// pass through the cache few times: first all stages inside blocks, then three stages at a time.
+  private static func hadamard(_ window: UnsafeMutableBufferPointer<Double>, _ runner: some PartRunner) {
+    guard let x = window.baseAddress else { return }
+    let count = window.count
+    let block = min(blockElements, count)
+    nonisolated(unsafe) let start = x  // Blocks are disjoint, and so are butterflies.
+    runner.forEachRange(of: 0..<count, multiple: block, least: block) { range in
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: block) {
+        RingKernels.table.hadamard_block(block, start + first)
       }
-      h *= 2
+    }
+    var h = block
+    while h < count {
+      let distance = h
+      let stages = min(3, (count / h).trailingZeroBitCount)
+      runner.forEachRange(of: 0..<(count >> stages), multiple: 64, least: blockElements) { range in
+        RingKernels.table.hadamard_pass(range.lowerBound, range.upperBound, distance, UInt32(stages), start)
+      }
+      h <<= stages
     }
   }
 }

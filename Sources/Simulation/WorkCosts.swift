@@ -57,9 +57,9 @@ struct WorkCosts {
   func unmasking(_ order: UnmaskingOrder) -> Duration {
     let survivors = order.survivors.count, dropouts = order.dropoutMaskKeys.count
     let elements = order.vectors.reduce(0) { $0 + Int($1.count) }
-    return masking(elements: elements, terms: survivors + survivors * dropouts)
+    return masking(elements: elements, terms: survivors + order.pairCount)
       + seconds(
-        Double(survivors * dropouts) * table.keyAgreement
+        Double(order.pairCount) * table.keyAgreement
           + Double((survivors + dropouts) * survivors) * table.share)
   }
 

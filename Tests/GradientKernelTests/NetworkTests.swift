@@ -1,4 +1,5 @@
 import GradientKernel
+import Synchronization
 import Tensors
 import Testing
 
@@ -169,5 +170,15 @@ struct ThreadPoolTests {
     let pool = ThreadPool(threads: threads)
     for _ in 0..<2_000 { pool.run(tally) }
     #expect(Array(tally.calls) == Array(repeating: 2_000 * threads, count: threads))
+  }
+
+  @Test("Every part runs once, however many there are", arguments: [1, 2, 3], [0, 1, 2, 100])
+  func parts(threads: Int, parts: Int) {
+    let pool = ThreadPool(threads: threads)
+    let calls = Mutex([Int](repeating: 0, count: parts))
+    for _ in 0..<50 {
+      pool.run(parts: parts) { part in calls.withLock { $0[part] += 1 } }
+    }
+    #expect(calls.withLock { $0 } == Array(repeating: 50, count: parts))
   }
 }

@@ -1,4 +1,5 @@
 import Federation
+import GradientKernel
 import Logging
 import ModelRegistry
 import Rounds
@@ -28,6 +29,8 @@ actor BulkDesk {
   private let logger: Logger
   private let backlog: PeerBacklog
   private let deliver: @Sendable (Delivery) -> Void
+  /// Opens sums.
+  private let pool: ThreadPool
   private var intake: UploadIntake<RoutingID>
   private var shelf = BlobShelf()
   private var sum: RoundSum?
@@ -35,7 +38,8 @@ actor BulkDesk {
 
   init(
     thread: ComputeThread, server: BulkServer, store: DirectoryModelStore, spoolDirectory: String,
-    limits: UploadPool.Limits, backlog: PeerBacklog, logger: Logger, deliver: @escaping @Sendable (Delivery) -> Void
+    limits: UploadPool.Limits, threads: Int, backlog: PeerBacklog, logger: Logger,
+    deliver: @escaping @Sendable (Delivery) -> Void
   ) {
     self.thread = thread
     self.server = server
@@ -45,6 +49,7 @@ actor BulkDesk {
     self.logger = logger
     self.deliver = deliver
     intake = UploadIntake(limits: limits)
+    pool = ThreadPool(threads: threads, flushesSubnormals: false)
   }
 
   // MARK: From the socket
@@ -95,7 +100,7 @@ actor BulkDesk {
   func open(_ order: UnmaskingOrder, rosterCount: Int) {
     do {
       guard let sum else { return }
-      deliver(.sumOpened(try sum.open(order, rosterCount: rosterCount)))
+      deliver(.sumOpened(try sum.open(order, rosterCount: rosterCount, on: pool)))
     } catch {
       deliver(.failed(reason: "cannot open the sum: \(error)"))
     }

@@ -113,7 +113,7 @@ package enum CoordinatorProcess {
     limits.uploadsAtOnce = configuration.uploadsAtOnce
     let desk = BulkDesk(
       thread: deskThread, server: bulk, store: models, spoolDirectory: configuration.stateDirectory,
-      limits: limits, backlog: bulkBacklog, logger: logger
+      limits: limits, threads: cores(), backlog: bulkBacklog, logger: logger
     ) { delivery in core.post(to: driver) { $0.receive(delivery) } }
     try await driver.start(desk: desk) { stored in
       serviceLoop.post(to: publisher) { $0.publish(stored) }

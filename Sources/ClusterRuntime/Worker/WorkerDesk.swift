@@ -1,4 +1,5 @@
 import Federation
+import GradientKernel
 import Logging
 import ModelRegistry
 import Rounds
@@ -28,12 +29,18 @@ actor WorkerDesk {
   private var fetch = ModelFetch()
   private var blobs = ModelBlobs()
   private var work: UploadWork?
+  /// Masks the chunks of an upload, after training.
+  private let pool: ThreadPool
 
-  init(thread: ComputeThread, client: BulkClient, logger: Logger, deliver: @escaping @Sendable (Delivery) -> Void) {
+  init(
+    thread: ComputeThread, client: BulkClient, threads: Int, logger: Logger,
+    deliver: @escaping @Sendable (Delivery) -> Void
+  ) {
     self.thread = thread
     self.client = client
     self.logger = logger
     self.deliver = deliver
+    pool = ThreadPool(threads: threads, flushesSubnormals: false)
   }
 
   // MARK: Models
@@ -76,7 +83,7 @@ actor WorkerDesk {
       case .open(let header): send(.open(header))
       case .send(let numbers):
         for number in numbers {
-          guard let bytes = work?.chunk(number) else { return }
+          guard let bytes = work?.chunk(number, on: pool) else { return }
           send(.chunk(UploadChunk(upload: upload, number: number)), payload: bytes)
         }
       case .close:

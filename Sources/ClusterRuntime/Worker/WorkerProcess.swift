@@ -84,7 +84,7 @@ package enum WorkerProcess {
     let driver = WorkerDriver(
       thread: core, machine: machine, control: control, ledger: ledger, backlog: backlog, ends: ends,
       logger: logger)
-    let desk = WorkerDesk(thread: deskThread, client: bulk, logger: logger) { delivery in
+    let desk = WorkerDesk(thread: deskThread, client: bulk, threads: threads, logger: logger) { delivery in
       core.post(to: driver) { $0.receive(delivery) }
     }
     let trainer = Trainer(thread: training, worker: home.name, dataset: dataset, threads: threads) { delivery in

@@ -47,8 +47,8 @@ package struct UploadWork: Sendable {
   /// The bytes of one chunk.
   ///
   /// - Precondition: `number` was in a `send`.
-  package mutating func chunk(_ number: UInt64) -> [UInt8] {
-    let (bytes, digest) = source.chunk(number)
+  package mutating func chunk(_ number: UInt64, on runner: some PartRunner = SequentialRunner()) -> [UInt8] {
+    let (bytes, digest) = source.chunk(number, on: runner)
     digests[Int(number)] = digest
     return bytes
   }

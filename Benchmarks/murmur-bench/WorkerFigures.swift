@@ -1,0 +1,119 @@
+import Cryptography
+import Federation
+import GradientKernel
+import SecureAggregation
+
+/// One worker of a hundred: its update onto the wire, and its share of the public-key work.
+struct WorkerFigures {
+  private let setting: Setting
+  private let rosterCount = 100
+  private let threshold = 67
+  private let length = 1_000_000
+  private let transcript = Digest.sha256(of: [5])
+
+  init(_ setting: Setting) { self.setting = setting }
+
+  func report(to report: inout Report) throws {
+    try reportInput(to: &report)
+    try reportShares(to: &report)
+  }
+
+  // MARK: Encode and mask
+
+  private func reportInput(to report: inout Report) throws {
+    var generator = SeededGenerator(seed: 6)
+    let update = (0..<length).map { _ in Float.random(in: -1...1, using: &generator) / 1000 }
+    let terms = MaskFigures.terms(rosterCount)
+    for (bits, isRotated) in [(32, false), (24, true), (16, true)] {
+      let rules = try EncodingRules(
+        vectorLength: length, ringBits: bits, rosterCount: rosterCount, isRotated: isRotated, clip: 1,
+        maximumWeight: 1024, rangeFailure: 1e-6)
+      let vector = VectorSpecification(
+        id: 0, ringBits: UInt8(bits), count: UInt64(length), chunkElements: 65_536)
+      func input(on pool: ThreadPool, masks: [MaskTerm]) throws {
+        let encoder = try UpdateEncoder(
+          update: update, exampleCount: 100, rules: rules, transcript: transcript,
+          roundingSeed: SecretBytes(copying: Array(repeating: 1, count: 32)), on: pool)
+        let chunks = try InputChunks(
+          transcript: transcript, worker: 0, vector: vector, source: .update(encoder), keys: MaskKeys(terms: masks))
+        for index in 0..<chunks.count {
+          let bytes = chunks.chunk(index, on: pool)
+          _ = chunks.digest(ofChunk: index, bytes: bytes)
+        }
+      }
+      let section = "worker, n = 100, m = 10⁶, k = \(bits)\(isRotated ? " rotated" : "")"
+      try setting.forEachPool { pool in
+        let seconds = try setting.stopwatch.least(threads: pool.count) { try input(on: pool, masks: terms) }
+        let bytes = Double(terms.count * vector.byteCount)
+        report.add(
+          Figure(
+            section: section, name: "encode, mask, digest; threads: \(pool.count)", value: seconds * 1e3, unit: "ms",
+            limit: bytes / setting.limits.keystream[pool.count - 1] * 1e3,
+            budget: pool.count == 1 ? .atMost(70) : nil))
+      }
+      let pool = ThreadPool(threads: 1)
+      let seconds = try setting.stopwatch.least(threads: pool.count) { try input(on: pool, masks: []) }
+      report.add(
+        Figure(section: section, name: "of that encode and digest; threads: 1", value: seconds * 1e3, unit: "ms"))
+    }
+  }
+
+  // MARK: Shares and signatures
+
+  private func reportShares(to report: inout Report) throws {
+    let source = SeededSecretSource(seed: [7])
+    let encryption = (0..<rosterCount).map { _ in source.secret(32) }
+    let encryptionKeys = encryption.map { Agreement.publicKey(of: $0) }
+    let signing = try (0..<rosterCount).map { _ in try SigningKey(seed: source.secret(32)) }
+    let publicKeys = signing.map { SigningPublicKey(unchecked: $0.publicKey) }
+    let (seed, maskSecret) = (source.secret(32), source.secret(32))
+    let peers = Array(1..<rosterCount)
+
+    func deal() throws {
+      _ = try ShareBundle.deal(
+        transcript: transcript, dealer: 0, threshold: threshold, seed: seed, maskSecret: maskSecret,
+        encryptionSecret: encryption[0], helpers: peers.map { ($0, encryptionKeys[$0]) }, secrets: source)
+    }
+    let incoming = try peers.map { peer in
+      try ShareBundle.deal(
+        transcript: transcript, dealer: peer, threshold: threshold, seed: seed, maskSecret: maskSecret,
+        encryptionSecret: encryption[peer], helpers: [(0, encryptionKeys[0])], secrets: source
+      ).bundle.entries[0]
+    }
+    func open() throws {
+      for (peer, entry) in zip(peers, incoming) {
+        let key = try ShareSealing.key(
+          transcript: transcript, secret: encryption[0], publicKey: encryptionKeys[peer], dealer: peer, helper: 0)
+        _ = try ShareSealing.open(entry, key: key, transcript: transcript, dealer: peer)
+      }
+    }
+    // An advert and an agreement are of this length, give or take a name.
+    let advert = [UInt8](repeating: 1, count: 250), agreement = [UInt8](repeating: 2, count: 110)
+    let adverts = signing.map { $0.signature(over: advert) }
+    let quorum = signing[..<threshold].map { $0.signature(over: agreement) }
+    func verify(_ signatures: some Sequence<Signature>, over string: [UInt8]) {
+      for (signature, key) in zip(signatures, publicKeys) {
+        precondition(signature.isValid(over: string, by: key), "a signature that was just made")
+      }
+    }
+
+    let section = "worker, n = 100: shares and signatures, 1 thread"
+    let limits = setting.limits
+    var total = 0.0, limitTotal = 0.0
+    func add(_ name: String, limit: Double, _ body: () throws -> Void) rethrows {
+      let seconds = try setting.stopwatch.least(body)
+      total += seconds
+      limitTotal += limit
+      report.add(Figure(section: section, name: name, value: seconds * 1e3, unit: "ms", limit: limit * 1e3))
+    }
+    try add("deal and seal for 99", limit: 99 * limits.agreement, deal)
+    try add("open 99", limit: 99 * limits.agreement, open)
+    add("verify 100 adverts", limit: 100 * limits.verification) { verify(adverts, over: advert) }
+    add("verify a quorum of 67", limit: 67 * limits.verification) { verify(quorum, over: agreement) }
+    add("sign 6 messages", limit: 6 * limits.signature) { for _ in 0..<6 { _ = signing[0].sign(advert) } }
+    report.add(
+      Figure(
+        section: section, name: "all of it", value: total * 1e3, unit: "ms", limit: limitTotal * 1e3,
+        budget: .atMost(20)))
+  }
+}

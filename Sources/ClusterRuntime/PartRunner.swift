@@ -1,0 +1,6 @@
+import GradientKernel
+import SecureAggregation
+
+extension ThreadPool: PartRunner {
+  package var threadCount: Int { count }
+}

@@ -1,0 +1,68 @@
+import Federation
+import Rounds
+import SecureAggregation
+import Testing
+
+@Suite("The sum of plain inputs")
+struct RoundSumTests {
+  private struct Unreadable: Error {}
+
+  /// A sum, and the uploads of all workers for it.
+  private func attempt() throws -> (sum: RoundSum, uploads: [(WorkerID, UploadSource)]) {
+    let cluster = try RoundsCluster(RoundsMembers(count: 4, aggregation: .plain))
+    cluster.uploads = { _, _ in false }
+    cluster.start().drain()
+    let plans = cluster.actions.compactMap { if case .openUploads(let plan) = $0 { plan } else { nil } }
+    let uploads = try cluster.members.workers.map { name in
+      let orders = (cluster.workerActions[name] ?? []).compactMap { (action) -> WorkerStateMachine.UploadOrder? in
+        if case .upload(let order) = action { order } else { nil }
+      }
+      let source = try UploadSource(
+        try #require(orders.first), update: cluster.members.update(of: name, isTraining: true))
+      return (name, source)
+    }
+    return (try RoundSum(#require(plans.first)), uploads)
+  }
+
+  @Test("Inputs that pass the check add up to their mean, in any order")
+  func mean() throws {
+    func opened(_ order: ([(WorkerID, UploadSource)]) -> [(WorkerID, UploadSource)]) throws -> [Float] {
+      var (sum, uploads) = try attempt()
+      uploads = order(uploads)
+      for (name, source) in uploads {
+        try sum.check(from: name) { source.chunk($0).bytes }
+        try sum.add(from: name) { source.chunk($0).bytes }
+      }
+      let opened = try sum.openPlain()
+      #expect(opened.summary.workers == 4)
+      return opened.average
+    }
+    let average = try opened { $0 }
+    #expect(average.contains { $0 != 0 })
+    #expect(try opened { $0.reversed() } == average)
+  }
+
+  @Test("A check leaves the sum as it is")
+  func check() throws {
+    let (sum, uploads) = try attempt()
+    for (name, source) in uploads { try sum.check(from: name) { source.chunk($0).bytes } }
+    #expect(throws: (any Error).self) { try sum.openPlain() }
+  }
+
+  @Test("A chunk that cannot be read fails the check and the addition with its own error, whenever it is read")
+  func unreadable() throws {
+    let (sum, uploads) = try attempt()
+    let (name, source) = uploads[0]
+    for failing in 1...3 {  // The auxiliary vector, the update when it is checked, the update when it is added.
+      var changed = sum
+      var reads = 0
+      func chunk(_ number: UInt64) throws -> [UInt8] {
+        reads += 1
+        guard reads < failing else { throw Unreadable() }
+        return source.chunk(number).bytes
+      }
+      #expect(throws: Unreadable.self) { try changed.add(from: name, chunk: chunk) }
+      #expect(reads == failing)
+    }
+  }
+}
