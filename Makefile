@@ -5,13 +5,15 @@ MURMUR = .build/release/murmur
 FEDERATION = Cluster/local.yaml
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 
-.PHONY: help run test build conformance lint format generate clean bootstrap
+.PHONY: help run test build conformance differential fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
 	@echo "make test         all tests"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
+	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
+	@echo "make fuzz         what peers' bytes may do, SECONDS (25) for each target"
 	@echo "make lint         what 'make format' would change, as errors"
 	@echo "make format       formats all sources"
 	@echo "make generate     writes the protobuf code again, after a change of Protocols/murmur.proto"
@@ -34,6 +36,12 @@ test: bootstrap
 
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)
+
+differential: build
+	.ci/differential
+
+fuzz: bootstrap
+	.ci/fuzz
 
 lint:
 	swift format lint --strict --parallel --recursive Sources Tests Package.swift
