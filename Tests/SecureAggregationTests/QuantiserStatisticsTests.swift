@@ -18,13 +18,13 @@ struct QuantiserStatisticsTests {
   private func encode(ringBits: Int, isRotated: Bool) throws -> [Rounded] {
     let count = 200_000
     let rules = try EncodingRules(
-      vectorLength: count, ringBits: ringBits, rosterCount: 3, isRotated: isRotated, clip: 1, maximumWeight: 1,
+      vectorLength: count, ringBits: ringBits, rosterCount: 3, isRotated: isRotated, clip: 1, maximumWeight: 7,
       rangeFailure: 1e-6)
     var generator = SeededGenerator(seed: UInt64(ringBits))
-    // Norm below 1: nothing is clipped.
+    // Norm below 1: nothing is clipped. A weight of 3/7 gives fractions that no Float32 has by itself.
     let update = (0..<count).map { _ in Float.random(in: -0.003...0.003, using: &generator) }
     let encoder = try UpdateEncoder(
-      update: update, exampleCount: 1, rules: rules, transcript: .sha256(of: [5]),
+      update: update, exampleCount: 3, rules: rules, transcript: .sha256(of: [5]),
       roundingSeed: SecretBytes(copying: [UInt8](repeating: 7, count: 32)))
     try #require(encoder.saturated == 0 && !encoder.isClipped)
     return encoder.encode(0..<count).enumerated().map {
