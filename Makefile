@@ -5,7 +5,7 @@ MURMUR = .build/release/murmur
 FEDERATION = Cluster/local.yaml
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 
-.PHONY: help run test bench build conformance lint format generate clean bootstrap
+.PHONY: help run test bench build conformance differential canaries fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
@@ -13,6 +13,9 @@ help:
 	@echo "make bench        benchmarks, each figure beside a limit of this machine (Benchmarks/README.md)"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
+	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
+	@echo "make canaries     secure aggregation with one check left out: its tests have to notice"
+	@echo "make fuzz         what peers' bytes may do, SECONDS (25) for each target"
 	@echo "make lint         what 'make format' would change, as errors"
 	@echo "make format       formats all sources"
 	@echo "make generate     writes the protobuf code again, after a change of Protocols/murmur.proto"
@@ -40,6 +43,15 @@ bench: bootstrap
 
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)
+
+differential: build
+	.ci/differential
+
+canaries: bootstrap
+	.ci/canaries
+
+fuzz: bootstrap
+	.ci/fuzz
 
 lint:
 	swift format lint --strict --parallel --recursive Sources Tests Benchmarks Package.swift

@@ -156,9 +156,26 @@ let package = Package(
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
       exclude: ["Help"]),
     tests("Architecture", []),
+
+    // What peers' bytes may do: entries for libFuzzer (.ci/fuzz), and the tests that replay what it found.
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "ZeroMQ",
+        "Tensors", "Federation", "Cryptography",
+      ],
+      path: "Tests/Fuzzing/Targets", swiftSettings: strict),
+    tests("Fuzzing", ["Fuzzing"]),
   ],
   swiftLanguageModes: [.v6]
 )
+
+/// `MURMURATION_FUZZ=1` adds the program for libFuzzer, which links only in a build with `-sanitize=fuzzer` (.ci/fuzz).
+if Context.environment["MURMURATION_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "murmur-fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzzing/Program", swiftSettings: strict))
+}
 
 /// `MURMURATION_PART=SecureAggregationTests,CryptographyTests` leaves only these targets and what they need in the
 /// package: a canary, a sanitizer or a fuzzer then builds in seconds instead of minutes.

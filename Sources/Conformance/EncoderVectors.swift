@@ -57,13 +57,12 @@ enum EncoderVectors {
       try checker.bytes(
         worker["roundingKey"],
         UpdateEncoder.roundingKey(transcript: transcript, seed: try worker["seed"].secret))
-      guard Digest.sha256(of: update.wireBytes) == (try worker["inputDigest"].digest) else {
+      guard try isMadeByRule(worker, update) else {
         isExactKnown = false
-        checker.fail(
-          "\(worker.path).inputDigest", expected: try worker["inputDigest"].text,
-          found: "\(Digest.sha256(of: update.wireBytes)) (the file was made with another salt)")
+        checker.leaveUnchecked()
         continue
       }
+      try checker.bytes(worker["inputDigest"], Digest.sha256(of: update.wireBytes))
       try checkWorker(worker, update, rules, transcript, tolerance, &checker)
       let factor = try worker["clipped"].flag ? clip / (try worker["norm"].double) : 1
       for e in exact.indices { exact[e] += Double(update[e]) * factor * Double(capped) }
@@ -84,11 +83,19 @@ enum EncoderVectors {
     try checker.number(item["averageError"], error)
   }
 
+  /// Whether the file states the first elements that the rule gives: otherwise it was made with another salt, and nobody
+  /// can know the input.
+  private static func isMadeByRule(_ worker: VectorValue, _ update: [Float]) throws(ConformanceError) -> Bool {
+    for (listed, value) in zip(try worker["inputHead"].items, update) where try listed.double != Double(value) {
+      return false
+    }
+    return true
+  }
+
   private static func checkWorker(
     _ worker: VectorValue, _ update: [Float], _ rules: EncodingRules, _ transcript: Digest, _ tolerance: Int64,
     _ checker: inout Checker
   ) throws(ConformanceError) {
-    checker.holds(worker.path + ".inputDigest", "the digest of the input", true)
     try checker.numbers(
       worker["inputHead"], update.prefix(try worker["inputHead"].items.count).map { Double($0) })
     let exampleCount = try worker["weight"].bits

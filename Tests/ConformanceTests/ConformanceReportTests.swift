@@ -88,6 +88,24 @@ struct ConformanceReportTests {
     }
   }
 
+  @Test("Inputs of a salt that was not given are counted as unchecked, and nothing else differs")
+  func otherSalt() throws {
+    let path = CommittedVectors.path("sa1-encoder")
+    let other = try ConformanceReport.check(file: path, salt: "other/")
+    #expect(other.failures == [] && other.unchecked > 50)
+    #expect(try ConformanceReport.check(file: path).unchecked == 0)
+  }
+
+  @Test("A case that names its own salt is checked with that one")
+  func ownSalt() throws {
+    let text = try String(contentsOfFile: CommittedVectors.path("sa1-encoder"), encoding: .utf8)
+      .replacing("{\"length\":", with: "{\"salt\":\"\",\"length\":")
+    let report = try CommittedVectors.withFile(Data(text.utf8)) {
+      try ConformanceReport.check(file: $0, salt: "other/")
+    }
+    #expect(report.failures == [] && report.unchecked == 0)
+  }
+
   @Test("A file that is not there is an error that names it")
   func absent() {
     #expect {
