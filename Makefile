@@ -3,13 +3,15 @@
 SWIFT_FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
 MURMUR = .build/release/murmur
 FEDERATION = Cluster/local.yaml
+JOBS = $(shell nproc)
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 
-.PHONY: help run test build conformance lint format generate clean bootstrap
+.PHONY: help run test soak build conformance lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
 	@echo "make test         all tests"
+	@echo "make soak         new seeds of a hostile network, without end, until one breaks a claim"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
 	@echo "make lint         what 'make format' would change, as errors"
@@ -17,7 +19,8 @@ help:
 	@echo "make generate     writes the protobuf code again, after a change of Protocols/murmur.proto"
 	@echo "make clean        removes what was built and every local federation"
 	@echo
-	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up'"
+	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up';"
+	@echo "           JOBS=$(JOBS) are the simulations of 'make soak' at once"
 
 bootstrap:
 	@.ci/bootstrap
@@ -31,6 +34,13 @@ run: build
 test: bootstrap
 	swift build $(SWIFT_FLAGS) --build-tests
 	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest
+
+# Seeds that 'make test' has not seen. Each block of them says how far it came.
+soak: build
+	@first=1000000; \
+	while $(MURMUR) simulate Simulations/hostile-network.yaml --seeds $$first..$$((first + 999)) --jobs $(JOBS); do \
+	  first=$$((first + 1000)); \
+	done; exit 1
 
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)
