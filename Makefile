@@ -3,14 +3,16 @@
 SWIFT_FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error
 MURMUR = .build/release/murmur
 FEDERATION = Cluster/local.yaml
+JOBS = $(shell nproc)
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 
-.PHONY: help run test bench build conformance differential canaries fuzz lint format generate clean bootstrap
+.PHONY: help run test bench soak build conformance differential canaries fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
 	@echo "make test         all tests"
 	@echo "make bench        benchmarks, each figure beside a limit of this machine (Benchmarks/README.md)"
+	@echo "make soak         new seeds of a hostile network, without end, until one breaks a claim"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
 	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
@@ -22,7 +24,7 @@ help:
 	@echo "make clean        removes what was built and every local federation"
 	@echo
 	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up' or to"
-	@echo "the benchmark: make bench ARGUMENTS=\"--quick --json\""
+	@echo "           the benchmark: make bench ARGUMENTS=\"--quick --json\"; JOBS=$(JOBS) simulations of 'make soak' at once"
 
 bootstrap:
 	@.ci/bootstrap
@@ -40,6 +42,13 @@ test: bootstrap
 bench: bootstrap
 	swift build $(SWIFT_FLAGS) --product murmur-bench
 	.build/release/murmur-bench secure-aggregation $(ARGUMENTS)
+
+# Seeds that 'make test' has not seen. Each block of them says how far it came.
+soak: build
+	@first=1000000; \
+	while $(MURMUR) simulate Simulations/hostile-network.yaml --seeds $$first..$$((first + 999)) --jobs $(JOBS); do \
+	  first=$$((first + 1000)); \
+	done; exit 1
 
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)

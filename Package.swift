@@ -150,7 +150,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
-    tests("Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "Federation"]),
+    tests(
+      "Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "SecureAggregation", "Wire", "Federation"]),
     tests(
       "murmur",
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],

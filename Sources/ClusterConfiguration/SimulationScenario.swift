@@ -101,6 +101,26 @@ package struct SimulationScenario: Hashable, Sendable {
     }
   }
 
+  /// What goes wrong by chance, drawn from the seed: another seed, other misfortunes.
+  ///
+  /// Strikes up to the last of `rounds`, so that what comes after shows whether the federation recovers.
+  package struct Chaos: Hashable, Sendable {
+    /// Probability that a worker's process dies, before each thing that it does and after each message it sends.
+    package var workerCrash: Double
+    /// Probability that a worker cannot be reached for a while, likewise.
+    package var partition: Double
+    /// Probability that the coordinator's process dies, likewise.
+    package var coordinatorCrash: Double
+    /// How long each of these lasts, drawn evenly between the two.
+    package var outageMinimum: Duration
+    package var outageMaximum: Duration
+    /// Rounds, from the first, in which anything of this happens.
+    package var rounds: UInt64
+
+    static let none = Chaos(
+      workerCrash: 0, partition: 0, coordinatorCrash: 0, outageMinimum: .zero, outageMaximum: .zero, rounds: 0)
+  }
+
   /// What the scenario claims; a simulation that ends otherwise has failed.
   package struct Expectations: Hashable, Sendable {
     /// Rounds that commit.
@@ -117,6 +137,9 @@ package struct SimulationScenario: Hashable, Sendable {
   package var seed: UInt64
   package var costs: Costs
   package var faults: [Fault]
+  package var chaos: Chaos
+  /// Every worker's own law.
+  package var policy: WorkerPolicy
   package var expectations: Expectations
   package var run: RunConfiguration
 
@@ -131,7 +154,9 @@ package struct SimulationScenario: Hashable, Sendable {
   /// Reads a scenario file that is in memory.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> SimulationScenario {
     let top = try file.top(
-      keys: ["purpose", "population", "network", "seed", "costs", "faults", "expectations", "run"])
+      keys: [
+        "purpose", "population", "network", "seed", "costs", "faults", "chaos", "policy", "expectations", "run",
+      ])
     let population = try Population(top.section("population", keys: Population.keys))
     let run = try RunConfiguration(top.section("run", keys: RunConfiguration.keys))
     try run.check(against: population, in: top)
@@ -139,7 +164,34 @@ package struct SimulationScenario: Hashable, Sendable {
       purpose: top.text("purpose", expected: "one sentence that says what the scenario shows"),
       population: population, network: network(in: top), seed: top.integer("seed", in: 0...UInt64.max),
       costs: costs(in: top), faults: faults(in: top, population: population, run: run),
+      chaos: chaos(in: top, run: run), policy: policy(in: top, run: run),
       expectations: expectations(in: top, run: run), run: run)
+  }
+
+  private static func chaos(in top: ConfigurationSection, run: RunConfiguration) throws(ConfigurationError) -> Chaos {
+    guard top.has("chaos") else { return .none }
+    let section = try top.section(
+      "chaos", keys: ["worker-crash", "partition", "coordinator-crash", "outage", "rounds"])
+    func probability(_ key: String) throws(ConfigurationError) -> Double {
+      try section.number(key, default: 0, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
+    }
+    let outage = try section.section("outage", keys: ["minimum", "maximum"])
+    let minimum = try outage.duration("minimum", in: .milliseconds(1) ... .seconds(3600))
+    return try Chaos(
+      workerCrash: probability("worker-crash"), partition: probability("partition"),
+      coordinatorCrash: probability("coordinator-crash"), outageMinimum: minimum,
+      outageMaximum: outage.duration("maximum", in: minimum ... .seconds(3600)),
+      rounds: section.integer("rounds", in: 1...run.rounds))
+  }
+
+  /// The standard law, which allows plain aggregation if the run asks for it, unless the scenario has its own.
+  private static func policy(in top: ConfigurationSection, run: RunConfiguration) throws(ConfigurationError)
+    -> WorkerPolicy
+  {
+    if top.has("policy") { return try WorkerPolicy(top.section("policy", keys: WorkerPolicy.keys)) }
+    var policy = WorkerPolicy.standard
+    policy.allowPlain = run.aggregation == .plain
+    return policy
   }
 
   private static func network(in top: ConfigurationSection) throws(ConfigurationError) -> Network {

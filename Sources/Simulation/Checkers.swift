@@ -8,16 +8,9 @@ struct Checkers {
   /// Claims that were found broken, in words, in the order in which they were.
   var violations: [String] = []
 
-  init(parties: VirtualParties) {
-    frames = FrameChecker(membership: parties.membership)
+  /// - Parameter contributionsMax: inputs to one model that may leave a worker.
+  init(parties: VirtualParties, contributionsMax: UInt32) {
+    frames = FrameChecker(membership: parties.membership, contributionsMax: contributionsMax)
     lineage = LineageChecker(membership: parties.membership)
   }
-}
-
-/// A mistake planted to prove that the checkers are awake; only tests plant any.
-package enum PlantedBug: Hashable, Sendable {
-  /// The coordinator adds one worker's input twice.
-  case inputAddedTwice(WorkerID)
-  /// A worker releases, for the same owners, shares of the other kind too.
-  case bothSharesReleased(WorkerID)
 }

@@ -2,71 +2,133 @@ import ClusterConfiguration
 import Federation
 import Rounds
 import SecureAggregation
+import Transfer
+import Wire
 
-/// The secrecy invariant over all frames that ever leave a worker, whether or not they arrive.
+/// The secrecy invariant over all frames that ever leave a party, whether or not they arrive, across attempts and the
+/// deaths of processes.
 ///
 /// For every transcript and owner: never t shares of its self-mask seed *and* t shares of its mask key, so that nobody
-/// can take both masks off one input. Beyond that, no worker ever gives both shares of one owner, releases after it has
-/// promised not to, or agrees to two sets of survivors.
+/// can take both masks off one input. Beyond that, no worker ever gives both shares of one owner, releases what it has
+/// promised not to or promises what it has released, agrees to two sets of survivors, masks two different inputs with
+/// the same keys, or contributes to one model more often than its law allows; and no coordinator ever shows two offers,
+/// rosters, dealer sets or survivor sets of one name.
 struct FrameChecker {
   private struct Attempt {
+    let offer: RoundOffer
     let roundID: Digest
-    let configuration: RoundConfiguration
+    /// By part; a small roster is one part.
+    var roster: [Int: RosterMessage] = [:]
+    /// Large rosters travel in parts.
+    var assembly = RosterAssembly()
   }
 
   private struct Round {
     let workers: [WorkerID]
     let threshold: Int
+    /// So many promises seal the transcript: a contribution to it does not count (ruling A8).
+    let promisesNeeded: Int
+    let run: RunID
+    let modelDigest: Digest
+    var dealers: DealerSet?
+    var survivors: SurvivorSet?
     var selfMasks: [Int: Set<WorkerID>] = [:]
     var maskKeys: [Int: Set<WorkerID>] = [:]
     var promised: Set<WorkerID> = []
+    var released: Set<WorkerID> = []
     var agreements: [WorkerID: SurvivorAgreement] = [:]
   }
 
+  /// What of an input has left its worker: the digest of each part.
+  private struct Input: Hashable {
+    let upload: Digest
+    let worker: WorkerID
+    /// The number of the chunk; nil for the header and the trailer.
+    let chunk: UInt64?
+    let kind: String
+  }
+
+  private struct Contribution: Hashable {
+    let worker: WorkerID
+    let run: RunID
+    let modelDigest: Digest
+  }
+
   private let membership: MembershipList
+  private let contributionsMax: UInt32
   private var attempts: [AttemptID: Attempt] = [:]
-  /// Large rosters travel in parts.
-  private var assemblies: [AttemptID: RosterAssembly] = [:]
-  private var lastRoster: (AttemptID, [KeyAdvert])?
   /// By transcript.
   private var rounds: [Digest: Round] = [:]
+  private var inputs: [Input: Digest] = [:]
+  /// The transcripts under which a model was contributed to.
+  private var contributions: [Contribution: Set<Digest>] = [:]
 
-  init(membership: MembershipList) { self.membership = membership }
+  /// - Parameter contributionsMax: inputs to one model that may leave a worker.
+  init(membership: MembershipList, contributionsMax: UInt32) {
+    self.membership = membership
+    self.contributionsMax = contributionsMax
+  }
 
   /// The roster of a transcript, sorted by worker; empty if no such roster was sent.
   func roster(_ transcript: Digest) -> [WorkerID] { rounds[transcript]?.workers ?? [] }
 
+  // MARK: The coordinator
+
   /// A message of the coordinator, as it leaves.
-  mutating func sent(_ message: CoordinatorMessage) {
+  ///
+  /// - Returns: the claims that it breaks.
+  mutating func sent(_ message: CoordinatorMessage) -> [String] {
     switch message {
-    case .offer(let offer):
-      guard attempts[offer.attempt] == nil else { return }
-      let digest = offer.configuration.digest
-      attempts[offer.attempt] = Attempt(
-        roundID: Transcript.roundID(
-          federation: membership.federation, attemptID: offer.attempt, modelDigest: offer.modelDigest,
-          configurationDigest: digest), configuration: offer.configuration)
-    case .roster(let id, let part):
-      guard let attempt = attempts[id], let roster = assemblies[id, default: RosterAssembly()].add(part) else {
-        return
-      }
-      // Everyone gets the same roster: one look is enough.
-      if let known = lastRoster, known.0 == id, known.1 == roster.adverts { return }
-      lastRoster = (id, roster.adverts)
-      let entries = roster.adverts.map(\.entry)
-      let transcript = Transcript.transcript(
-        roundID: attempt.roundID,
-        rosterDigest: Transcript.rosterDigest(roundID: attempt.roundID, entries: entries))
-      guard rounds[transcript] == nil else { return }
-      let organisations = entries.compactMap { membership[$0.worker]?.certificate.organisation }
-      let bound = Thresholds.corruptionBound(organisations)
-      rounds[transcript] = Round(
-        workers: entries.map(\.worker),
-        threshold: Thresholds.threshold(
-          rosterCount: entries.count, corruptionBound: bound, mode: attempt.configuration.mode))
-    case .peerShares, .dealers, .survivors, .quorum, .result, .ended, .aborts: break
+    case .offer(let offer): return offered(offer)
+    case .roster(let id, let roster): return shown(roster, of: id)
+    case .dealers(let dealers):
+      guard let round = rounds[dealers.transcript] else { return ["dealers of a round without a roster"] }
+      rounds[dealers.transcript]?.dealers = round.dealers ?? dealers
+      return round.dealers.map { $0 != dealers } == true ? ["two dealer sets of \(dealers.transcript.short)"] : []
+    case .survivors(let survivors):
+      guard let round = rounds[survivors.transcript] else { return ["survivors of a round without a roster"] }
+      rounds[survivors.transcript]?.survivors = round.survivors ?? survivors
+      // On a sparse graph everyone gets the inputs of its own neighbours with it.
+      return round.survivors.map { $0.survivors != survivors.survivors || $0.signature != survivors.signature } == true
+        ? ["two survivor sets of \(survivors.transcript.short)"] : []
+    case .peerShares, .quorum, .result, .ended, .aborts: return []
     }
   }
+
+  private mutating func offered(_ offer: RoundOffer) -> [String] {
+    if let first = attempts[offer.attempt] {
+      return first.offer == offer ? [] : ["two offers of attempt \(offer.attempt)"]
+    }
+    attempts[offer.attempt] = Attempt(
+      offer: offer,
+      roundID: Transcript.roundID(
+        federation: membership.federation, attemptID: offer.attempt, modelDigest: offer.modelDigest,
+        configurationDigest: offer.configuration.digest))
+    return []
+  }
+
+  private mutating func shown(_ roster: RosterMessage, of id: AttemptID) -> [String] {
+    guard let attempt = attempts[id] else { return ["a roster of attempt \(id), which was never offered"] }
+    if let first = attempt.roster[roster.part?.index ?? 0] {
+      return first == roster ? [] : ["two rosters of attempt \(id)"]
+    }
+    attempts[id]?.roster[roster.part?.index ?? 0] = roster
+    guard let roster = attempts[id]?.assembly.add(roster) else { return [] }
+    let entries = roster.adverts.map(\.entry), configuration = attempt.offer.configuration
+    let transcript = Transcript.transcript(
+      roundID: attempt.roundID, rosterDigest: Transcript.rosterDigest(roundID: attempt.roundID, entries: entries))
+    let organisations = entries.compactMap { membership[$0.worker]?.certificate.organisation }
+    let bound = Thresholds.corruptionBound(organisations)
+    let threshold = Thresholds.threshold(
+      rosterCount: entries.count, corruptionBound: bound, mode: configuration.mode)
+    let isComplete = entries.count <= Thresholds.completeGraphLimit
+    rounds[transcript] = Round(
+      workers: entries.map(\.worker), threshold: threshold,
+      promisesNeeded: isComplete ? entries.count + bound - threshold + 1 : .max, run: id.run, modelDigest: attempt.offer.modelDigest)
+    return []
+  }
+
+  // MARK: Workers
 
   /// A message of a worker, as it leaves.
   ///
@@ -75,8 +137,10 @@ struct FrameChecker {
     switch message {
     case .unmask(let shares): return released(shares, by: worker)
     case .abort(let abort):
-      if !abort.hasReleased { rounds[abort.transcript]?.promised.insert(worker) }
-      return []
+      guard !abort.hasReleased else { return [] }
+      rounds[abort.transcript]?.promised.insert(worker)
+      return rounds[abort.transcript]?.released.contains(worker) == true
+        ? ["\(worker) promised of \(abort.transcript.short) what it had broken already"] : []
     case .agree(let agreement):
       guard let round = rounds[agreement.transcript] else { return ["\(worker) agreed in a round without a roster"] }
       if let first = round.agreements[worker], first != agreement {
@@ -88,6 +152,43 @@ struct FrameChecker {
     }
   }
 
+  /// A frame of a worker's bulk socket, as it leaves.
+  ///
+  /// - Returns: the claims that it breaks.
+  mutating func sent(_ message: BulkToCoordinator, payload: [UInt8]?, by worker: WorkerID) -> [String] {
+    switch message {
+    case .request: return []
+    case .open(let header):
+      return contributed(header.transcript, by: worker)
+        + same(header.signature.bytes, Input(upload: header.transcript, worker: worker, chunk: nil, kind: "header"))
+    case .chunk(let chunk):
+      return same(payload ?? [], Input(upload: chunk.upload, worker: worker, chunk: chunk.number, kind: "chunk"))
+    case .close(let trailer):
+      return same(
+        trailer.signature.bytes, Input(upload: trailer.transcript, worker: worker, chunk: nil, kind: "trailer"))
+    }
+  }
+
+  private mutating func same(_ bytes: [UInt8], _ input: Input) -> [String] {
+    let digest = Digest.sha256(of: bytes)
+    let first = inputs[input] ?? digest
+    inputs[input] = first
+    return first == digest ? [] : ["\(input.worker) sent two inputs under \(input.upload.short): another \(input.kind)"]
+  }
+
+  /// In plain mode there is no roster, and nothing masked.
+  private mutating func contributed(_ transcript: Digest, by worker: WorkerID) -> [String] {
+    guard let round = rounds[transcript] else { return [] }
+    let contribution = Contribution(worker: worker, run: round.run, modelDigest: round.modelDigest)
+    contributions[contribution, default: []].insert(transcript)
+    let count = contributions[contribution, default: []].count {
+      rounds[$0].map { $0.promised.count < $0.promisesNeeded } ?? true
+    }
+    return count > contributionsMax
+      ? ["\(worker) contributed \(count) times to model \(round.modelDigest.short), its law allows \(contributionsMax)"]
+      : []
+  }
+
   private mutating func released(_ shares: UnmaskShares, by worker: WorkerID) -> [String] {
     guard var round = rounds[shares.transcript] else {
       return ["\(worker) released shares of a round without a roster"]
@@ -95,6 +196,7 @@ struct FrameChecker {
     let transcript = shares.transcript.short
     var broken: [String] = []
     if round.promised.contains(worker) { broken.append("\(worker) released shares of \(transcript) after a promise") }
+    round.released.insert(worker)
     for entry in shares.selfMaskShares { round.selfMasks[entry.owner, default: []].insert(worker) }
     for entry in shares.maskKeyShares { round.maskKeys[entry.owner, default: []].insert(worker) }
     for owner in Set((shares.selfMaskShares + shares.maskKeyShares).map(\.owner)).sorted() {
@@ -122,16 +224,5 @@ extension WorkerMessage {
     case .unmask: .unmask
     case .accept, .decline, .progress, .abort: nil
     }
-  }
-}
-
-extension PlantedBug {
-  /// What a planted mistake makes a worker say beside its own message.
-  func extra(_ message: WorkerMessage, from worker: WorkerID) -> WorkerMessage? {
-    guard case .bothSharesReleased(worker) = self, case .unmask(let shares) = message else { return nil }
-    return .unmask(
-      UnmaskShares(
-        transcript: shares.transcript, helper: shares.helper, selfMaskShares: shares.maskKeyShares,
-        maskKeyShares: shares.selfMaskShares))
   }
 }

@@ -40,6 +40,8 @@ package struct SimulationResult: Hashable, Sendable {
   package let events: UInt64
   package let messages: UInt64
   package let bytes: UInt64
+  /// Deaths of processes and partitions.
+  package let outages: UInt64
   /// Claims that a checker or a core found broken, in words; a correct program leaves this empty.
   package let violations: [String]
   /// Expectations of the scenario that were not met, in words.
@@ -52,21 +54,11 @@ package struct SimulationResult: Hashable, Sendable {
   package var isAsExpected: Bool { violations.isEmpty && failedExpectations.isEmpty }
   package var heldOutAccuracy: Double? { heldOut?.accuracy }
 
-  /// Rounds that made a version.
-  package var roundsCommitted: UInt64 { rounds.committedCount }
+  /// Rounds that made a version, those too whose coordinator died before it could say so.
+  package var roundsCommitted: UInt64 { version.value }
 
   /// The one command that does it again.
   package func replayCommand(scenario path: String) -> String { "murmur simulate \(path) --seed \(seed)" }
-}
-
-extension [SimulatedRound] {
-  /// How many made a version.
-  var committedCount: UInt64 {
-    UInt64(
-      count { round in
-        if case .committed = round.report.outcome { true } else { false }
-      })
-  }
 }
 
 /// Why a scenario could not be simulated at all.

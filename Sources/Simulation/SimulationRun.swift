@@ -11,12 +11,12 @@ import Training
 ///
 /// Every message is encoded, carried and decoded as in the cluster; training and cryptography are real. Two runs with
 /// one seed give the same event log and the same model, bit for bit.
-package struct SimulationRun {
+package struct SimulationRun: Sendable {
   /// The run has ended, and what it has sent is given so long to arrive.
   static let epilogue = Duration.seconds(2)
 
   package let scenario: SimulationScenario
-  package let seed: UInt64
+  package private(set) var seed: UInt64
   private let parts: [Dataset]
   private let heldOut: Dataset
 
@@ -43,6 +43,13 @@ package struct SimulationRun {
     } catch {
       throw .data(error.description)
     }
+  }
+
+  /// The same scenario and data with another seed.
+  package func seeded(_ seed: UInt64) -> SimulationRun {
+    var copy = self
+    copy.seed = seed
+    return copy
   }
 
   /// Runs it, from the first hello to the last result.
@@ -78,10 +85,8 @@ package struct SimulationRun {
       plantedBug: plantedBug, log: log)
     let disk = CoordinatorDisk()
     let coordinator = VirtualCoordinator(world: world, disk: disk, report: report)
-    var policy = ClusterConfiguration.WorkerPolicy.standard
-    policy.allowPlain = scenario.run.aggregation == .plain
     let workers = parts.enumerated().map { index, part in
-      VirtualWorker(world: world, index: index, policy: policy.law, dataset: part)
+      VirtualWorker(world: world, index: index, policy: scenario.policy.law, dataset: part)
     }
     try world.start(coordinator: coordinator, workers: workers)
     let deadline = VirtualTime.zero + scenario.timeLimit
@@ -100,7 +105,8 @@ package struct SimulationRun {
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, heldOut: metrics, seconds: ended.seconds, events: world.eventCount,
-      messages: world.messageCount, bytes: world.byteCount, violations: world.checkers.violations,
+      messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
+      violations: world.checkers.violations,
       failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
       logDigest: world.log.digest)
   }
@@ -117,7 +123,7 @@ package struct SimulationRun {
   private func failures(_ coordinator: VirtualCoordinator, _ world: World, _ metrics: RoundMetrics?) -> [String] {
     var failures: [String] = []
     let expected = scenario.expectations
-    let committed = coordinator.rounds.committedCount
+    let committed = world.checkers.lineage.latest?.manifest.version.value ?? 0
     if committed < expected.rounds {
       failures.append("rounds: found \(committed) committed, expected \(expected.rounds)")
       if case .failed(let reason)? = coordinator.outcome { failures.append("the run failed: \(reason)") }
@@ -141,7 +147,8 @@ extension SimulationScenario {
   var timeLimit: Duration {
     let deadlines = run.deadlines
     let setup = deadlines.advert + deadlines.share + deadlines.share
-    let attempt: Duration = setup + deadlines.input + deadlines.agree + deadlines.unmask + .seconds(60)
+    let attempt: Duration =
+      setup + deadlines.input + deadlines.agree + deadlines.unmask + chaos.outageMaximum + .seconds(60)
     let attempts = min(run.rounds + 1, 1 << 40) * UInt64(run.maximumAttempts)
     let longest = faults.compactMap(\.duration).max() ?? .zero
     return attempt * Int(clamping: attempts) + longest + .seconds(60)

@@ -39,7 +39,7 @@ final class VirtualCoordinator {
 
   private unowned let world: World
   private let disk: CoordinatorDisk
-  private let desk: VirtualDesk
+  private var desk: VirtualDesk
   private let template: VersionTemplate
   private let report: (SimulatedRound) -> Void
   private var table: MembershipTable
@@ -55,35 +55,70 @@ final class VirtualCoordinator {
   private var bytesUpAtStart: UInt64 = 0
   private(set) var rounds: [SimulatedRound] = []
   private(set) var endedAt: MonotonicTime?
+  /// Counts starts of the process.
+  private(set) var life = 0
+  private(set) var isAlive = false
 
   init(world: World, disk: CoordinatorDisk, report: @escaping (SimulatedRound) -> Void) {
     self.world = world
     self.disk = disk
     self.report = report
-    desk = VirtualDesk(world: world, store: disk.models)
+    desk = VirtualDesk(world: world, store: disk.models, life: 0)
     let run = world.scenario.run, parties = world.parties
-    table = MembershipTable(federation: parties.membership.federation, allowed: Set(parties.workers.map(\.name)))
+    table = Self.table(of: parties)
     template = VersionTemplate(
       federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
       architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
       signingKey: parties.coordinator.signingKey, strategy: run.aggregationStrategy)
   }
 
+  private static func table(of parties: VirtualParties) -> MembershipTable {
+    MembershipTable(federation: parties.membership.federation, allowed: Set(parties.workers.map(\.name)))
+  }
+
   var outcome: RunStateMachine.Outcome? { machine?.outcome }
 
-  /// Makes version 0 and begins the run.
+  /// The round of the last attempt that was recorded; 0 before the first.
+  var lastRound: RoundNumber { disk.attempts.keys.max() ?? 0 }
+
+  /// Begins the run: makes version 0, or goes on from the last version on disk.
   func start() throws {
-    let run = world.scenario.run
-    let release = try RoundClosing.initial(
-      run.model.architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar)
-    try publish(release)
+    life += 1
+    isAlive = true
+    let run = world.scenario.run, architecture = run.model.architecture
+    desk = VirtualDesk(world: world, store: disk.models, life: life)
+    table = Self.table(of: world.parties)
+    sessions = [:]
+    let latest = ModelReference(model: run.model.name, selector: .alias(.latest))
+    if let stored = try? disk.models.find(latest) {
+      parameters = try ParameterSet(disk.models.artifact(of: stored).tensors, expecting: architecture.layout)
+      parent = stored.digest
+    } else {
+      try publish(
+        RoundClosing.initial(
+          architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
+    }
+    let manifest = try disk.models.find(latest).manifest
+    let round = manifest.round.next
     machine = RunStateMachine(
-      plan: run.plan(membership: world.parties.membership, architecture: run.model.architecture),
+      plan: run.plan(membership: world.parties.membership, architecture: architecture),
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
-      signingKey: world.parties.coordinator.signingKey, base: release.base, round: 1, attempt: disk.nextAttempt(1))
-    world.schedule(.coordinator(.membershipTick), after: Self.membershipTickInterval)
-    world.schedule(.coordinator(.poolTick), after: Self.poolTickInterval)
+      signingKey: world.parties.coordinator.signingKey, base: BaseModel(manifest), round: round,
+      attempt: disk.nextAttempt(round))
+    schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
+    schedule(.poolTick, at: world.now + Self.poolTickInterval)
     handle(.started(now: world.calendar))
+  }
+
+  /// The process is gone; its disk stays.
+  func crash() {
+    isAlive = false
+    machine = nil
+    average = []
+  }
+
+  private func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
+    world.schedule(.coordinator(occurrence, life: life), at: time)
   }
 
   private func publish(_ release: ModelRelease) throws {
@@ -176,19 +211,20 @@ final class VirtualCoordinator {
     switch occurrence {
     case .membershipTick:
       perform(table.handle(.tick(at: world.now)))
-      world.schedule(.coordinator(.membershipTick), after: Self.membershipTickInterval)
+      schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
     case .poolTick:
       desk.tick()
-      world.schedule(.coordinator(.poolTick), after: Self.poolTickInterval)
+      schedule(.poolTick, at: world.now + Self.poolTickInterval)
     case .deadline(let deadline): handle(.deadlinePassed(deadline, now: world.calendar))
     case .send(let message, let worker):
       guard let link = table.link(of: worker) else { return }
-      world.checkers.frames.sent(message)
+      for claim in world.checkers.frames.sent(message) { world.violated(claim) }
       if send(.round(message), to: link) {
         _ = table.handle(.sent(to: link, at: world.now))
       } else {
         perform(table.handle(.linkRefused(link, at: world.now)))
       }
+      _ = world.mayStrikeCoordinator()
     case .sendBulk(let message, let payload, let worker, let connection):
       try world.send(message, payload: payload, .toWorker, worker: worker, .bulk, connection: connection)
     case .desk(let delivery): receive(delivery)
@@ -216,14 +252,16 @@ final class VirtualCoordinator {
     machine.checkInvariants()
     self.machine = machine
     let done = processor.take(cost, at: world.now)
-    for action in actions { perform(action, at: done) }
+    for action in actions {
+      if world.mayStrikeCoordinator() { return }
+      perform(action, at: done)
+    }
   }
 
   private func perform(_ action: RunStateMachine.Action, at time: MonotonicTime) {
     switch action {
-    case .send(let message, let worker): world.schedule(.coordinator(.send(message, to: worker)), at: time)
-    case .startDeadline(let deadline, let duration):
-      world.schedule(.coordinator(.deadline(deadline)), at: time + duration)
+    case .send(let message, let worker): schedule(.send(message, to: worker), at: time)
+    case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
     case .recordAttempt(let attempt, let cohort):
       disk.record(attempt)
       attemptStarted = world.now
@@ -256,11 +294,12 @@ final class VirtualCoordinator {
   }
 
   private func commit(_ order: RunStateMachine.CommitOrder) {
-    guard let parameters, let parent else { return }
+    guard let parameters, let parent, isAlive else { return }
     do {
       let release = try RoundClosing.next(
         order, base: parameters, average: average, parent: parent, template: template, createdAt: world.calendar)
       try publish(release)
+      if world.mayStrikeCoordinator() { return }
       average = []
       handle(.committed(release.base), cost: world.costs.signature)
     } catch {

@@ -46,18 +46,21 @@ final class VirtualDesk {
 
   private unowned let world: World
   private let store: MemoryModelStore
+  /// Of the coordinator's process.
+  private let life: Int
   private var intake = UploadIntake<LinkID>()
   private var sum: RoundSum?
   private var spools: [WorkerID: Spool] = [:]
   private var processor = Processor()
 
-  init(world: World, store: MemoryModelStore) {
+  init(world: World, store: MemoryModelStore, life: Int) {
     self.world = world
     self.store = store
+    self.life = life
   }
 
   private func deliver(_ delivery: Delivery, at time: MonotonicTime? = nil) {
-    world.schedule(.coordinator(.desk(delivery)), at: time ?? world.now)
+    world.schedule(.coordinator(.desk(delivery), life: life), at: time ?? world.now)
   }
 
   // MARK: From the network
@@ -185,7 +188,11 @@ final class VirtualDesk {
     self.sum = nil
     do {
       for _ in 0..<(world.plantedBug == .inputAddedTwice(worker) ? 2 : 1) {
-        try sum.add(from: worker) { spool.read($0) }
+        try sum.add(from: worker) { number in
+          var bytes = spool.read(number)
+          if number == 0, world.plantedBug == .inputAltered(worker), !bytes.isEmpty { bytes[0] ^= 1 }
+          return bytes
+        }
       }
     } catch {
       deliver(.failed(reason: "cannot add the input of \(worker): \(error)"))
@@ -200,7 +207,7 @@ final class VirtualDesk {
   private func send(_ message: BulkToWorker, payload: [UInt8]? = nil, to link: LinkID) {
     guard let (worker, connection) = link.virtual else { return }
     world.schedule(
-      .coordinator(.sendBulk(message, payload: payload, worker: worker, connection: connection)),
+      .coordinator(.sendBulk(message, payload: payload, worker: worker, connection: connection), life: life),
       at: processor.take(.zero, at: world.now))
   }
 }

@@ -108,7 +108,7 @@ final class VirtualWorker {
     guard socket == .bulk, let waiting = process?.waiting else { return }
     process?.waiting = []
     for (message, payload) in waiting {
-      try world.send(message, payload: payload, .toCoordinator, worker: index, .bulk)
+      if try world.send(message, payload: payload, .toCoordinator, worker: index, .bulk) { sent(message, payload) }
     }
   }
 
@@ -224,7 +224,10 @@ final class VirtualWorker {
     machine.checkInvariants()
     process?.machine = machine
     let done = process?.driver.take(cost, at: world.now) ?? world.now
-    for action in actions { perform(action, at: done) }
+    for action in actions {
+      if world.mayStrike(worker: index) { return }
+      perform(action, at: done)
+    }
   }
 
   private func perform(_ action: WorkerStateMachine.Action, at time: MonotonicTime) {
@@ -298,6 +301,7 @@ final class VirtualWorker {
     feed(.sent(at: world.now))
     guard let point = message.faultPoint, let attempt = process.machine.attempt else { return }
     if world.reached(point, attempt, worker: index, at: world.now) { self.process?.isDoomed = true }
+    _ = world.mayStrike(worker: index)
   }
 
   /// Every frame that leaves counts, whether or not it arrives.
@@ -307,9 +311,18 @@ final class VirtualWorker {
 
   private func sendBulk(_ message: BulkToCoordinator, _ payload: [UInt8]?) throws {
     guard let process, !process.isDoomed else { return }
-    if try world.send(message, payload: payload, .toCoordinator, worker: index, .bulk) { return }
-    guard process.waiting.count < Self.waitingMax else { return }
-    self.process?.waiting.append((message, payload))
+    for (message, payload) in [(message, payload)] + (world.plantedBug?.extra(message, payload, from: name) ?? []) {
+      if try world.send(message, payload: payload, .toCoordinator, worker: index, .bulk) {
+        sent(message, payload)
+      } else if process.waiting.count < Self.waitingMax {
+        self.process?.waiting.append((message, payload))
+      }
+    }
+    _ = world.mayStrike(worker: index)
+  }
+
+  private func sent(_ message: BulkToCoordinator, _ payload: [UInt8]?) {
+    for claim in world.checkers.frames.sent(message, payload: payload, by: name) { world.violated(claim) }
   }
 
   // MARK: Ticks

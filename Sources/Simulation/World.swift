@@ -8,11 +8,13 @@ import Wire
 enum Occurrence {
   case arrival(Transmission)
   case connectionUp(worker: Int, VirtualSocket)
-  case coordinator(VirtualCoordinator.Occurrence)
+  /// Of one life of the coordinator's process, likewise.
+  case coordinator(VirtualCoordinator.Occurrence, life: Int)
   /// Of one life of a worker's process; a later life has forgotten it.
   case worker(Int, life: Int, VirtualWorker.Occurrence)
   case faultStrikes(SimulationScenario.Fault, worker: Int)
-  case faultEnds(SimulationScenario.Fault, worker: Int)
+  case faultEnds(SimulationScenario.Fault.Kind, worker: Int)
+  case coordinatorReturns
 }
 
 /// Everything that the nodes of one simulation share: time, network, log, checkers. One thread runs it.
@@ -28,12 +30,15 @@ final class World {
   private(set) var log: EventLog
   var checkers: Checkers
   private var faults: FaultSchedule
+  private var chaos: ChaosSchedule
   /// Workers that nothing gets through to.
   private var partitioned: Set<Int> = []
 
   private(set) var eventCount: UInt64 = 0
   private(set) var messageCount: UInt64 = 0
   private(set) var byteCount: UInt64 = 0
+  /// Deaths of processes and partitions.
+  private(set) var outageCount: UInt64 = 0
 
   private(set) var coordinator: VirtualCoordinator?
   private(set) var workers: [VirtualWorker] = []
@@ -50,8 +55,9 @@ final class World {
     costs = WorkCosts(table: scenario.costs)
     network = VirtualNetwork(scenario.network, workers: parties.workers.map(\.name), seed: seed)
     self.log = EventLog(log)
-    checkers = Checkers(parties: parties)
+    checkers = Checkers(parties: parties, contributionsMax: scenario.policy.maximumAttemptsPerModel)
     faults = FaultSchedule(scenario.faults)
+    chaos = ChaosSchedule(scenario.chaos, parties: parties, seed: seed)
     indices = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
   }
 
@@ -156,11 +162,13 @@ final class World {
     switch occurrence {
     case .arrival(let transmission): try deliver(transmission)
     case .connectionUp(let worker, let socket): try connectionUp(worker, socket)
-    case .coordinator(let occurrence): try coordinator?.handle(occurrence)
+    case .coordinator(let occurrence, let life):
+      if coordinator?.isAlive == true, coordinator?.life == life { try coordinator?.handle(occurrence) }
     case .worker(let index, let life, let occurrence):
       if workers[index].isAlive, workers[index].life == life { try workers[index].handle(occurrence) }
     case .faultStrikes(let fault, let worker): strike(fault, worker)
-    case .faultEnds(let fault, let worker): end(fault, worker)
+    case .faultEnds(let kind, let worker): end(kind, worker)
+    case .coordinatorReturns: try coordinator?.start()
     }
   }
 
@@ -196,6 +204,9 @@ final class World {
 
   private func connectionUp(_ worker: Int, _ socket: VirtualSocket) throws {
     guard workers[worker].isAlive, !network.isUp(worker, socket), !partitioned.contains(worker) else { return }
+    guard coordinator?.isAlive == true else {
+      return connect(worker, socket, after: VirtualNetwork.reconnectDelay)
+    }
     network.connect(worker, socket)
     note(workers[worker].name.text, "connected", ["socket": .text(socket.name)])
     try workers[worker].connectionUp(socket)
@@ -213,7 +224,12 @@ final class World {
     note(
       fault.worker.text, "fault",
       ["kind": .text(fault.kind.rawValue), "at": .text(fault.at.rawValue), "round": .number(fault.round.value)])
-    switch fault.kind {
+    strike(fault.kind, worker, for: fault.duration)
+  }
+
+  private func strike(_ kind: SimulationScenario.Fault.Kind, _ worker: Int, for duration: Duration?) {
+    outageCount += 1
+    switch kind {
     case .crash:
       workers[worker].crash()
       for socket in VirtualSocket.allCases { disconnect(worker, socket, deliversRest: true) }
@@ -222,18 +238,54 @@ final class World {
       partitioned.insert(worker)
       for socket in VirtualSocket.allCases { disconnect(worker, socket) }
     }
-    if let duration = fault.duration { schedule(.faultEnds(fault, worker: worker), after: duration) }
+    if let duration { schedule(.faultEnds(kind, worker: worker), after: duration) }
   }
 
-  private func end(_ fault: SimulationScenario.Fault, _ worker: Int) {
-    note(fault.worker.text, "faultEnds", ["kind": .text(fault.kind.rawValue)])
-    switch fault.kind {
-    case .crash: start(workers[worker])
+  private func end(_ kind: SimulationScenario.Fault.Kind, _ worker: Int) {
+    note(workers[worker].name.text, "faultEnds", ["kind": .text(kind.rawValue)])
+    switch kind {
+    case .crash:
+      if !workers[worker].isAlive { start(workers[worker]) }
     case .partition:
       partitioned.remove(worker)
       for socket in VirtualSocket.allCases { connect(worker, socket, after: .zero) }
     }
   }
+
+  // MARK: Chaos
+
+  /// Lets chance strike a worker where it stands.
+  ///
+  /// - Returns: whether its process is gone.
+  func mayStrike(worker: Int) -> Bool {
+    guard isChaotic, workers[worker].isAlive, let (kind, duration) = chaos.strikes(worker: worker) else { return false }
+    if kind == .partition && partitioned.contains(worker) { return false }
+    note(workers[worker].name.text, "chaos", ["kind": .text(kind.rawValue)])
+    strike(kind, worker, for: duration)
+    return kind == .crash
+  }
+
+  /// Lets chance strike the coordinator where it stands: what it has not sent yet, and what is on its way, is lost.
+  ///
+  /// - Returns: whether its process is gone.
+  func mayStrikeCoordinator() -> Bool {
+    guard isChaotic, let coordinator, coordinator.outcome == nil, let duration = chaos.strikesCoordinator() else {
+      return false
+    }
+    note("coordinator", "chaos", ["kind": "crash"])
+    outageCount += 1
+    coordinator.crash()
+    for worker in workers.indices {
+      for socket in VirtualSocket.allCases where network.isUp(worker, socket) {
+        disconnect(worker, socket)
+        connect(worker, socket, after: VirtualNetwork.reconnectDelay)
+      }
+    }
+    schedule(.coordinatorReturns, after: duration)
+    return true
+  }
+
+  private var isChaotic: Bool { (coordinator?.lastRound ?? 0).value <= scenario.chaos.rounds }
 }
 
 /// The faults that have not happened yet.

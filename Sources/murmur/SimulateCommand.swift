@@ -8,7 +8,7 @@ import Simulation
 import Wire
 
 /// `murmur simulate`.
-struct SimulateCommand: ParsableCommand {
+struct SimulateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "simulate",
     abstract: "Run a federation in virtual time: the same protocol code, a seeded network, planned faults.",
@@ -18,10 +18,13 @@ struct SimulateCommand: ParsableCommand {
       the scenario's expectations are met and no checker found a broken claim, else with 1 and the command that does \
       it again. Seconds are virtual.
 
+      With --seeds, all of these seeds are simulated, and a summary is printed instead of rounds.
+
       Examples:
 
           murmur simulate Simulations/digits.yaml
           murmur simulate Simulations/digits.yaml --seed 9 --log events.jsonl
+          murmur simulate Simulations/hostile-network.yaml --seeds 1..1000 --jobs 2
       """)
 
   @Argument(help: ArgumentHelp("The scenario file (YAML): parties, network, faults, run.", valueName: "file"))
@@ -35,15 +38,36 @@ struct SimulateCommand: ParsableCommand {
     help: ArgumentHelp("Write the event log to this file: one line of JSON per event.", valueName: "path"))
   var log: String?
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp("All seeds from the first number to the last, such as 1..1000.", valueName: "range"))
+  var seeds: SeedRange?
+
+  @Option(name: .long, help: ArgumentHelp("Seeds that are simulated at once; 1 without it.", valueName: "number"))
+  var jobs: Int?
+
   @OptionGroup var output: OutputOption
 
-  func run() throws {
+  func validate() throws {
+    if seeds != nil, seed != nil || log != nil {
+      throw ValidationError("--seeds excludes --seed and --log: these are for one seed")
+    }
+    if let jobs {
+      guard seeds != nil else { throw ValidationError("--jobs is for --seeds") }
+      guard (1...1024).contains(jobs) else { throw ValidationError("--jobs: found \(jobs), expected 1 to 1024") }
+    }
+  }
+
+  func run() async throws {
     let scenario = try SimulationScenario.load(path: file)
     let simulation: SimulationRun
     do throws(SimulationError) {
       simulation = try SimulationRun(scenario, seed: seed)
     } catch {
       throw CommandFailure(.usage, "\(error)")
+    }
+    if let seeds {
+      return try await runAll(SimulationCampaign(simulation, seeds: seeds.numbers, jobs: jobs ?? 1), scenario)
     }
     if !output.json {
       Terminal.print(scenario.purpose)
@@ -61,6 +85,36 @@ struct SimulateCommand: ParsableCommand {
     }
     try eventLog?.commit()
     try report(result)
+  }
+
+  private func runAll(_ campaign: SimulationCampaign, _ scenario: SimulationScenario) async throws {
+    if !output.json { Terminal.print(scenario.purpose) }
+    SeedsInHand.report(command: "murmur: a core broke its own invariant; again: murmur simulate \(file) --seed ")
+    let summary = await campaign.run { progress in
+      switch progress {
+      case .began(let seed): SeedsInHand.began(seed)
+      case .failed(let failure):
+        for problem in failure.problems { Terminal.complain("seed \(failure.seed): \(problem)") }
+      case .ended(let seed): SeedsInHand.ended(seed)
+      }
+    }
+    let first = summary.failures.first
+    let replay = first.map { campaign.replayCommand(scenario: file, seed: $0.seed) }
+    if output.json {
+      Terminal.print(try JSONOutput.document(CampaignSummary(summary, seeds: campaign.seeds, replay: replay)))
+    } else {
+      Terminal.print("")
+      Terminal.print(
+        "seeds     \(campaign.seeds.lowerBound)..\(campaign.seeds.upperBound): \(summary.passed) passed, "
+          + "\(summary.failed) failed")
+      Terminal.print(
+        "in them   \(summary.roundsCommitted) rounds committed, \(summary.attempts) attempts, "
+          + "\(summary.outages) deaths and partitions, \(summary.messages) messages")
+      if let first { Terminal.print("first     seed \(first.seed): \(first.problems.first ?? "")") }
+    }
+    guard let replay else { return }
+    Terminal.note("again: \(replay)")
+    throw CommandFailure(silent: .failed)
   }
 
   private func report(_ result: SimulationResult) throws {
@@ -83,6 +137,18 @@ struct SimulateCommand: ParsableCommand {
     for problem in result.violations + result.failedExpectations { Terminal.complain(problem) }
     Terminal.note("again: \(result.replayCommand(scenario: file))")
     throw CommandFailure(silent: .failed)
+  }
+}
+
+/// `FIRST..LAST`.
+struct SeedRange: ExpressibleByArgument {
+  let numbers: ClosedRange<UInt64>
+
+  init?(argument: String) {
+    guard let dots = argument.firstRange(of: ".."), let first = UInt64(argument[..<dots.lowerBound]),
+      let last = UInt64(argument[dots.upperBound...]), first <= last
+    else { return nil }
+    numbers = first...last
   }
 }
 
@@ -176,5 +242,37 @@ private struct SimulationSummary: Encodable {
     rounds = result.rounds.map { RoundResult(RoundRow($0)) }
     violations = result.violations
     failedExpectations = result.failedExpectations
+  }
+}
+
+/// The JSON form of a campaign's result.
+private struct CampaignSummary: Encodable {
+  struct Failed: Encodable {
+    let seed: UInt64
+    let problems: [String]
+  }
+
+  let firstSeed: UInt64
+  let lastSeed: UInt64
+  let passed: UInt64
+  let failed: UInt64
+  let roundsCommitted: UInt64
+  let attempts: UInt64
+  let outages: UInt64
+  let messages: UInt64
+  let failures: [Failed]
+  let replay: String?
+
+  init(_ summary: SimulationCampaign.Summary, seeds: ClosedRange<UInt64>, replay: String?) {
+    firstSeed = seeds.lowerBound
+    lastSeed = seeds.upperBound
+    passed = summary.passed
+    failed = summary.failed
+    roundsCommitted = summary.roundsCommitted
+    attempts = summary.attempts
+    outages = summary.outages
+    messages = summary.messages
+    failures = summary.failures.map { Failed(seed: $0.seed, problems: $0.problems) }
+    self.replay = replay
   }
 }

@@ -31,7 +31,8 @@ final class PartyProcess: Sendable {
   /// The exit code once the process has ended and was reaped; 128 and the signal's number after a signal.
   private let exitCode = Locked<Int32?>(nil)
 
-  init(_ arguments: [String], logPath: String) throws {
+  /// - Parameter environment: in addition to this process's own.
+  init(_ arguments: [String], environment: [String: String] = [:], logPath: String) throws {
     var ends: [Int32] = [0, 0]
     try #require(pipe(&ends) == 0)
     _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
@@ -45,8 +46,12 @@ final class PartyProcess: Sendable {
     var words = ([Self.program] + arguments + ["--parent-pipe", "\(Self.parentPipe)"]).map { strdup($0) }
     words.append(nil)
     defer { for word in words { free(word) } }
+    let inherited = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    var settings = inherited.map { strdup("\($0)=\($1)") }
+    settings.append(nil)
+    defer { for setting in settings { free(setting) } }
     var process = pid_t()
-    let result = posix_spawn(&process, Self.program, &actions, nil, words, environ)
+    let result = posix_spawn(&process, Self.program, &actions, nil, words, settings)
     close(ends[0])
     guard result == 0 else {
       close(ends[1])

@@ -1,5 +1,4 @@
 import ClusterConfiguration
-import ClusterRuntime
 import Cryptography
 import Federation
 import Foundation
@@ -7,6 +6,8 @@ import ModelRegistry
 import Testing
 import Training
 import ZeroMQ
+
+@testable import ClusterRuntime
 
 /// A federation of real processes on loopback, in a folder of its own: ended and removed with the last reference.
 final class ProcessFederation {
@@ -21,7 +22,10 @@ final class ProcessFederation {
   /// - Parameters:
   ///   - minimum: workers without which no round begins.
   ///   - setup: time for adverts, and for shares.
-  init(workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1) throws {
+  ///   - extra: further lines of the run file.
+  init(
+    workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1, extra: String = ""
+  ) throws {
     path = NSTemporaryDirectory() + "murmur-test-\(UUID().uuidString)"
     self.rounds = rounds
     let secrets = SystemSecretSource()
@@ -45,6 +49,7 @@ final class ProcessFederation {
       cohort: {minimum: \(minimum)}
       deadlines: {advert: \(setup), share: \(setup), input: 10s, agree: 2s, unmask: 2s}
       maximum-attempts: 10
+      \(extra)
 
       """
     try run.write(toFile: path + "/run.yaml", atomically: true, encoding: .utf8)
@@ -72,10 +77,14 @@ final class ProcessFederation {
   // MARK: Parties
 
   /// Starts the coordinator on ports that the system chooses, with the run in hand, and waits until it listens.
-  func startCoordinator(submitting: Bool = true, logLevel: String = "info") async throws -> PartyProcess {
+  ///
+  /// - Parameter point: of `KillPoint`, where the process ends itself.
+  func startCoordinator(submitting: Bool = true, logLevel: String = "info", killAt point: String? = nil) async throws
+    -> PartyProcess
+  {
     var arguments = ["coordinator", "--home", path + "/coordinator", "--local", "--any-port", "--log-level", logLevel]
     if submitting { arguments += ["--run", path + "/run.yaml"] }
-    let process = try start(arguments, log: "coordinator.log")
+    let process = try start(arguments, log: "coordinator.log", killAt: point)
     try #require(await process.logs("coordinator ready"), "\(process.log)")
     try? FileManager.default.removeItem(atPath: endpointsPath)
     try FileManager.default.copyItem(atPath: path + "/coordinator/state/endpoints.yaml", toPath: endpointsPath)
@@ -83,25 +92,28 @@ final class ProcessFederation {
   }
 
   /// Starts one where another listened before; without a run to submit it goes on with those in its folder.
-  func restartCoordinator(submitting: Bool = false) async throws -> PartyProcess {
+  ///
+  /// - Parameter point: of `KillPoint`, where the process ends itself; nobody waits until it listens.
+  func restartCoordinator(submitting: Bool = false, killAt point: String? = nil) async throws -> PartyProcess {
     restarts += 1
     var arguments = ["coordinator", "--home", path + "/coordinator", "--local", "--endpoints", endpointsPath]
     if submitting { arguments += ["--run", path + "/run.yaml"] }
-    let process = try start(arguments, log: "coordinator-\(restarts).log")
-    try #require(await process.logs("coordinator ready"), "\(process.log)")
+    let process = try start(arguments, log: "coordinator-\(restarts).log", killAt: point)
+    if point == nil { try #require(await process.logs("coordinator ready"), "\(process.log)") }
     return process
   }
 
-  func startWorker(_ number: Int, logLevel: String = "info") throws -> PartyProcess {
+  func startWorker(_ number: Int, logLevel: String = "info", killAt point: String? = nil) throws -> PartyProcess {
     try start(
       ["worker", "--home", "\(path)/worker-\(number)", "--endpoints", endpointsPath, "--log-level", logLevel],
-      log: "worker-\(number).log")
+      log: "worker-\(number).log", killAt: point)
   }
 
   func startWorkers(_ numbers: ClosedRange<Int>) throws -> [PartyProcess] { try numbers.map { try startWorker($0) } }
 
-  private func start(_ arguments: [String], log: String) throws -> PartyProcess {
-    let process = try PartyProcess(arguments, logPath: "\(path)/\(log)")
+  private func start(_ arguments: [String], log: String, killAt point: String? = nil) throws -> PartyProcess {
+    let environment = point.map { [KillPoint.variable: $0] } ?? [:]
+    let process = try PartyProcess(arguments, environment: environment, logPath: "\(path)/\(log)")
     processes.append(process)
     return process
   }

@@ -1,8 +1,11 @@
 import ClusterConfiguration
 import Federation
 import Rounds
-import Simulation
+import SecureAggregation
 import Testing
+import Wire
+
+@testable import Simulation
 
 @Suite("Checkers")
 struct CheckerTests {
@@ -19,6 +22,50 @@ struct CheckerTests {
     let result = try Transcript(try smallScenario(), plantedBug: .bothSharesReleased("worker-5")).result
     #expect(result.violations.count == 6)
     #expect(result.violations.allSatisfy { $0.hasPrefix("worker-5 released both shares of worker ") })
+  }
+
+  @Test(
+    "Every planted mistake is found, by name",
+    arguments: [
+      (.inputAltered("worker-1"), "of the average is not that of the workers' own updates"),
+      (.secondSetAgreed("worker-3"), "worker-3 agreed to two sets of survivors of"),
+      (.promiseBroken("worker-4"), "worker-4 promised of"),
+      (.secondInputSent("worker-6"), "worker-6 sent two inputs under"),
+    ] as [(PlantedBug, String)])
+  func canary(_ bug: PlantedBug, claim: String) throws {
+    let result = try Transcript(try smallScenario(), plantedBug: bug).result
+    #expect(result.violations.contains { $0.contains(claim) }, "\(result.violations)")
+  }
+
+  @Test("More contributions to a model than the workers' law allows are found")
+  func tooManyContributions() throws {
+    let membership = MembershipList(
+      federation: "f", authorityKey: SigningPublicKey(unchecked: Array(repeating: 1, count: 32)), members: [])
+    var checker = FrameChecker(membership: membership, contributionsMax: 1)
+    var broken: [String] = []
+    for attempt in [0, 1] as [AttemptNumber] {
+      let configuration = RoundConfiguration(
+        vectorLength: 1, issuanceLog: .sha256(of: []), revocationList: .sha256(of: []))
+      let id = AttemptID(run: "r", round: 1, attempt: attempt), model = Digest.sha256(of: [7])
+      let zero = Signature(unchecked: Array(repeating: 0, count: 64))
+      let offer = RoundOffer(
+        attempt: id, modelName: "m", baseVersion: 0, modelDigest: model, tensors: [], configuration: configuration,
+        task: TrainingTask(
+          kind: .train, aggregation: .secure, architecture: "softmax 3-2", dataScale: 1, holdOutFraction: 0.2, seed: 1),
+        signature: zero)
+      broken += checker.sent(.offer(offer))
+      broken += checker.sent(.roster(id, RosterMessage(adverts: [], signature: zero)))
+      let roundID = SecureAggregation.Transcript.roundID(
+        federation: "f", attemptID: id, modelDigest: model, configurationDigest: configuration.digest)
+      let transcript = SecureAggregation.Transcript.transcript(
+        roundID: roundID, rosterDigest: SecureAggregation.Transcript.rosterDigest(roundID: roundID, entries: []))
+      let header = InputHeader(
+        transcript: transcript, worker: 0, dealersDigest: model, vectors: [], signature: zero)
+      broken += checker.sent(.open(header), payload: nil, by: "w")
+      broken += checker.sent(.open(header), payload: nil, by: "w")
+    }
+    #expect(broken.count == 2)
+    #expect(broken.allSatisfy { $0.hasPrefix("w contributed 2 times to model ") })
   }
 
   @Test("A run that cannot end is found")

@@ -56,6 +56,7 @@ actor BulkDesk {
 
   func receive(_ delivery: BulkServer.Delivery) {
     backlog.taken(delivery.worker, bytes: delivery.byteCount)
+    KillPoint.reached(.coordinator, .afterReceive, delivery.message.kind)
     switch delivery.message {
     case .request(let request): answer(request, to: delivery.link)
     case .open(let header): feed(.opened(header, from: delivery.worker, link: delivery.link, at: .now))

@@ -44,7 +44,9 @@ actor BulkServer {
     do {
       var frames = [Frame(copying: try message.encoded())]
       if let payload { frames.append(payload) }
+      KillPoint.reached(.coordinator, .beforeSend, message.kind)
       let outcome = try socket.send(frames, to: link)
+      KillPoint.reached(.coordinator, .afterSend, message.kind)
       if outcome != .sent {
         logger.debug("bulk message not sent", metadata: ["kind": "\(message.kind)", "outcome": "\(outcome)"])
       }

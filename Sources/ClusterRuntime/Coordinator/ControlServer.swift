@@ -57,7 +57,9 @@ actor ControlServer {
     case .offer, .roster, .peerShares, .dealers, .survivors, .quorum, .aborts: break
     }
     guard let link = table.link(of: worker) else { return }
+    KillPoint.reached(.coordinator, .beforeSend, message.kind)
     send(.round(message), to: link)
+    KillPoint.reached(.coordinator, .afterSend, message.kind)
     _ = table.handle(.sent(to: link, at: .now))
   }
 

@@ -10,12 +10,13 @@ import ZeroMQ
 
 /// Carries out what the run's machine orders.
 extension CoordinatorDriver {
-  func perform(_ action: RunStateMachine.Action) {
+  /// False if the rest must not happen: something that had to be durable is not.
+  func perform(_ action: RunStateMachine.Action) -> Bool {
     switch action {
     case .send(let message, let worker):
       control.loop.post(to: control) { $0.send(message, to: worker) }
     case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
-    case .recordAttempt(let attempt, let cohort): record(attempt, cohort: cohort)
+    case .recordAttempt(let attempt, let cohort): return record(attempt, cohort: cohort)
     case .openUploads(let plan): post { $0.openUploads(plan) }
     case .acceptUpload(let worker): post { $0.accept(worker) }
     case .refuseUpload(let worker, let reason): post { $0.refuse(worker, reason: reason) }
@@ -35,6 +36,7 @@ extension CoordinatorDriver {
       logger.debug("message ignored", metadata: ["worker": "\(worker)", "why": "\(why)"])
     case .finished(let outcome): finished(outcome)
     }
+    return true
   }
 
   private var rosterCount: Int { active?.machine.rosterCount ?? 0 }
@@ -51,8 +53,8 @@ extension CoordinatorDriver {
     thread.post(to: self) { $0.handle(.deadlinePassed(deadline, now: unixTime())) }
   }
 
-  /// An attempt that cannot be recorded is not offered: the actions after this one still go out, but the run ends.
-  private func record(_ attempt: AttemptID, cohort: [WorkerID]) {
+  /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends.
+  private func record(_ attempt: AttemptID, cohort: [WorkerID]) -> Bool {
     active?.attemptStarted = .now
     active?.trafficAtStart = traffic.snapshot
     do {
@@ -60,9 +62,11 @@ extension CoordinatorDriver {
     } catch {
       logger.critical("cannot record an attempt", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
       handle(.failed(reason: "attempt \(attempt) cannot be recorded: \(error)"))
-      return
+      return false
     }
+    KillPoint.reached(.coordinator, .afterRecord, "attempt")
     logger.info("attempt offered", metadata: ["attempt": "\(attempt)", "cohort": "\(cohort.count)"])
+    return true
   }
 
   private func commit(_ order: RunStateMachine.CommitOrder) {
@@ -140,6 +144,7 @@ extension CoordinatorDriver {
     runs[run]?.reason = reason
     do {
       try store.set(state, of: run, reason: reason)
+      KillPoint.reached(.coordinator, .afterRecord, "run")
     } catch {
       logger.error("cannot store the end of a run", metadata: ["run": "\(run)", "error": "\(error)"])
     }

@@ -111,6 +111,7 @@ actor CoordinatorDriver {
     if let problem = precisionProblem(of: configuration) { throw Failure(.invalid, problem) }
     do {
       try store.add(.init(name: configuration.name, yaml: yaml, state: .queued, reason: ""))
+      KillPoint.reached(.coordinator, .afterRecord, "run")
     } catch {
       throw Failure(.internal, "the run cannot be stored: \(error)")
     }
@@ -182,6 +183,7 @@ actor CoordinatorDriver {
       plan: plan, membership: membership, certificate: home.certificate.certificate, signingKey: home.signingKey,
       base: BaseModel(stored.manifest), round: round, attempt: try store.nextAttempt(run: name, round: round))
     try store.set(.running, of: name, reason: "")
+    KillPoint.reached(.coordinator, .afterRecord, "run")
     runs[name]?.state = .running
     for worker in present.sorted() { _ = machine.handle(.workerJoined(worker)) }
     active = Active(
@@ -210,6 +212,7 @@ actor CoordinatorDriver {
   /// Stores a version durably and tells the serving nodes.
   func publish(_ release: ModelRelease) throws -> StoredVersion {
     try models.publish(release.manifest, artifact: release.artifact)
+    KillPoint.reached(.coordinator, .afterRecord, "version")
     let stored = try models.find(
       ModelReference(model: release.model, selector: .version(release.base.version)))
     announce?(stored)
@@ -237,6 +240,7 @@ actor CoordinatorDriver {
       post { $0.lost(worker) }
     case .message(let message, let worker, let byteCount):
       backlog.taken(worker, bytes: byteCount)
+      KillPoint.reached(.coordinator, .afterReceive, message.kind)
       handle(.received(message, from: worker))
     }
   }
@@ -260,7 +264,9 @@ actor CoordinatorDriver {
     let actions = current.machine.handle(event)
     current.machine.checkInvariants()
     active?.machine = current.machine
-    for action in actions { perform(action) }
+    for action in actions {
+      guard perform(action) else { return }
+    }
   }
 
   func post(_ body: @escaping @Sendable (isolated BulkDesk) -> Void) {

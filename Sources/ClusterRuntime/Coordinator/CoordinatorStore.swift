@@ -66,13 +66,28 @@ final class CoordinatorStore: Sendable {
   }
 
   /// Durable when it returns: no offer of this attempt has left before.
+  ///
+  /// - Throws: also if the attempt was recorded before: a number is never used twice.
   func record(_ attempt: AttemptID, cohort: Int) throws {
     try database.write {
       try $0.execute(
-        sql: "INSERT OR IGNORE INTO attempt (run, round, attempt, cohort) VALUES (?, ?, ?, ?)",
+        sql: "INSERT INTO attempt (run, round, attempt, cohort) VALUES (?, ?, ?, ?)",
         arguments: [
           attempt.run.text, Int64(attempt.round.value), Int64(attempt.attempt.value), cohort,
         ])
+    }
+  }
+
+  /// Every recorded attempt of a run, in the order of recording.
+  func attempts(of run: RunID) throws -> [AttemptID] {
+    try database.read {
+      try Row.fetchAll(
+        $0, sql: "SELECT round, attempt FROM attempt WHERE run = ? ORDER BY rowid", arguments: [run.text]
+      ).map { row in
+        AttemptID(
+          run: run, round: RoundNumber(UInt64(row["round"] as Int64)),
+          attempt: AttemptNumber(UInt32(clamping: row["attempt"] as Int64)))
+      }
     }
   }
 

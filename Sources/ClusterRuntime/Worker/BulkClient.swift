@@ -50,8 +50,10 @@ actor BulkClient {
         logger.warning("bulk queue full", metadata: ["kind": "\(message.kind)"])
         return
       }
+      KillPoint.reached(.worker, .beforeSend, message.kind)
       waiting.append(frames)
       flush()
+      KillPoint.reached(.worker, .afterSend, message.kind)
     } catch {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
     }

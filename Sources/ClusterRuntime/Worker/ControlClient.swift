@@ -53,7 +53,9 @@ actor ControlClient {
 
   func send(_ message: WorkerMessage) {
     guard session.isConnected else { return }
+    KillPoint.reached(.worker, .beforeSend, message.kind)
     transmit(.round(message))
+    KillPoint.reached(.worker, .afterSend, message.kind)
     perform(session.handle(.sent(at: .now)))
   }
 

@@ -114,6 +114,7 @@ actor WorkerDesk {
   }
 
   private func receive(_ message: BulkToWorker, payload: Frame?) {
+    KillPoint.reached(.worker, .afterReceive, message.kind)
     switch message {
     case .chunk(let chunk):
       feed(.chunkReceived(chunk, byteCount: payload?.count ?? 0, at: .now), payload: payload)

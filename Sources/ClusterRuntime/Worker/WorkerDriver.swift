@@ -53,6 +53,7 @@ actor WorkerDriver {
     case .connected, .disconnected: break
     case .message(let message):
       backlog.taken()
+      KillPoint.reached(.worker, .afterReceive, message.kind)
       handle(.received(message, now: unixTime()))
     case .ended(let reason): end(.failed(describe(reason)))
     case .notAdmitted:
@@ -105,6 +106,7 @@ actor WorkerDriver {
     case .record(let entry):
       do {
         try ledger.record(entry)
+        KillPoint.reached(.worker, .afterRecord, WorkerLedgerStore.kind(of: entry))
       } catch {
         end(.failed("the ledger cannot be written: \(error)"))
         return false

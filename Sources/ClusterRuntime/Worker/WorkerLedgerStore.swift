@@ -43,16 +43,24 @@ final class WorkerLedgerStore: Sendable {
   /// Everything recorded so far.
   func load() throws -> WorkerLedger {
     var ledger = WorkerLedger()
+    for entry in try entries() { ledger.apply(entry) }
+    return ledger
+  }
+
+  /// Every entry, in the order of recording.
+  func entries() throws -> [WorkerLedger.Entry] {
     try database.read { database in
-      for row in try Row.fetchAll(database, sql: "SELECT * FROM entry ORDER BY id") {
+      try Row.fetchAll(database, sql: "SELECT * FROM entry ORDER BY id").map { row in
         guard let entry = Self.entry(row) else {
           throw RuntimeError(.failed, "the ledger holds an entry that cannot be read: \(row["kind"] as String? ?? "?")")
         }
-        ledger.apply(entry)
+        return entry
       }
     }
-    return ledger
   }
+
+  /// The name of an entry's kind.
+  static func kind(of entry: WorkerLedger.Entry) -> String { columns(of: entry).kind }
 
   private static func columns(
     of entry: WorkerLedger.Entry

@@ -26,6 +26,7 @@ package enum WorkerProcess {
 
   /// Runs until asked to stop, superseded or refused.
   package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
+    try KillPoint.check(logger: logger)
     let (home, configuration) = try load(options.home)
     let dataset: Dataset
     do throws(DatasetError) {

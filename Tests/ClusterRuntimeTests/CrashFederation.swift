@@ -1,0 +1,109 @@
+import Federation
+import Foundation
+import ModelRegistry
+import Rounds
+import Testing
+
+@testable import ClusterRuntime
+
+/// Processes that end themselves at named points (`KillPoint`), and what must be true on the disks afterwards.
+extension ProcessFederation {
+  /// Starts workers again and again: each is killed at each of its points in turn, and lives on after the last. The
+  /// coordinator likewise; nothing published before its death is different after it.
+  ///
+  /// - Parameters:
+  ///   - coordinator: started with the first of `points`.
+  ///   - plans: the points of each worker, by its number; they are started here.
+  /// - Returns: the last life of everyone.
+  func kill(
+    _ coordinator: PartyProcess, at points: [String] = [], workers plans: [Int: [String]] = [:], within limit: Duration
+  ) async throws -> (coordinator: PartyProcess, workers: [PartyProcess]) {
+    var coordinator = coordinator, pointsLeft = points
+    var workers: [Int: PartyProcess] = [:], plansLeft = plans
+    func isDone() async throws -> Bool {
+      if let point = pointsLeft.first, let code = coordinator.code {
+        try #require(code == 128 + SIGKILL, "\(point): \(coordinator.log)")
+        pointsLeft.removeFirst()
+        let before = try publishedVersions()
+        coordinator = try await restartCoordinator(killAt: pointsLeft.first)
+        #expect(try publishedVersions().merging(before) { $1 } == publishedVersions(), "\(point)")
+      }
+      for number in plans.keys.sorted() {
+        if let process = workers[number] {
+          guard let point = plansLeft[number]?.first, let code = process.code else { continue }
+          try #require(code == 128 + SIGKILL, "\(point): \(process.log)")
+          plansLeft[number]?.removeFirst()
+        }
+        workers[number] = try startWorker(number, killAt: plansLeft[number]?.first)
+      }
+      return pointsLeft.isEmpty && plansLeft.values.allSatisfy(\.isEmpty)
+    }
+    let left = try await eventually(within: limit, isDone) ? [] : [pointsLeft.first] + plansLeft.values.map(\.first)
+    try #require(left.isEmpty, "never came to \(left.compactMap(\.self)): \(coordinator.log)")
+    return (coordinator, workers.sorted { $0.key < $1.key }.map(\.value))
+  }
+
+  /// The manifest of every version on the coordinator's disk.
+  private func publishedVersions() throws -> [ModelVersion: Digest] {
+    let store = try DirectoryModelStore(root: path + "/coordinator/models")
+    guard try store.models().contains("digits") else { return [:] }
+    return Dictionary(
+      uniqueKeysWithValues: try store.versions(of: "digits").map { ($0.manifest.version, $0.digest) })
+  }
+
+  // MARK: Claims
+
+  /// What the disks of all parties say after any number of crashes (rulings A8, A9).
+  ///
+  /// - Parameter contributionsMax: inputs to one model that the workers' law allows.
+  func checkLedgers(workers: Int, contributionsMax: UInt32 = 3, sourceLocation: SourceLocation = #_sourceLocation)
+    throws
+  {
+    let store = try CoordinatorStore(path: path + "/coordinator/state/coordinator.sqlite")
+    let attempts = try store.attempts(of: "digits")
+    #expect(
+      attempts == Array(Set(attempts)).sorted(), "an attempt number was used twice", sourceLocation: sourceLocation)
+    var contributions = 0
+    for number in 1...workers {
+      let entries = try WorkerLedgerStore(path: "\(path)/worker-\(number)/state/ledger.sqlite").entries()
+      contributions += entries.count { if case .contributed = $0 { true } else { false } }
+      try check(
+        entries, of: number, attempts: Set(attempts), contributionsMax: contributionsMax,
+        sourceLocation: sourceLocation)
+    }
+    let counted = processes.flatMap(\.committedRounds).reduce(0) { $0 + $1.reported }
+    #expect(
+      counted > 0 && counted <= contributions, "an input counts that is in no ledger", sourceLocation: sourceLocation)
+  }
+
+  private func check(
+    _ entries: [WorkerLedger.Entry], of number: Int, attempts: Set<AttemptID>, contributionsMax: UInt32,
+    sourceLocation: SourceLocation
+  ) throws {
+    var seen: AttemptID?
+    var survivors: [Digest: Digest] = [:]
+    var released: Set<Digest> = [], promised: Set<Digest> = []
+    for entry in entries {
+      switch entry {
+      case .attemptBegun(let attempt):
+        #expect(
+          seen.map { attempt > $0 } ?? true, "worker-\(number) began \(attempt) again", sourceLocation: sourceLocation)
+        #expect(attempts.contains(attempt), "\(attempt) was offered unrecorded", sourceLocation: sourceLocation)
+        seen = attempt
+      case .contributed(let attempt, _):
+        #expect(attempt == seen, "worker-\(number) reported for \(attempt)", sourceLocation: sourceLocation)
+      case .survivorsSigned(let transcript, let digest):
+        let first = survivors.updateValue(digest, forKey: transcript)
+        #expect(first == nil, "worker-\(number) signed a second survivor set", sourceLocation: sourceLocation)
+      case .released(let transcript):
+        #expect(survivors[transcript] != nil && !promised.contains(transcript), sourceLocation: sourceLocation)
+        #expect(released.insert(transcript).inserted, sourceLocation: sourceLocation)
+      case .promised(let transcript):
+        #expect(!released.contains(transcript), "worker-\(number) broke a promise", sourceLocation: sourceLocation)
+        promised.insert(transcript)
+      }
+    }
+    let ledger = try WorkerLedgerStore(path: "\(path)/worker-\(number)/state/ledger.sqlite").load()
+    #expect(ledger.contributions.values.allSatisfy { $0 <= contributionsMax }, sourceLocation: sourceLocation)
+  }
+}
