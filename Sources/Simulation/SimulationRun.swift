@@ -20,6 +20,9 @@ package struct SimulationRun {
   private let parts: [Dataset]
   private let heldOut: Dataset
 
+  /// Of each worker, its own hold-out included.
+  package var exampleCounts: [Int] { parts.map(\.count) }
+
   /// Reads and deals out the scenario's data, as `murmur up` does.
   ///
   /// - Parameter seed: in place of the scenario's own.
@@ -78,8 +81,7 @@ package struct SimulationRun {
       plantedBug: plantedBug, log: log)
     let disk = CoordinatorDisk()
     let coordinator = VirtualCoordinator(world: world, disk: disk, report: report)
-    var policy = ClusterConfiguration.WorkerPolicy.standard
-    policy.allowPlain = scenario.run.aggregation == .plain
+    let policy = ClusterConfiguration.WorkerPolicy.allowing(scenario.run)
     let workers = parts.enumerated().map { index, part in
       VirtualWorker(world: world, index: index, policy: policy.law, dataset: part)
     }
@@ -95,23 +97,26 @@ package struct SimulationRun {
     }
     let latest = try disk.models.find(
       ModelReference(model: scenario.run.model.name, selector: .alias(.latest)))
-    let metrics = try judge(try disk.models.artifact(of: latest))
+    let artifact = try disk.models.artifact(of: latest)
+    let parameters = try ParameterSet(artifact.tensors, expecting: scenario.run.model.architecture.layout)
+    let metrics = try judge(parameters)
     let ended = coordinator.endedAt ?? world.now
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
-      modelDigest: latest.manifest.modelDigest, heldOut: metrics, seconds: ended.seconds, events: world.eventCount,
+      modelDigest: latest.manifest.modelDigest, parameters: parameters.values, heldOut: metrics, seconds: ended.seconds,
+      events: world.eventCount,
       messages: world.messageCount, bytes: world.byteCount, violations: world.checkers.violations,
       failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
       logDigest: world.log.digest)
   }
 
   /// The last version on the data that no worker has.
-  private func judge(_ artifact: ModelArtifact) throws -> RoundMetrics? {
+  private func judge(_ parameters: ParameterSet) throws -> RoundMetrics? {
     guard heldOut.count > 0 else { return nil }
     let architecture = scenario.run.model.architecture
     let examples = heldOut.scaled(by: Float(scenario.run.data.scale))
     let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples)
-    return try trainer.evaluate(ParameterSet(artifact.tensors, expecting: architecture.layout))
+    return try trainer.evaluate(parameters)
   }
 
   private func failures(_ coordinator: VirtualCoordinator, _ world: World, _ metrics: RoundMetrics?) -> [String] {

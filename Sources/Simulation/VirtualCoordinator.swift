@@ -277,6 +277,11 @@ final class VirtualCoordinator {
         "attempt": .text(report.attempt.description), "outcome": .text(round.outcomeName),
         "cohort": .number(UInt64(report.cohort)), "reported": .number(UInt64(report.reported)),
       ])
+    if let saturated = report.summary?.saturated, saturated > 0 {
+      world.note(
+        "coordinator", "saturated",
+        ["attempt": .text(report.attempt.description), "elements": .number(saturated)])
+    }
     self.report(round)
   }
 }

@@ -343,6 +343,7 @@ extension WorkerLedger.Entry {
     case .survivorsSigned: "survivors"
     case .released: "released"
     case .promised: "promised"
+    case .charged: "charged"
     }
   }
 }

@@ -103,7 +103,7 @@ extension CoordinatorDriver {
       dropped: UInt32(report.dropped), evaluation: evaluation,
       seconds: MonotonicTime.now.since(current.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
-      reason: reason)
+      reason: reason, saturated: report.summary?.saturated ?? 0)
     if published != nil { runs[report.attempt.run]?.roundsCommitted = report.attempt.round.value }
     append(.round(row), to: report.attempt.run)
     var metadata: Logger.Metadata = [
@@ -112,8 +112,12 @@ extension CoordinatorDriver {
     ]
     if let evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
     if !reason.isEmpty { metadata["reason"] = "\(reason)" }
-    if let summary = report.summary, summary.saturated > 0 { metadata["saturated"] = "\(summary.saturated)" }
-    logger.info("round", metadata: metadata)
+    guard row.saturated > 0 else {
+      logger.info("round", metadata: metadata)
+      return
+    }
+    metadata["saturated"] = "\(row.saturated)"
+    logger.warning("round with saturated updates", metadata: metadata)
   }
 
   private func finished(_ outcome: RunStateMachine.Outcome) {
