@@ -96,7 +96,7 @@ let package = Package(
       name: "murmur",
       dependencies: [
         "ClusterRuntime", "Simulation", "Training", "Conformance", "ClusterConfiguration", "ModelRegistry", "Rounds",
-        "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
+        "SecureAggregation", "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ClusterConfiguration
+import ClusterRuntime
 import Federation
 import Rounds
 import SecureAggregation
@@ -82,7 +83,8 @@ struct ExplainCommand: ParsableCommand {
     func run() throws {
       let source = try RunSource.load(path: file)
       let policy =
-        try policy.map { path throws(ConfigurationError) in try WorkerPolicy.load(path: path) } ?? source.policy
+        try policy.map { path throws(ConfigurationError) in try ClusterConfiguration.WorkerPolicy.load(path: path) }
+        ?? source.policy
       let rules = source.run.rulesWithoutMembership
       let coordinator = CohortPolicy(rules, allowPair: source.run.cohort.allowPair)
       let members = try cohort(source)

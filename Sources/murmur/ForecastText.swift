@@ -1,6 +1,7 @@
 import ClusterConfiguration
 import Federation
 import Rounds
+import SecureAggregation
 
 /// What a run comes to, in the lines that `up`, `simulate` and `run submit` print before it begins.
 enum ForecastText {
@@ -18,7 +19,7 @@ enum ForecastText {
     ]
   }
 
-  /// Two digits and a power of ten: `1.2e-05`.
+  /// Two digits and a power of ten: `1.2e-5`.
   static func scientific(_ value: Double) -> String {
     guard value > 0, value.isFinite else { return "\(value)" }
     var mantissa = value

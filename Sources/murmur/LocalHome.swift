@@ -94,7 +94,7 @@ final class LocalHome {
   }
 
   /// Every worker's law here.
-  private var policy: WorkerPolicy { .allowing(federation.run) }
+  private var policy: ClusterConfiguration.WorkerPolicy { .allowing(federation.run) }
 
   private func makeParties(threads: Int) throws {
     let population = federation.population

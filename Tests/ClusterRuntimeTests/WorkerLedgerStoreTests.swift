@@ -1,6 +1,7 @@
 import Federation
 import Foundation
 import Rounds
+import SecureAggregation
 import Testing
 
 @testable import ClusterRuntime

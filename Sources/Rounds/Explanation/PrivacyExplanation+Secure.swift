@@ -66,8 +66,10 @@ extension PrivacyExplanation {
   }
 
   private static func coordinator(_ facts: Facts, _ t: ThresholdFacts) -> [String] {
+    let size =
+      t.smallestSurvivorSet == facts.workers ? "all \(facts.workers)" : "\(t.smallestSurvivorSet) to \(facts.workers)"
     var out = [
-      "Who took part and when, the sum of \(t.smallestSurvivorSet) to \(facts.workers) updates, and over the same "
+      "Who took part and when, the sum of \(size) updates, and over the same "
         + "workers the sums of: \(facts.auxiliaryFields.joined(separator: ", ")). No single worker's update, example "
         + "count or metrics."
     ]
@@ -98,7 +100,8 @@ extension PrivacyExplanation {
     }
     var out = [
       "With up to \(count(bound, "worker")) (n_C = \(bound), all workers of one organisation together): the sum of at "
-        + "least \(t.smallestSurvivorSet) - \(bound) = \(count(t.honestInputsInSum, "honest update")), never fewer."
+        + "least \(t.smallestSurvivorSet) - \(bound) = \(count(t.honestInputsInSum, "honest update"))"
+        + (t.smallestSumOfALie == nil ? ", never fewer." : ", while the coordinator keeps to the protocol.")
     ]
     if let breaking = t.breakingCoalition, breaking <= bound {
       out.append(
@@ -115,11 +118,10 @@ extension PrivacyExplanation {
     }
     let beyond = t.corruptionBound + 1
     var out: [String] = []
-    if breaking > beyond {
+    for corrupt in beyond..<max(breaking, beyond) {
       out.append(
-        "With \(beyond)\(breaking - 1 > beyond ? " to \(breaking - 1)" : "") workers: the sum of at least "
-          + "\(t.smallestSurvivorSet) - c honest updates, of \(max(0, t.smallestSurvivorSet - breaking + 1)) with "
-          + "\(breaking - 1).")
+        "With \(count(corrupt, "worker")): the sum of at least "
+          + "\(count(max(0, t.smallestSurvivorSet - corrupt), "honest update")).")
     }
     if facts.mode == "malicious" {
       out.append(
@@ -152,8 +154,8 @@ extension PrivacyExplanation {
     [
       "It makes workers. Together with the coordinator it can fill a cohort with workers of its own, and then "
         + (facts.aggregation == "secure" ? "every promise above is void." : "choose whose updates are summed."),
-      "All workers sign the digest of one list of members, so what was issued can be seen by all; it must be kept by "
-        + "neither the coordinator's operator nor on a machine of the federation.",
+      "All workers sign the digest of one list of members, so all see what was issued. The key belongs neither in the "
+        + "hands of the coordinator's operator nor on a machine of the federation.",
     ]
   }
 
