@@ -97,7 +97,7 @@ let package = Package(
       name: "murmur",
       dependencies: [
         "ClusterRuntime", "Simulation", "Training", "Conformance", "ClusterConfiguration", "ModelRegistry", "Rounds",
-        "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
+        "SecureAggregation", "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -155,7 +155,7 @@ let package = Package(
     tests(
       "murmur",
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
-      exclude: ["Help"]),
+      exclude: ["Explanations", "Help"]),
     tests("Architecture", []),
 
     // What peers' bytes may do: entries for libFuzzer (.ci/fuzz), and the tests that replay what it found.
@@ -182,12 +182,17 @@ if Context.environment["MURMURATION_FUZZ"] != nil {
 /// package: a canary, a sanitizer or a fuzzer then builds in seconds instead of minutes.
 if let part = Context.environment["MURMURATION_PART"] {
   var wanted: Set<String> = []
+  var packages: Set<String> = []
   var next = part.split(separator: ",").map(String.init)
   while let name = next.popLast() {
     guard wanted.insert(name).inserted, let target = package.targets.first(where: { $0.name == name }) else { continue }
     for case .byNameItem(let dependency, _) in target.dependencies { next.append(dependency) }
+    for case .productItem(_, let name?, _, _) in target.dependencies { packages.insert(name) }
   }
   package.targets.removeAll { !wanted.contains($0.name) }
   package.products = []
-  package.dependencies = []
+  package.dependencies.removeAll { dependency in
+    guard case .sourceControl(_, let location, _) = dependency.kind else { return false }
+    return !packages.contains { location.hasSuffix("/" + $0) }
+  }
 }

@@ -7878,7 +7878,7 @@ const ProtobufCMessageDescriptor murmur__published_row__descriptor =
   (ProtobufCMessageInit) murmur__published_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[10] =
+static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[11] =
 {
   {
     "attempt",
@@ -8000,6 +8000,18 @@ static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[10] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "saturated",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundRow, saturated),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__round_row__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
@@ -8011,12 +8023,13 @@ static const unsigned murmur__round_row__field_indices_by_name[] = {
   7,   /* field[7] = published */
   9,   /* field[9] = reason */
   2,   /* field[2] = reported */
+  10,   /* field[10] = saturated */
   5,   /* field[5] = seconds */
 };
 static const ProtobufCIntRange murmur__round_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor murmur__round_row__descriptor =
 {
@@ -8026,7 +8039,7 @@ const ProtobufCMessageDescriptor murmur__round_row__descriptor =
   "Murmur__RoundRow",
   "murmur",
   sizeof(Murmur__RoundRow),
-  10,
+  11,
   murmur__round_row__field_descriptors,
   murmur__round_row__field_indices_by_name,
   1,  murmur__round_row__number_ranges,

@@ -89,7 +89,8 @@ extension RunConfiguration {
       throw section.error(
         at: "minimum", found: "\(cohort.minimum)", expected: "at most the \(population.workers) workers there are")
     }
-    guard cohort.minimumOrganisations <= population.organisations else {
+    let isPair = cohort.allowPair && population.workers == 2 && population.organisations == 2
+    guard isPair || cohort.minimumOrganisations <= population.organisations else {
       throw section.error(
         at: "minimum-organisations", found: "\(cohort.minimumOrganisations)",
         expected: "at most the \(population.organisations) organisations there are")

@@ -60,23 +60,3 @@ package enum PartyTemplate {
 
     """
 }
-
-extension WorkerPolicy {
-  /// The text of a worker's `policy.yaml`.
-  package var text: String {
-    let suiteNames = suites.map { $0 == .aes128 ? "aes-128" : "aes-256" }.joined(separator: ", ")
-    let modeNames = modes.map { $0 == .malicious ? "malicious" : "semi-honest" }.joined(separator: ", ")
-    return """
-      # This worker's own law: what a round must be for it to take part. No coordinator can lower it.
-      minimum-cohort: \(minimumCohort)
-      minimum-organisations: \(minimumOrganisations)
-      organisation-cap: \(organisationCap.numerator)/\(organisationCap.denominator)
-      minimum-honest-sum: \(minimumHonestSum)
-      suites: [\(suiteNames)]
-      modes: [\(modeNames)]
-      allow-plain: \(allowPlain)
-      maximum-attempts-per-model: \(maximumAttemptsPerModel)
-      \(clipMaximum.map { "clip-maximum: \($0)\n" } ?? "")
-      """
-  }
-}

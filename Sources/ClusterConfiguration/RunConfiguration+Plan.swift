@@ -25,7 +25,8 @@ extension RunConfiguration {
     var plan = RunPlan(
       run: name, modelName: model.name, rounds: rounds, configuration: configuration,
       evaluationConfiguration: rules(evaluation), task: training, evaluationTask: evaluation,
-      policy: CohortPolicy(configuration), cohortTarget: cohortTarget(of: workers), expectedWorkers: workers,
+      policy: CohortPolicy(configuration, allowPair: cohort.allowPair), cohortTarget: cohortTarget(of: workers),
+      expectedWorkers: workers,
       seed: seed)
     plan.attemptsPerRoundMax = maximumAttempts
     return plan
@@ -37,34 +38,17 @@ extension RunConfiguration {
       holdOutFraction: holdOut, seed: seed)
   }
 
-  /// The goal times the over-selection; everyone without a goal.
-  private func cohortTarget(of workers: Int) -> Int {
-    guard let goal = cohort.goal else { return workers }
+  /// The goal times the over-selection; everyone without a goal; never more than the maximum.
+  package func cohortTarget(of workers: Int) -> Int {
+    let most = min(workers, Int(clamping: cohort.maximum))
+    guard let goal = cohort.goal else { return most }
     let ratio = cohort.overSelection ?? .init(1, 1)
     let selected = (goal * UInt64(ratio.numerator) + UInt64(ratio.denominator) - 1) / UInt64(ratio.denominator)
-    return min(workers, Int(clamping: selected))
+    return min(most, Int(clamping: selected))
   }
 
   /// How updates become the next model.
   package var aggregationStrategy: FedAvg {
     FedAvg(optimizer: .sgd(learningRate: strategy.serverLearningRate))
-  }
-}
-
-extension WorkerPolicy {
-  /// The policy file as the worker's state machine applies it.
-  package var law: Rounds.WorkerPolicy {
-    var cohort = CohortPolicy()
-    cohort.minimumCohort = Int(clamping: minimumCohort)
-    cohort.minimumOrganisations = Int(clamping: minimumOrganisations)
-    cohort.organisationCap = organisationCap
-    cohort.minimumHonestSum = Int(clamping: minimumHonestSum)
-    var law = Rounds.WorkerPolicy(cohort: cohort)
-    law.suites = Set(suites)
-    law.modes = Set(modes)
-    law.allowPlain = allowPlain
-    law.maximumAttemptsPerModel = maximumAttemptsPerModel
-    law.clipMaximum = clipMaximum
-    return law
   }
 }

@@ -26,16 +26,18 @@ extension RunConfiguration {
     ]))
     clip: \(clip)
     maximum-weight: \(maximumWeight)
+    encoding: \(encoding.rawValue)
+    \(expectedExamples.map { "expected-examples: \($0)" } ?? "# expected-examples: not known")
     cohort:
     \(Self.lines([
-      ("minimum", "\(cohort.minimum)"), ("goal", cohort.goal.map { "\($0)" }),
+      ("minimum", "\(cohort.minimum)"), ("maximum", "\(cohort.maximum)"), ("goal", cohort.goal.map { "\($0)" }),
       ("over-selection", cohort.overSelection.map(Self.ratio)),
       ("minimum-organisations", "\(cohort.minimumOrganisations)"),
       ("organisation-cap", Self.ratio(cohort.organisationCap)),
-      ("minimum-honest-sum", "\(cohort.minimumHonestSum)"),
+      ("minimum-honest-sum", "\(cohort.minimumHonestSum)"), ("allow-pair", "\(cohort.allowPair)"),
     ]))
-    suite: \(suite == .aes128 ? "aes-128" : "aes-256")
-    mode: \(mode == .malicious ? "malicious" : "semi-honest")
+    suite: \(suite.name)
+    mode: \(mode.name)
     deadlines:
     \(Self.lines([
       ("advert", Self.duration(deadlines.advert)), ("share", Self.duration(deadlines.share)),

@@ -40,14 +40,19 @@ package struct RunConfiguration: Hashable, Sendable {
 
   package struct Cohort: Hashable, Sendable {
     package var minimum: UInt64
+    /// Most workers in one roster.
+    package var maximum: UInt64
     package var goal: UInt64?
     package var overSelection: RoundConfiguration.Ratio?
     package var minimumOrganisations: UInt64
     package var organisationCap: RoundConfiguration.Ratio
     package var minimumHonestSum: UInt64
+    /// Whether two workers make a round, each of which then learns the other's update.
+    package var allowPair: Bool
 
     static let keys = [
-      "minimum", "goal", "over-selection", "minimum-organisations", "organisation-cap", "minimum-honest-sum",
+      "minimum", "maximum", "goal", "over-selection", "minimum-organisations", "organisation-cap",
+      "minimum-honest-sum", "allow-pair",
     ]
   }
 
@@ -70,6 +75,9 @@ package struct RunConfiguration: Hashable, Sendable {
   package var clip: Double
   /// W_max, in examples.
   package var maximumWeight: UInt64
+  package var encoding: Encoding
+  /// Examples that a worker trains on, on average: sharpens the forecast of the rounding error; nil if unknown.
+  package var expectedExamples: UInt64?
   package var cohort: Cohort
   package var suite: RoundConfiguration.Suite
   package var mode: RoundConfiguration.Mode
@@ -82,8 +90,8 @@ package struct RunConfiguration: Hashable, Sendable {
   package var maximumAttempts: UInt32
 
   static let keys = [
-    "name", "model", "data", "rounds", "aggregation", "strategy", "training", "clip", "maximum-weight", "cohort",
-    "suite", "mode", "deadlines", "seed", "hold-out", "maximum-attempts",
+    "name", "model", "data", "rounds", "aggregation", "strategy", "training", "clip", "maximum-weight", "encoding",
+    "expected-examples", "cohort", "privacy", "suite", "mode", "deadlines", "seed", "hold-out", "maximum-attempts",
   ]
 
   /// Reads a run file.
@@ -116,14 +124,28 @@ package struct RunConfiguration: Hashable, Sendable {
     training = try Self.training(in: top)
     clip = try top.number("clip", expected: "a number above 0") { $0 > 0 }
     maximumWeight = try top.integer("maximum-weight", default: 1024, in: 1...(1 << 20))
+    encoding = try top.choice(
+      "encoding", default: .exact, of: ["exact": .exact, "balanced": .balanced, "compact": .compact])
+    expectedExamples =
+      top.has("expected-examples") ? try top.integer("expected-examples", in: 1...(1 << 40)) : nil
     cohort = try Self.cohort(in: top)
-    suite = try top.choice("suite", default: .aes128, of: ["aes-128": .aes128, "aes-256": .aes256])
+    suite = try top.suite("suite", default: .aes128)
     mode = try top.choice("mode", default: .malicious, of: ["malicious": .malicious, "semi-honest": .semiHonest])
     deadlines = try Self.deadlines(in: top)
     seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
     try checkContract(in: data)
+    guard cohort.maximum <= encoding.rosterMax else {
+      throw top.error(
+        at: "encoding", found: "'\(encoding.rawValue)' for up to \(cohort.maximum) workers",
+        expected: "a cohort.maximum of at most \(encoding.rosterMax), or another encoding")
+    }
+    guard !top.has("privacy") else {
+      throw top.error(
+        at: "privacy", found: "a run that needs noise",
+        expected: "no such key: this version adds no noise, and pretends to none")
+    }
   }
 
   /// The model has to fit the data that it is for.
@@ -170,6 +192,7 @@ package struct RunConfiguration: Hashable, Sendable {
     let minimum: UInt64 = try section.integer("minimum", in: 2...10_000)
     return try Cohort(
       minimum: minimum,
+      maximum: section.integer("maximum", default: max(minimum, 256), in: minimum...10_000),
       goal: section.has("goal") ? section.integer("goal", in: minimum...10_000) : nil,
       overSelection: section.has("over-selection")
         ? section.ratio("over-selection", expected: "a ratio from 1 to 4, such as 1.25 or \"5/4\"") {
@@ -177,7 +200,8 @@ package struct RunConfiguration: Hashable, Sendable {
         } : nil,
       minimumOrganisations: section.integer("minimum-organisations", default: 3, in: 1...10_000),
       organisationCap: section.fraction("organisation-cap", default: .init(1, 3)),
-      minimumHonestSum: section.integer("minimum-honest-sum", default: 3, in: 1...10_000))
+      minimumHonestSum: section.integer("minimum-honest-sum", default: 3, in: 1...10_000),
+      allowPair: section.truth("allow-pair", default: false))
   }
 
   private static func deadlines(in top: ConfigurationSection) throws(ConfigurationError) -> Deadlines {
@@ -192,50 +216,6 @@ package struct RunConfiguration: Hashable, Sendable {
       input: section.duration("input", default: standard.input, in: range),
       agree: section.duration("agree", default: standard.agree, in: range),
       unmask: section.duration("unmask", default: standard.unmask, in: range))
-  }
-
-  /// The rules of an attempt under this run, as every worker sees and signs them.
-  ///
-  /// - Parameters:
-  ///   - vectorLength: d, the number of F32 elements of the model.
-  ///   - membership: the federation's list, whose digests the rules carry.
-  ///   - evaluationOnly: a round that carries the auxiliary vector alone.
-  package func roundConfiguration(vectorLength: UInt64, membership: MembershipList, evaluationOnly: Bool = false)
-    -> RoundConfiguration
-  {
-    var rules = RoundConfiguration(
-      vectorLength: evaluationOnly ? 0 : vectorLength,
-      issuanceLog: Digest(unchecked: SHA256.hash(membership.issuanceLogBytes)),
-      revocationList: Digest(unchecked: SHA256.hash(membership.revocationListBytes)))
-    rules.suite = suite
-    rules.mode = mode
-    rules.minimumCohort = cohort.minimum
-    rules.minimumOrganisations = cohort.minimumOrganisations
-    rules.organisationCap = cohort.organisationCap
-    rules.minimumHonestSum = cohort.minimumHonestSum
-    rules.goalCount = cohort.goal
-    rules.overSelection = cohort.overSelection
-    rules.clip = clip
-    rules.maximumWeight = maximumWeight
-    rules.advertDeadline = Self.milliseconds(deadlines.advert)
-    rules.shareDeadline = Self.milliseconds(deadlines.share)
-    rules.inputDeadline = Self.milliseconds(deadlines.input)
-    rules.agreeDeadline = Self.milliseconds(deadlines.agree)
-    rules.unmaskDeadline = Self.milliseconds(deadlines.unmask)
-    rules.strategy = strategy.name
-    rules.optimizer = "sgd"
-    rules.learningRate = training.learningRate
-    rules.localEpochs = training.localEpochs
-    rules.batchSize = training.batchSize
-    rules.momentum = training.momentum
-    rules.weightDecay = training.weightDecay
-    rules.proximal = training.proximal
-    return rules
-  }
-
-  private static func milliseconds(_ duration: Duration) -> UInt64 {
-    let (seconds, attoseconds) = duration.components
-    return UInt64(clamping: seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
   }
 }
 

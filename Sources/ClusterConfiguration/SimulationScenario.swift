@@ -189,9 +189,7 @@ package struct SimulationScenario: Hashable, Sendable {
     -> WorkerPolicy
   {
     if top.has("policy") { return try WorkerPolicy(top.section("policy", keys: WorkerPolicy.keys)) }
-    var policy = WorkerPolicy.standard
-    policy.allowPlain = run.aggregation == .plain
-    return policy
+    return .allowing(run)
   }
 
   private static func network(in top: ConfigurationSection) throws(ConfigurationError) -> Network {

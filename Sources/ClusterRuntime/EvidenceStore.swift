@@ -43,6 +43,25 @@ package struct EvidencePiece: Hashable, Sendable {
     self.fields = fields
   }
 
+  /// Signed statements as the cores find them: whoever knows the signers' keys can verify each alone.
+  package init(_ evidence: Evidence) {
+    let words = evidence.kind.rawValue.reduce(into: "") { $0 += $1.isUppercase ? "-\($1.lowercased())" : "\($1)" }
+    let statements = evidence.statements.enumerated().map { index, statement in
+      Field(
+        "statement-\(index + 1)",
+        .fields([
+          Field("signer", .text(statement.signer.text)), Field("key", .bytes(statement.key.bytes)),
+          Field("signed", .bytes(statement.string)), Field("signature", .bytes(statement.signature.bytes)),
+        ]))
+    }
+    self.init(
+      kind: words, explanation: evidence.explanation,
+      fields: [
+        Field("attempt", .text("\(evidence.attempt)")),
+        Field("accused", .text(evidence.accused?.text ?? "open")),
+      ] + statements)
+  }
+
   /// The file: one JSON object with `kind`, `explanation` and `evidence`, fields in their order, no time in it, so that
   /// the same evidence is the same bytes whenever it is found.
   package var json: String {

@@ -8,6 +8,12 @@ package struct RoundConfiguration: Hashable, Sendable {
     case aes128 = 1
     /// As suite 1 with AES-256-CTR masks.
     case aes256 = 2
+
+    /// Kept for the hybrid with ML-KEM (ruling A14); no peer may use it yet.
+    package static let reserved: UInt64 = 3
+    /// What a refusal of it says.
+    package static let reservedMeaning =
+      "suite 3, the hybrid against quantum computers, is reserved and not carried out by this version"
   }
 
   /// Whether the survivors certify who is in the sum before shares are released.
@@ -37,6 +43,25 @@ package struct RoundConfiguration: Hashable, Sendable {
     case saturated = 7
     /// Sixteen elements, one-hot.
     case normHistogram = 8
+
+    /// What a run carries unless it says otherwise, in order.
+    package static let standard: [AuxiliaryField] = [
+      .weight, .one, .clipped, .lossSum, .correct, .evaluated, .saturated,
+    ]
+
+    /// The name in configuration files and refusals.
+    package var name: String {
+      switch self {
+      case .weight: "weight"
+      case .one: "one"
+      case .clipped: "clipped"
+      case .lossSum: "loss-sum"
+      case .correct: "correct"
+      case .evaluated: "evaluated"
+      case .saturated: "saturated"
+      case .normHistogram: "norm-histogram"
+      }
+    }
 
     /// How many elements of the vector the field takes.
     package var elementCount: Int { self == .normHistogram ? 16 : 1 }
@@ -87,7 +112,7 @@ package struct RoundConfiguration: Hashable, Sendable {
   /// W_max, in examples.
   package var maximumWeight: UInt64 = 1024
   package var rangeFailure: Double = 1e-6
-  package var auxiliaryLayout: [AuxiliaryField] = [.weight, .one, .clipped, .lossSum, .correct, .evaluated, .saturated]
+  package var auxiliaryLayout = AuxiliaryField.standard
   /// Elements in one chunk of an upload; half as many for 64-bit lanes.
   package var chunkElements: UInt64 = 65_536
   /// Deadlines in milliseconds.

@@ -14,6 +14,8 @@ package struct WorkerLedger: Hashable, Sendable {
     case survivorsSigned(transcript: Digest, survivorsDigest: Digest)
     case released(transcript: Digest)
     case promised(transcript: Digest)
+    /// A contribution under noise, retries too.
+    case charged(AttemptID, PrivacyCharge)
   }
 
   package struct Contribution: Hashable, Sendable {
@@ -29,10 +31,12 @@ package struct WorkerLedger: Hashable, Sendable {
   package private(set) var survivorSets: [Digest: Digest] = [:]
   package private(set) var releases: Set<Digest> = []
   package private(set) var promises: Set<Digest> = []
+  package private(set) var privacy = PrivacyLedger()
 
   package init() {}
 
-  /// Folds one fact in; facts may be folded in again without effect, except contributions, which count.
+  /// Folds one fact in; facts may be folded in again without effect, except contributions and
+  /// charges, which count.
   package mutating func apply(_ entry: Entry) {
     switch entry {
     case .attemptBegun(let attempt):
@@ -46,6 +50,7 @@ package struct WorkerLedger: Hashable, Sendable {
       if survivorSets[transcript] == nil { survivorSets[transcript] = digest }
     case .released(let transcript): releases.insert(transcript)
     case .promised(let transcript): promises.insert(transcript)
+    case .charged(_, let charge): privacy.apply(charge)
     }
   }
 

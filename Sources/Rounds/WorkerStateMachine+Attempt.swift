@@ -53,6 +53,11 @@ extension WorkerStateMachine {
       (offer.configuration.localEpochs > 0) == isTraining
     else { return (.badOffer, "vector length and local epochs do not fit the task") }
     if let objection = policy.objection(to: offer) { return (.policy, objection) }
+    if let charge = offer.configuration.privacy.map(PrivacyCharge.init),
+      let objection = policy.privacy?.objection(to: charge, after: ledger.privacy)
+    {
+      return (.policy, objection)
+    }
     let contributions = ledger.contributionCount(run: offer.attempt.run, modelDigest: offer.modelDigest)
     guard contributions < policy.maximumAttemptsPerModel else {
       return (.contributionsExhausted, "this model was contributed to \(contributions) times")
@@ -107,7 +112,8 @@ extension WorkerStateMachine {
     work.isUploading = true
     work.masking = nil
     self.work = work
-    return [
+    let charges = work.offer.configuration.privacy.map { record(.charged(work.offer.attempt, PrivacyCharge($0))) }
+    return [charges].compactMap { $0 } + [
       record(.contributed(work.offer.attempt, modelDigest: work.offer.modelDigest)),
       .send(.progress(work.offer.attempt, .reporting, quarters: 0)), .upload(order),
     ]

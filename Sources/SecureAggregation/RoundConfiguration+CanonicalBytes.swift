@@ -113,6 +113,11 @@ extension RoundConfiguration {
     guard hasAllowedValues else { throw .fieldValue }
   }
 
+  /// Whether bytes that `init(canonicalBytes:)` refuses name the reserved suite, which deserves an answer of its own.
+  package static func namesReservedSuite(_ canonicalBytes: [UInt8]) -> Bool {
+    (try? FieldReader(canonicalBytes))?.optionalInteger(.suite) == Suite.reserved
+  }
+
   /// Largest numbers that a configuration may hold, so that no arithmetic on them can overflow.
   private static let vectorLengthMax: UInt64 = 1 << 36
   private static let maximumWeightMax: UInt64 = 1 << 32

@@ -204,7 +204,8 @@ extension SecureAggregationCoordinator {
       guard let key = combine(owner, \.maskKeys), Agreement.publicKey(of: key) == roster.entries[owner].maskKey
       else { return convict(dealer: owner, in: roster) }
       let peers = roster.graph.neighbours(of: owner).filter(closing.survivors.contains)
-      keys.append(.init(owner: owner, secret: key, peers: peers.map { .init(index: $0, key: roster.entries[$0].maskKey) }))
+      keys.append(
+        .init(owner: owner, secret: key, peers: peers.map { .init(index: $0, key: roster.entries[$0].maskKey) }))
     }
     state = .reconstructed(closing)
     return [

@@ -11,6 +11,8 @@ package struct CohortPolicy: Hashable, Sendable {
   package var delta = RoundConfiguration.Ratio(1, 10)
   /// Two workers of two organisations, each of which learns the other's update from the average.
   package var allowPair = false
+  /// The largest roster; above 256 the graph is sparse and its bounds are those of `SparseGraph`.
+  package var maximumRoster = 10_000
 
   package init() {}
 
@@ -20,6 +22,7 @@ package struct CohortPolicy: Hashable, Sendable {
     minimumOrganisations = number(configuration.minimumOrganisations)
     organisationCap = configuration.organisationCap
     minimumHonestSum = number(configuration.minimumHonestSum)
+    maximumRoster = number(configuration.maximumRoster)
     gamma = configuration.gamma
     delta = configuration.delta
     self.allowPair = allowPair
@@ -81,6 +84,7 @@ package struct Thresholds: Hashable, Sendable {
     organisations: [OrganisationID], mode: RoundConfiguration.Mode, policy: CohortPolicy
   ) throws(Refusal) -> Thresholds {
     let n = organisations.count
+    guard n <= policy.maximumRoster else { throw .rosterTooLarge }
     let corruptionBound = corruptionBound(organisations)
     let quorum = quorum(rosterCount: n, corruptionBound: corruptionBound, mode: mode)
     let organisationCount = Set(organisations).count

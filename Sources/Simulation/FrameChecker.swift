@@ -124,7 +124,8 @@ struct FrameChecker {
     let isComplete = entries.count <= Thresholds.completeGraphLimit
     rounds[transcript] = Round(
       workers: entries.map(\.worker), threshold: threshold,
-      promisesNeeded: isComplete ? entries.count + bound - threshold + 1 : .max, run: id.run, modelDigest: attempt.offer.modelDigest)
+      promisesNeeded: isComplete ? entries.count + bound - threshold + 1 : .max, run: id.run,
+      modelDigest: attempt.offer.modelDigest)
     return []
   }
 

@@ -32,6 +32,8 @@ package struct SimulationResult: Hashable, Sendable {
   /// Of the last version.
   package let version: ModelVersion
   package let modelDigest: Digest
+  /// Of the last version: its F32 tensors in name order, joined.
+  package let parameters: [Float]
   /// Of the last version on the data that no worker has; nil if none was held out.
   package let heldOut: RoundMetrics?
   /// Virtual seconds until the run had ended.

@@ -20,6 +20,9 @@ package struct SimulationRun: Sendable {
   private let parts: [Dataset]
   private let heldOut: Dataset
 
+  /// Of each worker, its own hold-out included.
+  package var exampleCounts: [Int] { parts.map(\.count) }
+
   /// Reads and deals out the scenario's data, as `murmur up` does.
   ///
   /// - Parameter seed: in place of the scenario's own.
@@ -100,24 +103,26 @@ package struct SimulationRun: Sendable {
     }
     let latest = try disk.models.find(
       ModelReference(model: scenario.run.model.name, selector: .alias(.latest)))
-    let metrics = try judge(try disk.models.artifact(of: latest))
+    let artifact = try disk.models.artifact(of: latest)
+    let parameters = try ParameterSet(artifact.tensors, expecting: scenario.run.model.architecture.layout)
+    let metrics = try judge(parameters)
     let ended = coordinator.endedAt ?? world.now
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
-      modelDigest: latest.manifest.modelDigest, heldOut: metrics, seconds: ended.seconds, events: world.eventCount,
-      messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
+      modelDigest: latest.manifest.modelDigest, parameters: parameters.values, heldOut: metrics, seconds: ended.seconds,
+      events: world.eventCount, messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
       violations: world.checkers.violations,
       failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
       logDigest: world.log.digest)
   }
 
   /// The last version on the data that no worker has.
-  private func judge(_ artifact: ModelArtifact) throws -> RoundMetrics? {
+  private func judge(_ parameters: ParameterSet) throws -> RoundMetrics? {
     guard heldOut.count > 0 else { return nil }
     let architecture = scenario.run.model.architecture
     let examples = heldOut.scaled(by: Float(scenario.run.data.scale))
     let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples)
-    return try trainer.evaluate(ParameterSet(artifact.tensors, expecting: architecture.layout))
+    return try trainer.evaluate(parameters)
   }
 
   private func failures(_ coordinator: VirtualCoordinator, _ world: World, _ metrics: RoundMetrics?) -> [String] {

@@ -104,7 +104,7 @@ final class VirtualCoordinator {
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
       signingKey: world.parties.coordinator.signingKey, base: BaseModel(manifest), round: round,
-      attempt: disk.nextAttempt(round))
+      attempt: disk.nextAttempt(round), computations: world.computations)
     schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
     schedule(.poolTick, at: world.now + Self.poolTickInterval)
     handle(.started(now: world.calendar))
@@ -318,6 +318,11 @@ final class VirtualCoordinator {
         "attempt": .text(report.attempt.description), "outcome": .text(round.outcomeName),
         "cohort": .number(UInt64(report.cohort)), "reported": .number(UInt64(report.reported)),
       ])
+    if let saturated = report.summary?.saturated, saturated > 0 {
+      world.note(
+        "coordinator", "saturated",
+        ["attempt": .text(report.attempt.description), "elements": .number(saturated)])
+    }
     self.report(round)
   }
 }

@@ -87,7 +87,8 @@ final class VirtualWorker {
       certificate: party.certificate.certificate, membership: world.parties.membership,
       coordinatorKey: world.parties.coordinator.signingKey.signingPublicKey, policy: policy,
       signingKey: party.signingKey,
-      secrets: VirtualParties.secrets(world.seed, owner: name.text, purpose: "rounds/\(life)"), ledger: disk.ledger)
+      secrets: VirtualParties.secrets(world.seed, owner: name.text, purpose: "rounds/\(life)"), ledger: disk.ledger,
+      computations: world.computations)
     process = Process(
       session: CoordinatorSession(federation: world.parties.membership.federation, hello: hello), machine: machine,
       desk: VirtualWorkerDesk(world: world, index: index, life: life))
@@ -116,7 +117,7 @@ final class VirtualWorker {
     do throws(WireError) {
       switch transmission.socket {
       case .control:
-        receive(try ControlToWorker(decoding: transmission.header, payloadBytes: transmission.payload?.count))
+        receive(try world.read(transmission))
       case .bulk:
         process?.desk.receive(
           try BulkToWorker(decoding: transmission.header, payloadBytes: transmission.payload?.count),
@@ -358,6 +359,7 @@ extension WorkerLedger.Entry {
     case .survivorsSigned: "survivors"
     case .released: "released"
     case .promised: "promised"
+    case .charged: "charged"
     }
   }
 }

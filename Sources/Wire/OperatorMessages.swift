@@ -147,11 +147,15 @@ package struct RoundRow: Hashable, Sendable {
   package let outcome: AttemptOutcome
   /// Why nothing was published; empty otherwise.
   package let reason: String
+  /// Elements of updates that were cut off because they did not fit their integers, over all workers in the sum: the
+  /// average is then off by more than rounding.
+  package let saturated: UInt64
 
   package init(
     attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
-    bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String
+    bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64
   ) {
+    self.saturated = saturated
     self.attempt = attempt
     self.cohort = cohort
     self.reported = reported

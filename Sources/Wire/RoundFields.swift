@@ -126,6 +126,10 @@ extension RoundOffer {
     do throws(Refusal) {
       return try RoundConfiguration(canonicalBytes: bytes)
     } catch {
+      guard !RoundConfiguration.namesReservedSuite(bytes) else {
+        throw .badField(
+          "offer.configuration", found: RoundConfiguration.Suite.reservedMeaning, expected: "suite 1 or 2")
+      }
       throw .badField("offer.configuration", found: error.rawValue, expected: "canonical bytes")
     }
   }

@@ -95,7 +95,7 @@ extension RoundRow {
       evaluation: (message.evaluation?.pointee).map { Evaluation(loss: $0.loss, accuracy: $0.accuracy) },
       seconds: message.seconds, bytesUpPerWorker: message.bytes_up_per_worker, published: published,
       outcome: try Field.choice(message.outcome.rawValue, "round.outcome"),
-      reason: try Field.text(message.reason, "round.reason"))
+      reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated)
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RoundRow> {
@@ -120,6 +120,7 @@ extension RoundRow {
       }
       $0.outcome = Murmur__AttemptOutcome(outcome.rawValue)
       $0.reason = arena.prose(reason)
+      $0.saturated = saturated
     }
   }
 }

@@ -4,6 +4,7 @@ import Cryptography
 import Federation
 import Glibc
 import ModelRegistry
+import Rounds
 import Training
 
 /// The folder of a federation on this machine that `murmur up` makes: `.murmur/NAME`.
@@ -16,6 +17,15 @@ import Training
 final class LocalHome {
   /// In a folder that `murmur up` made, and may therefore make again.
   static let markerName = ".made-by-murmur-up"
+
+  /// The data as it was dealt out, and the run on it.
+  struct Dealt {
+    /// Examples of each worker.
+    let parts: [Int]
+    let heldOut: Int
+    /// Nil in plain mode.
+    let forecast: RunForecast?
+  }
 
   let directory: String
   let federation: LocalFederation
@@ -48,9 +58,11 @@ final class LocalHome {
 
   /// Makes or reuses the parties' folders, clears what a former run left, and deals the data out.
   ///
-  /// - Parameter threads: of every worker.
-  /// - Returns: how many examples each worker has, and how many are held out.
-  func prepare(threads: Int) throws -> (parts: [Int], heldOut: Int) {
+  /// - Parameters:
+  ///   - threads: of every worker.
+  ///   - file: under which a run that cannot be carried out is reported.
+  /// - Returns: how many examples each worker has, how many are held out, and what the run comes to.
+  func prepare(threads: Int, file: String) throws -> Dealt {
     // The data first: a wrong row is found before anything is written.
     let population = federation.population
     let examples = try CSVDataset.load(
@@ -64,6 +76,10 @@ final class LocalHome {
     let division = try DataDivision(
       examples, parts: population.workers, alpha: population.data.dirichletAlpha, heldOut: population.data.heldOut,
       seed: population.data.seed)
+    let parts = division.parts.map(\.count)
+    let forecast = try federation.run.forecast(
+      organisations: population.workerNames.map(\.organisation), examples: federation.run.meanExamples(of: parts),
+      file: file)
     try makeParties(threads: threads)
     try clear()
     try DurableFile.createDirectory(logs)
@@ -74,15 +90,11 @@ final class LocalHome {
       try TextFile.write(policy.text, to: worker(name) + "/policy.yaml")
     }
     try division.write(to: names.map(worker), heldOut: heldOutPath)
-    return (division.parts.map(\.count), division.heldOut.count)
+    return Dealt(parts: parts, heldOut: division.heldOut.count, forecast: forecast)
   }
 
-  /// Every worker's law here: the standard one, and plain aggregation if the federation file asks for it.
-  private var policy: WorkerPolicy {
-    var policy = WorkerPolicy.standard
-    policy.allowPlain = federation.run.aggregation == .plain
-    return policy
-  }
+  /// Every worker's law here.
+  private var policy: ClusterConfiguration.WorkerPolicy { .allowing(federation.run) }
 
   private func makeParties(threads: Int) throws {
     let population = federation.population

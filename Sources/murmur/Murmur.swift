@@ -29,7 +29,8 @@ struct Murmur: AsyncParsableCommand {
         name: "The consumer:",
         subcommands: [ModelsCommand.self, PullCommand.self, VerifyCommand.self, EvaluateCommand.self]),
       CommandGroup(
-        name: "Workbench:", subcommands: [SimulateCommand.self, DataCommand.self, ConformanceCommand.self]),
+        name: "Workbench:",
+        subcommands: [ExplainCommand.self, SimulateCommand.self, DataCommand.self, ConformanceCommand.self]),
     ])
 
   /// Parses, runs, and ends the process with the exit code of what happened.

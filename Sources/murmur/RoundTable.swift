@@ -21,7 +21,14 @@ enum RoundTable {
       Readable.decimal(row.seconds, 2), Readable.bytes(row.bytesUpPerWorker),
     ]
     let line = zip(cells, columns).map { TextTable.pad($0, to: $1.width, .right) }.joined(separator: "  ")
-    return row.outcome == .committed ? line : "\(line)  abandoned: \(row.reason)"
+    guard row.outcome == .committed else { return "\(line)  abandoned: \(row.reason)" }
+    guard row.saturated > 0 else { return line }
+    return "\(line)  \(saturation(row))"
+  }
+
+  /// What a round says whose updates did not fit their integers.
+  static func saturation(_ row: RoundRow) -> String {
+    "saturated: \(row.saturated) element\(row.saturated == 1 ? "" : "s") cut off"
   }
 }
 
@@ -45,6 +52,8 @@ struct RoundResult: Encodable {
   let accuracy: Double?
   let seconds: Double
   let bytesUpPerWorker: UInt64
+  /// Elements of updates that did not fit their integers.
+  let saturated: UInt64
   let version: UInt64?
   let modelDigest: String?
 
@@ -61,6 +70,7 @@ struct RoundResult: Encodable {
     accuracy = row.evaluation?.accuracy
     seconds = row.seconds
     bytesUpPerWorker = row.bytesUpPerWorker
+    saturated = row.saturated
     version = row.published?.version.value
     modelDigest = row.published.map { "sha256:\($0.modelDigest)" }
   }

@@ -20,7 +20,9 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "submit", abstract: "Hand a run file to the coordinator.",
       discussion: """
-        The file is checked here first, so that mistakes in it are named by line and key. Prints the run's name.
+        The file is checked here first, so that mistakes in it are named by line and key. Prints the run's name, the \
+        thresholds with the workers of the federation, and the predicted rounding error; a run that can never commit, \
+        or whose error exceeds 1 % of clip, is refused.
 
         Example:
 
@@ -38,14 +40,26 @@ struct RunCommand: ParsableCommand {
 
     private struct Result: Encodable {
       let run: String
+      let forecast: ForecastResult?
     }
 
     func run() async throws {
       let document = try ConfigurationFile(path: file, expected: "a run configuration")
-      _ = try RunConfiguration.read(document)
+      let configuration = try RunConfiguration.read(document)
+      let home = try options.home.directory(of: "the coordinator")
+      let federation = try FederationFile.load(path: "\(home)/\(FederationFile.name)")
+      let forecast = try configuration.forecast(
+        organisations: federation.membership.members(role: .worker).map(\.certificate.organisation), file: file)
       let client = try options.client()
       let run = try await client.submit(runFile: document.text)
-      Terminal.print(output.json ? try JSONOutput.line(Result(run: run.text)) : "run \(run) submitted")
+      if output.json {
+        Terminal.print(try JSONOutput.line(Result(run: run.text, forecast: forecast.map(ForecastResult.init))))
+      } else {
+        Terminal.print("run \(run) submitted")
+        let lines = ForecastText.lines(
+          forecast, run: configuration, examplesAreKnown: configuration.expectedExamples != nil)
+        for line in lines { Terminal.print(line) }
+      }
       if watch { try await RunFollower(client: client, run: run, json: output.json).follow() }
     }
   }

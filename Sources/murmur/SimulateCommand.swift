@@ -69,8 +69,12 @@ struct SimulateCommand: AsyncParsableCommand {
     if let seeds {
       return try await runAll(SimulationCampaign(simulation, seeds: seeds.numbers, jobs: jobs ?? 1), scenario)
     }
+    let forecast = try scenario.run.forecast(
+      organisations: scenario.population.workerNames.map(\.organisation),
+      examples: scenario.run.meanExamples(of: simulation.exampleCounts), file: file)
     if !output.json {
       Terminal.print(scenario.purpose)
+      for line in ForecastText.lines(forecast, run: scenario.run, examplesAreKnown: true) { Terminal.print(line) }
       Terminal.print("")
       Terminal.print(RoundTable.header)
     }
@@ -206,7 +210,8 @@ extension RoundRow {
     self.init(
       attempt: report.attempt, cohort: UInt32(clamping: report.cohort), reported: UInt32(clamping: report.reported),
       dropped: UInt32(clamping: report.dropped), evaluation: evaluation, seconds: round.seconds,
-      bytesUpPerWorker: round.bytesUpPerWorker, published: published, outcome: outcome, reason: reason)
+      bytesUpPerWorker: round.bytesUpPerWorker, published: published, outcome: outcome, reason: reason,
+      saturated: report.summary?.saturated ?? 0)
   }
 }
 

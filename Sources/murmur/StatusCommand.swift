@@ -55,6 +55,9 @@ struct StatusCommand: AsyncParsableCommand {
       ])
     }
     print(runs, isEmpty: status.runs.isEmpty, otherwise: "no runs")
+    for round in status.rounds where round.saturated > 0 {
+      Terminal.print("round \(round.attempt.round) of \(round.attempt.run): \(RoundTable.saturation(round))")
+    }
     var workers = TextTable([
       ("WORKER", .left), ("ORGANISATION", .left), ("STATE", .left), ("PHASE", .left), ("LAST HEARD", .right),
     ])

@@ -79,7 +79,7 @@ struct UpCommand: AsyncParsableCommand {
     let threads = federation.threads ?? max(1, cores / federation.population.workers)
     let directory = home ?? ".murmur/\(federation.population.name)"
     let place = try LocalHome(directory: directory, federation: federation)
-    let dealt = try place.prepare(threads: threads)
+    let dealt = try place.prepare(threads: threads, file: file)
 
     let (endings, continuation) = AsyncStream.makeStream(of: Ending.self)
     let watch = PartyWatch(federation)
@@ -135,7 +135,7 @@ struct UpCommand: AsyncParsableCommand {
   }
 
   private func announce(
-    _ federation: LocalFederation, threads: Int, dealt: (parts: [Int], heldOut: Int), directory: String
+    _ federation: LocalFederation, threads: Int, dealt: LocalHome.Dealt, directory: String
   ) {
     guard !output.json else { return }
     let population = federation.population
@@ -152,6 +152,7 @@ struct UpCommand: AsyncParsableCommand {
     Terminal.print(
       "run \(run.name): \(run.model.architecture), \(run.rounds) rounds of \(run.strategy.name), "
         + "\(run.aggregation.rawValue) aggregation, \(threads) thread\(threads == 1 ? "" : "s") a worker")
+    for line in ForecastText.lines(dealt.forecast, run: run, examplesAreKnown: true) { Terminal.print(line) }
     Terminal.print("")
   }
 

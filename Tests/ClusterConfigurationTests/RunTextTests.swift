@@ -24,8 +24,10 @@ import Testing
       training: {learning-rate: 1.0e-5, local-epochs: 7, batch-size: 9, momentum: 0.9, weight-decay: 0.01, proximal: 1}
       clip: 0.333333333
       maximum-weight: 9
+      encoding: compact
+      expected-examples: 7
       cohort:
-        {minimum: 9, goal: 10, over-selection: 1.25, minimum-organisations: 4, organisation-cap: 0.4, minimum-honest-sum: 5}
+        {minimum: 9, maximum: 12, allow-pair: true, goal: 10, over-selection: 1.25, minimum-organisations: 4, organisation-cap: 0.4, minimum-honest-sum: 5}
       suite: aes-256
       mode: semi-honest
       deadlines: {advert: 1ms, share: 1500ms, input: 2h, agree: 5m, unmask: 3s}

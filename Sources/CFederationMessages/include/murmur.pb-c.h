@@ -1167,10 +1167,14 @@ struct  Murmur__RoundRow
   Murmur__PublishedRow *published;
   Murmur__AttemptOutcome outcome;
   ProtobufCBinaryData reason;
+  /*
+   * Elements of updates that did not fit their integers and were cut off, over all workers in the sum.
+   */
+  uint64_t saturated;
 };
 #define MURMUR__ROUND_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__round_row__descriptor) \
-    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL} }
+    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0 }
 
 
 struct  Murmur__CoordinatorStatus

@@ -31,7 +31,7 @@ extension CoordinatorDriver {
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
     case .blocked(let reason): logger.warning("run blocked", metadata: ["reason": "\(reason)"])
-    case .keepEvidence(let evidence): keep(evidence)
+    case .keepEvidence(let found): evidence.keep(EvidencePiece(found), logger: logger)
     case .ignored(let worker, let why):
       logger.debug("message ignored", metadata: ["worker": "\(worker)", "why": "\(why)"])
     case .finished(let outcome): finished(outcome)
@@ -109,7 +109,7 @@ extension CoordinatorDriver {
       dropped: UInt32(report.dropped), evaluation: evaluation,
       seconds: MonotonicTime.now.since(current.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
-      reason: reason)
+      reason: reason, saturated: report.summary?.saturated ?? 0)
     if published != nil { runs[report.attempt.run]?.roundsCommitted = report.attempt.round.value }
     append(.round(row), to: report.attempt.run)
     var metadata: Logger.Metadata = [
@@ -118,8 +118,12 @@ extension CoordinatorDriver {
     ]
     if let evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
     if !reason.isEmpty { metadata["reason"] = "\(reason)" }
-    if let summary = report.summary, summary.saturated > 0 { metadata["saturated"] = "\(summary.saturated)" }
-    logger.info("round", metadata: metadata)
+    guard row.saturated > 0 else {
+      logger.info("round", metadata: metadata)
+      return
+    }
+    metadata["saturated"] = "\(row.saturated)"
+    logger.warning("round with saturated updates", metadata: metadata)
   }
 
   private func finished(_ outcome: RunStateMachine.Outcome) {

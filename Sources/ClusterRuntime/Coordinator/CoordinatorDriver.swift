@@ -47,6 +47,7 @@ actor CoordinatorDriver {
   let traffic: TrafficLedger
   let backlog: PeerBacklog
   let logger: Logger
+  let evidence: EvidenceStore
   var desk: BulkDesk?
   /// Tells serving nodes of a new version.
   var announce: (@Sendable (StoredVersion) -> Void)?
@@ -73,6 +74,7 @@ actor CoordinatorDriver {
     self.traffic = traffic
     self.backlog = backlog
     self.logger = logger
+    evidence = EvidenceStore(directory: home.path(EvidenceStore.folder))
   }
 
   /// Takes up unfinished runs where their last committed version left them.
@@ -108,7 +110,7 @@ actor CoordinatorDriver {
     guard runs[configuration.name] == nil else {
       throw Failure(.conflict, "a run '\(configuration.name)' exists already")
     }
-    if let problem = precisionProblem(of: configuration) { throw Failure(.invalid, problem) }
+    if let problem = forecastProblem(of: configuration) { throw Failure(.invalid, problem) }
     do {
       try store.add(.init(name: configuration.name, yaml: yaml, state: .queued, reason: ""))
       KillPoint.reached(.coordinator, .afterRecord, "run")
@@ -128,23 +130,14 @@ actor CoordinatorDriver {
     return configuration.name
   }
 
-  /// Rounding must not cost more than one part in a hundred of the clip bound (ruling A7).
-  private func precisionProblem(of configuration: RunConfiguration) -> String? {
-    guard configuration.aggregation == .secure else { return nil }
-    let architecture = architecture(of: configuration)
-    let workers = membership.members(role: .worker).count
-    let rules = configuration.roundConfiguration(
-      vectorLength: UInt64(architecture.layout.count), membership: membership)
-    do throws(Refusal) {
-      let encoding = try EncodingRules(rules, rosterCount: max(workers, 2))
-      // The smallest weight that is worth a round: one example each.
-      let error = encoding.expectedError(weight: rules.maximumWeight)
-      guard error <= 0.01 * rules.clip else {
-        return "run: key 'clip': rounding would cost \(error) of an L2 bound of \(rules.clip), expected at most 1 %"
-      }
+  /// Why a run can never end well with the workers of this federation, or would lose too much to rounding (ruling A7).
+  private func forecastProblem(of configuration: RunConfiguration) -> String? {
+    do throws(ConfigurationError) {
+      let organisations = membership.members(role: .worker).map(\.certificate.organisation)
+      _ = try configuration.forecast(organisations: organisations, file: "run")
       return nil
     } catch {
-      return "run: the encoding of updates is refused: \(error.rawValue)"
+      return error.description
     }
   }
 

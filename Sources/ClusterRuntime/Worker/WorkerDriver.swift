@@ -17,7 +17,8 @@ actor WorkerDriver {
   private let control: ControlClient
   private let ledger: WorkerLedgerStore
   private let backlog: Backlog
-  let logger: Logger
+  private let logger: Logger
+  private let evidence: EvidenceStore
   private let ends: AsyncStream<ProcessEnd>.Continuation
   private var machine: WorkerStateMachine
   private var desk: WorkerDesk?
@@ -29,7 +30,7 @@ actor WorkerDriver {
 
   init(
     thread: ComputeThread, machine: WorkerStateMachine, control: ControlClient, ledger: WorkerLedgerStore,
-    backlog: Backlog, ends: AsyncStream<ProcessEnd>.Continuation, logger: Logger
+    evidence: EvidenceStore, backlog: Backlog, ends: AsyncStream<ProcessEnd>.Continuation, logger: Logger
   ) {
     self.thread = thread
     self.machine = machine
@@ -38,6 +39,7 @@ actor WorkerDriver {
     self.backlog = backlog
     self.ends = ends
     self.logger = logger
+    self.evidence = evidence
   }
 
   func start(desk: WorkerDesk, trainer: Trainer) {
@@ -130,7 +132,7 @@ actor WorkerDriver {
       post { $0.cancel(attempt) }
     case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
     case .note(let note): log(note)
-    case .keepEvidence(let evidence): keep(evidence)
+    case .keepEvidence(let found): evidence.keep(EvidencePiece(found), logger: logger)
     }
     return true
   }

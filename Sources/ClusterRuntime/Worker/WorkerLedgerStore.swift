@@ -24,6 +24,9 @@ final class WorkerLedgerStore: Sendable {
         table.column("digest", .text)
       }
     }
+    migrator.registerMigration("privacy charges") { database in
+      try database.alter(table: "entry") { $0.add(column: "charge", .text) }
+    }
     try migrator.migrate(database)
   }
 
@@ -32,10 +35,10 @@ final class WorkerLedgerStore: Sendable {
     let (kind, attempt, transcript, digest) = Self.columns(of: entry)
     try database.write {
       try $0.execute(
-        sql: "INSERT INTO entry (kind, run, round, attempt, transcript, digest) VALUES (?, ?, ?, ?, ?, ?)",
+        sql: "INSERT INTO entry (kind, run, round, attempt, transcript, digest, charge) VALUES (?, ?, ?, ?, ?, ?, ?)",
         arguments: [
           kind, attempt?.run.text, attempt.map { Int64($0.round.value) }, attempt.map { Int64($0.attempt.value) },
-          transcript?.hex, digest?.hex,
+          transcript?.hex, digest?.hex, Self.charge(of: entry).map(Self.text),
         ])
     }
   }
@@ -72,7 +75,25 @@ final class WorkerLedgerStore: Sendable {
     case .survivorsSigned(let transcript, let digest): ("survivors", nil, transcript, digest)
     case .released(let transcript): ("released", nil, transcript, nil)
     case .promised(let transcript): ("promised", nil, transcript, nil)
+    case .charged(let attempt, _): ("charged", attempt, nil, nil)
     }
+  }
+
+  private static func charge(of entry: WorkerLedger.Entry) -> PrivacyCharge? {
+    guard case .charged(_, let charge) = entry else { return nil }
+    return charge
+  }
+
+  /// Mechanism, noise multiplier and δ; floats as bit patterns, so that a charge reads back as it was made.
+  private static func text(_ charge: PrivacyCharge) -> String {
+    "\(charge.mechanism) \(charge.noiseMultiplier.bitPattern) \(charge.delta.bitPattern)"
+  }
+
+  private static func charge(_ text: String) -> PrivacyCharge? {
+    let parts = text.split(separator: " ").compactMap { UInt64($0) }
+    guard parts.count == 3 else { return nil }
+    return PrivacyCharge(
+      mechanism: parts[0], noiseMultiplier: Double(bitPattern: parts[1]), delta: Double(bitPattern: parts[2]))
   }
 
   private static func entry(_ row: Row) -> WorkerLedger.Entry? {
@@ -94,6 +115,8 @@ final class WorkerLedgerStore: Sendable {
       return .survivorsSigned(transcript: transcript, survivorsDigest: digest)
     case ("released", _, let transcript?, _): return .released(transcript: transcript)
     case ("promised", _, let transcript?, _): return .promised(transcript: transcript)
+    case ("charged", let attempt?, _, _):
+      return (row["charge"] as String?).flatMap(charge).map { .charged(attempt, $0) }
     default: return nil
     }
   }

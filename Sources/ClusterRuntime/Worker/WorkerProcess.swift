@@ -83,7 +83,8 @@ package enum WorkerProcess {
       loop: bulkLoop, socket: try link(.bulk(.connecting), keys, server, io: 1, in: context),
       endpoint: Endpoint(rawValue: endpoints.bulk), logger: logger)
     let driver = WorkerDriver(
-      thread: core, machine: machine, control: control, ledger: ledger, backlog: backlog, ends: ends,
+      thread: core, machine: machine, control: control, ledger: ledger,
+      evidence: EvidenceStore(directory: home.path(EvidenceStore.folder)), backlog: backlog, ends: ends,
       logger: logger)
     let desk = WorkerDesk(thread: deskThread, client: bulk, threads: threads, logger: logger) { delivery in
       core.post(to: driver) { $0.receive(delivery) }
