@@ -119,7 +119,10 @@ extension HostileTests {
       // Worker 6 gives one input to each model: it declines every second attempt on it.
       try "maximum-attempts-per-model: 1\n".write(
         toFile: federation.path + "/worker-6/policy.yaml", atomically: true, encoding: .utf8)
-      let points = ["before-send:survivors", "after-receive:abort", "after-receive:decline"].map { "coordinator:\($0)" }
+      // Inputs exist; then nothing but keys and shares does, and whoever has them is asked to begin anew.
+      let points = [
+        "before-send:survivors", "before-send:dealers", "after-receive:abort", "after-receive:decline",
+      ].map { "coordinator:\($0)" }
       let first = try await federation.startCoordinator(killAt: points[0])
       let others = try federation.startWorkers(4...5)
       let (last, doomed) = try await federation.kill(
