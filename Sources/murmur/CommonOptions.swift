@@ -47,8 +47,8 @@ struct SecrecyOption: ParsableArguments {
   @Flag(
     name: .customLong(name),
     help: """
-      Let the system write a core dump of this process, and let debuggers in. Without it neither can be: its memory \
-      holds secret keys, and updates before they are masked.
+      Let the system write a core dump of this process, Swift a backtrace of its crash, and debuggers in. Without it \
+      none of these can be: its memory holds secret keys, and updates before they are masked.
       """)
   var allowCoreDumps = false
 

@@ -14,15 +14,20 @@
       return [party.command, "--home", "\(federation)/\(party.home)"] + needed
     }
 
-    @Test("A party that is aborted leaves no core, even where cores have no limit", arguments: parties)
+    @Test("A party that is aborted leaves no core and no backtrace, even where both are asked for", arguments: parties)
     func leavesNone(_ party: (command: String, home: String)) async throws {
       let workspace = try Workspace()
       let federation = try await workspace.makeFederation()
-      let process = try AbortedParty(Self.arguments(party, in: federation), folder: workspace.path)
+      // A worker without its data ends by itself.
+      _ = try workspace.file("federation/worker-1/data.csv", "a,digit\n1,0\n2,1\n3,0\n4,1\n")
+      let process = try AbortedParty(
+        Self.arguments(party, in: federation), folder: workspace.path, backtraces: true)
       #expect(try await process.hasCoreLimit("0", "0"))
+      #expect(await process.hasNoCrashHandler())
       let status = process.abort()
       #expect(status.signal == SIGABRT && !status.isDumped)
       #expect(!workspace.hasCore)
+      #expect(!process.log.contains("Backtrace took"))
     }
 
     @Test("--allow-core-dumps leaves the limit as it was, and a core is written")
@@ -30,7 +35,7 @@
       let workspace = try Workspace()
       let federation = try await workspace.makeFederation()
       let arguments = Self.arguments(Self.parties[0], in: federation) + ["--allow-core-dumps"]
-      let process = try AbortedParty(arguments, folder: workspace.path)
+      let process = try AbortedParty(arguments, folder: workspace.path, backtraces: false)
       #expect(try await process.isReady())
       #expect(try await process.hasCoreLimit("unlimited", "unlimited"))
       #expect(process.abort().isDumped)
@@ -85,7 +90,8 @@
     private let logPath: String
     private var isReaped = false
 
-    init(_ arguments: [String], folder: String) throws {
+    /// - Parameter backtraces: whether Swift's runtime is asked to catch crashes; it then ignores an abort from outside.
+    init(_ arguments: [String], folder: String, backtraces: Bool) throws {
       var ends: [Int32] = [0, 0]
       try #require(pipe(&ends) == 0)
       _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
@@ -98,7 +104,8 @@
       posix_spawn_file_actions_adddup2(&actions, 1, 2)
       posix_spawn_file_actions_adddup2(&actions, ends[0], 3)
       // A limit below 'unlimited' that may not be raised ends the shell, and the test with it.
-      let script = "ulimit -c unlimited && cd \"$0\" && exec \"$@\""
+      let script =
+        "export SWIFT_BACKTRACE=enable=\(backtraces ? "yes" : "no"); ulimit -c unlimited && cd \"$0\" && exec \"$@\""
       let words = ["sh", "-c", script, folder, Program.path] + arguments + ["--parent-pipe", "3"]
       var copies = words.map { strdup($0) }
       copies.append(nil)
@@ -121,10 +128,19 @@
       try await eventually { try CoreLimit(of: process) == CoreLimit(soft: soft, hard: hard) }
     }
 
-    func isReady() async throws -> Bool {
-      try await eventually {
-        try String(contentsOfFile: logPath, encoding: .utf8).contains("coordinator ready")
+    var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
+
+    func isReady() async throws -> Bool { try await eventually { log.contains("coordinator ready") } }
+
+    /// Whether SIGABRT comes to be caught by nobody (SigCgt of /proc/PID/status, proc(5)).
+    func hasNoCrashHandler() async -> Bool {
+      let isSo = try? await eventually {
+        let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") })
+        let caught = try #require(UInt64(line.split(separator: "\t")[1], radix: 16))
+        return caught & (1 << UInt64(SIGABRT - 1)) == 0
       }
+      return isSo ?? false
     }
 
     private func eventually(_ isSo: () throws -> Bool) async throws -> Bool {

@@ -45,7 +45,8 @@ struct csecret_statistics csecret_statistics(void);
 /// Keeps the system from writing core dumps of this process, and other processes of its user from reading its memory,
 /// for what lies on the ordinary heap all the same: RLIMIT_CORE becomes 0, soft and hard (setrlimit(2)); on Linux the
 /// process is not dumpable any more either (PR_SET_DUMPABLE, prctl(2)), which holds for core dumps that are piped to a
-/// program too, for ptrace(2) and for /proc/PID/mem. Programs that this one executes set the second anew.
+/// program too, for ptrace(2) and for /proc/PID/mem. Programs that this one executes set the second anew. A crash ends
+/// the process without a backtrace: those of the Swift runtime print registers, and the memory that they point to.
 ///
 /// 0, or the errno of the call that failed.
 int csecret_forbid_core_dumps(void);
