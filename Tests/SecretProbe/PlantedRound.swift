@@ -140,7 +140,7 @@ package final class PlantedRound {
       case .sendQuorum(let message, let names): for name in names { post(.quorumReceived(message), to: name) }
       case .unmask(let order): try open(order)
       case .acceptInput, .addInput, .startDeadline, .openInputs, .refuseInput, .closeInputs, .leaveOut, .repeatOffer,
-        .ignored, .blame, .abandon:
+        .ignored, .blame, .keepEvidence, .abandon:
         break
       }
     }
@@ -161,7 +161,7 @@ package final class PlantedRound {
         observer?.noteReleased(shares)
         say(.unmaskReceived(shares, from: name))
       case .sendAbort(let abort): say(.abortReceived(abort, from: name))
-      case .recordSurvivors, .recordRelease, .recordPromise, .ignored, .closed: break
+      case .recordSurvivors, .recordRelease, .recordPromise, .keepEvidence, .ignored, .closed: break
       }
     }
   }

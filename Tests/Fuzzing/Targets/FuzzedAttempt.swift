@@ -158,7 +158,7 @@ struct FuzzedAttempt {
     case .survivors(let survivors): .survivorsReceived(survivors)
     case .quorum(let quorum): .quorumReceived(quorum)
     case .result(let result): .resultReceived(result)
-    case .offer, .ended: nil
+    case .offer, .ended, .aborts: nil
     }
   }
 
@@ -253,7 +253,9 @@ struct FuzzedAttempt {
       case .acceptInput(let name): try upload(name)
       case .addInput(let name): try inputs.add(name)
       case .unmask(let order): try open(order)
-      case .abandon, .blame, .closeInputs, .ignored, .leaveOut, .openInputs, .refuseInput, .startDeadline: break
+      case .abandon, .blame, .closeInputs, .ignored, .keepEvidence, .leaveOut, .openInputs, .refuseInput,
+        .startDeadline:
+        break
       }
     }
   }
@@ -298,7 +300,7 @@ struct FuzzedAttempt {
         try releases.note(shares, from: name)
         post(.coordinator(.unmask(shares), from: name))
       case .sendAbort(let abort): post(.coordinator(.abort(abort), from: name))
-      case .closed, .ignored, .recordPromise, .recordRelease, .recordSurvivors: break
+      case .closed, .ignored, .keepEvidence, .recordPromise, .recordRelease, .recordSurvivors: break
       }
     }
   }

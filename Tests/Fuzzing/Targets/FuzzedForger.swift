@@ -57,7 +57,7 @@ struct FuzzedForger {
       .survivors(survivors(set.survivors, transcript: set.transcript, dealersDigest: set.dealersDigest))
     case .result(let result): .result(signed(result))
     case .offer(let offer): .offer(signed(offer))
-    case .peerShares, .quorum, .ended: message
+    case .peerShares, .quorum, .ended, .aborts: message
     }
   }
 

@@ -237,7 +237,7 @@ struct FuzzedRun {
               weight: 4, workers: 4, clipped: 0, saturated: 0,
               metrics: RoundMetrics(lossSum: 1, correct: 1, evaluated: 4)))))
     case .commit(let order): queue.append(.run(.committed(Self.model(order.version))))
-    case .blame, .closeUploads, .finished, .ignored, .recordAttempt, .report: break
+    case .blame, .blocked, .closeUploads, .finished, .ignored, .keepEvidence, .recordAttempt, .report: break
     }
   }
 
@@ -300,7 +300,7 @@ struct FuzzedRun {
       post(.inputOpened(header, from: name))
     case .startDeadline(let deadline, let duration):
       timers.append(Timer(at: time + duration, event: .worker(name, .deadlinePassed(deadline))))
-    case .cancelWork, .note, .record: break
+    case .cancelWork, .keepEvidence, .note, .record: break
     }
   }
 }
