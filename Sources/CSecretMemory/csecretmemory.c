@@ -223,7 +223,12 @@ static struct slab *slab_of(void *block) {
   return slab;
 }
 
+static _Thread_local uint64_t thread_allocations;
+
+uint64_t csecret_thread_allocations(void) { return thread_allocations; }
+
 void *csecret_allocate(size_t count) {
+  thread_allocations++;
   csecret_require_owner();
   if (count == 0) return NULL;
   void *block;

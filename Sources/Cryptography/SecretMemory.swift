@@ -17,6 +17,9 @@ package enum SecretMemory {
       mappedBytes: found.mapped_bytes, lockedBytes: found.locked_bytes, usedBlocks: found.used_blocks)
   }
 
+  /// How many blocks the calling thread has ever allocated here: for tests that count.
+  package static var threadAllocations: UInt64 { csecret_thread_allocations() }
+
   /// Whether OpenSSL keeps its keys on this heap too. It does from before `main` on, or the program does not start.
   package static var isUsedByOpenSSL: Bool { csecret_is_installed() }
 

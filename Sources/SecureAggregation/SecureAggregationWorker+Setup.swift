@@ -7,11 +7,15 @@ extension SecureAggregationWorker {
     guard case .advertised = state else { return try repeated(message) }
     guard let maskKey, let encryptionKey else { return [.ignored(.outOfOrder)] }
     let roster = try check(message)
+    for neighbour in roster.neighbours {
+      agreed[neighbour] = try Agreement.sharedSecret(encryptionKey, roster.entries[neighbour].encryptionKey)
+    }
+    self.encryptionKey = nil  // What it agrees on serves both directions; the key itself has no further use.
     let selfMaskSeed = secrets.secret(32)
-    let (bundle, ownShare) = try ShareBundle.deal(
+    let (bundle, ownShare) = ShareBundle.deal(
       transcript: roster.transcript, dealer: roster.index, threshold: roster.thresholds.threshold,
-      seed: selfMaskSeed, maskSecret: maskKey, encryptionSecret: encryptionKey,
-      helpers: roster.neighbours.map { ($0, roster.entries[$0].encryptionKey) }, secrets: secrets)
+      seed: selfMaskSeed, maskSecret: maskKey, helpers: agreed.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+      secrets: secrets)
     let signed = SignedBundle(
       transcript: roster.transcript, dealer: roster.index, bundle: bundle,
       signature: signingKey.signature(
@@ -150,7 +154,7 @@ extension SecureAggregationWorker {
           over: SignedString.shareCheck(
             transcript: roster.transcript, helper: roster.index, complaints: bitmap)))
       state = .checking(roster, selfMaskSeed: seed, held: held, ownShare: ownShare, check: check)
-      encryptionKey = nil  // Every share addressed to this worker is open; nothing else may be sealed with it.
+      agreed = [:]  // Every share addressed to this worker is open; nothing else may be sealed for it.
       return [.sendShareCheck(check)]
     case .advertised, .closed: return [.ignored(.outOfOrder)]
     case .checking(let roster, _, _, _, let check):
@@ -162,7 +166,6 @@ extension SecureAggregationWorker {
   /// Opens what was sealed for this worker; whoever sent something else, or nothing, is complained about.
   private func open(_ message: PeerShares, in roster: Roster) -> (held: [Int: SharePair], complaints: Set<Int>) {
     var held: [Int: SharePair] = [:], complaints: Set<Int> = []
-    guard let encryptionKey else { return (held, complaints) }
     var seen: Set<Int> = []
     let neighbours = Set(roster.neighbours)
     for entry in message.entries where neighbours.contains(entry.dealer) {
@@ -172,9 +175,9 @@ extension SecureAggregationWorker {
         continue
       }
       do throws(Refusal) {
-        let key = try ShareSealing.key(
-          transcript: roster.transcript, secret: encryptionKey,
-          publicKey: roster.entries[entry.dealer].encryptionKey, dealer: entry.dealer, helper: roster.index)
+        guard let agreed = agreed[entry.dealer] else { throw .shareNotAuthentic }
+        let key = ShareSealing.key(
+          transcript: roster.transcript, agreed: agreed, dealer: entry.dealer, helper: roster.index)
         held[entry.dealer] = try ShareSealing.open(
           entry.sealed, key: key, transcript: roster.transcript, dealer: entry.dealer)
       } catch {

@@ -92,6 +92,8 @@ package struct SecureAggregationWorker: Sendable {
   /// M1, the answer to the offer.
   package let advert: KeyAdvert
   var encryptionKey: SecretBytes?
+  /// With every neighbour, from the roster until its shares are open.
+  var agreed: [Int: SecretBytes] = [:]
   var maskKey: SecretBytes?
   /// ρ: fixes stochastic rounding, so that a re-sent input is the same bytes.
   let roundingSeed: SecretBytes
@@ -204,13 +206,15 @@ package struct SecureAggregationWorker: Sendable {
   mutating func wipe() {
     state = .closed
     encryptionKey = nil
+    agreed = [:]
     maskKey = nil
   }
 
   /// Structural claims that hold after every event.
   package func checkInvariants() {
     switch state {
-    case .closed: precondition(encryptionKey == nil && maskKey == nil, "secrets outlive their attempt")
+    case .closed:
+      precondition(encryptionKey == nil && maskKey == nil && agreed.isEmpty, "secrets outlive their attempt")
     case .released(_, _, let survivors, let answer):
       let selfMasks = Set(answer.selfMaskShares.map(\.owner)), keys = Set(answer.maskKeyShares.map(\.owner))
       precondition(selfMasks.isDisjoint(with: keys), "both shares of one worker released")

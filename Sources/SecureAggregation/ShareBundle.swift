@@ -94,21 +94,21 @@ package struct ShareBundle: Hashable, Sendable {
   /// Deals a seed and a mask key to `helpers` and seals each pair.
   ///
   /// - Parameters:
-  ///   - helpers: index and encryption key of every neighbour, in any order, without the dealer.
+  ///   - helpers: every neighbour with what its encryption key and the dealer's agree on, in any order, without the
+  ///     dealer.
   ///   - secrets: gives coefficients and nonces.
   /// - Returns: the bundle and the dealer's share of its own seed, which it keeps for M9.
-  /// - Throws: `allZeroSharedSecret` for a helper's key of small order.
   package static func deal(
     transcript: Digest, dealer: Int, threshold: Int, seed: SecretBytes, maskSecret: SecretBytes,
-    encryptionSecret: SecretBytes, helpers: [(index: Int, key: AgreementPublicKey)], secrets: any SecretSource
-  ) throws(Refusal) -> (bundle: ShareBundle, ownShare: Shamir.Share) {
+    helpers: [(index: Int, agreed: SecretBytes)], secrets: any SecretSource
+  ) -> (bundle: ShareBundle, ownShare: Shamir.Share) {
     let indices = helpers.map(\.index)
     let seedShares = Shamir.split(seed, threshold: threshold, helpers: indices + [dealer], coefficients: secrets)
     let keyShares = Shamir.split(maskSecret, threshold: threshold, helpers: indices, coefficients: secrets)
     var entries: [Entry] = []
     for (position, helper) in helpers.enumerated() {
-      let key = try ShareSealing.key(
-        transcript: transcript, secret: encryptionSecret, publicKey: helper.key, dealer: dealer, helper: helper.index)
+      let key = ShareSealing.key(
+        transcript: transcript, agreed: helper.agreed, dealer: dealer, helper: helper.index)
       entries.append(
         ShareSealing.seal(
           SharePair(selfMask: seedShares[position], maskKey: keyShares[position]), key: key,

@@ -46,12 +46,17 @@ package enum ShareSealing {
   package static func key(
     transcript: Digest, secret: SecretBytes, publicKey: AgreementPublicKey, dealer: Int, helper: Int
   ) throws(Refusal) -> SecretBytes {
+    key(
+      transcript: transcript, agreed: try Agreement.sharedSecret(secret, publicKey), dealer: dealer, helper: helper)
+  }
+
+  /// The same from what both ends agreed on, which serves both directions.
+  package static func key(transcript: Digest, agreed: SecretBytes, dealer: Int, helper: Int) -> SecretBytes {
     var info = CanonicalBytes(label: "share-enc")
     info.append(UInt32(dealer))
     info.append(UInt32(helper))
     return HKDF.derive(
-      salt: transcript.bytes, input: try Agreement.sharedSecret(secret, publicKey), info: info.bytes,
-      count: ChaCha20Poly1305.keyByteCount)
+      salt: transcript.bytes, input: agreed, info: info.bytes, count: ChaCha20Poly1305.keyByteCount)
   }
 
   /// A sealed pair with the commitments that stand beside it.

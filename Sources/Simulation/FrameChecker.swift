@@ -124,7 +124,7 @@ struct FrameChecker {
     let isComplete = entries.count <= Thresholds.completeGraphLimit
     rounds[transcript] = Round(
       workers: entries.map(\.worker), threshold: threshold,
-      promisesNeeded: isComplete ? entries.count + bound - threshold + 1 : .max, run: id.run,
+      promisesNeeded: isComplete ? max(1, entries.count + bound - threshold + 1) : .max, run: id.run,
       modelDigest: attempt.offer.modelDigest)
     return []
   }

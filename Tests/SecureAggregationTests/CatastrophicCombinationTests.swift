@@ -72,7 +72,7 @@ struct CatastrophicCombinationTests {
 
   // MARK: 2
 
-  @Test("A second set of dealers masks nothing: the first one stands")
+  @Test("A second set of dealers masks nothing, and is refused by name")
   func masksOnce() throws {
     let round = try Self.round { round, event in
       guard case .dealersReceived(let message) = event else { return [event] }
@@ -81,8 +81,10 @@ struct CatastrophicCombinationTests {
     }
     try round.run()
     #expect(round.story(of: Self.suspect).count { $0 == "maskInput" } == 1)
-    #expect(round.ignored(by: Self.suspect).filter { $0 == .repeated }.count >= 2)
-    #expect(round.sums == round.plainSum(of: round.names))
+    #expect(round.ignored(by: Self.suspect) == [.repeated])
+    #expect(round.outcome(of: Self.suspect) == .refused(.secondDealerSet))
+    #expect(!round.coordinator.survivors.contains(Self.suspect))
+    #expect(round.sums == round.plainSum(of: round.coordinator.survivors))
   }
 
   @Test("A chunk that is made again is the same, byte for byte: rounding and masks follow from the attempt's secrets")

@@ -101,7 +101,7 @@ struct ShareBundleTests {
     let maskSecret = source.secret(32)
     let (bundle, own) = try ShareBundle.deal(
       transcript: transcript, dealer: 2, threshold: 3, seed: seed, maskSecret: maskSecret,
-      encryptionSecret: secrets[2], helpers: [0, 1, 3, 4].map { ($0, keys[$0]) }, secrets: source)
+      helpers: [0, 1, 3, 4].map { ($0, try Agreement.sharedSecret(secrets[2], keys[$0])) }, secrets: source)
     let read = try ShareBundle(bodyBytes: bundle.bodyBytes)
     #expect(read == bundle)
     var pairs: [Int: SharePair] = [:]

@@ -1,6 +1,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // The heap of secrets: everything that SecretBytes holds and everything that OpenSSL allocates (keys, key schedules,
 // hash states, generators).
@@ -41,6 +42,9 @@ struct csecret_statistics {
   size_t used_blocks;
 };
 struct csecret_statistics csecret_statistics(void);
+
+/// How many blocks the calling thread has ever allocated here.
+uint64_t csecret_thread_allocations(void);
 
 /// Keeps the system from writing core dumps of this process, and other processes of its user from reading its memory,
 /// for what lies on the ordinary heap all the same: RLIMIT_CORE becomes 0, soft and hard (setrlimit(2)); on Linux the
