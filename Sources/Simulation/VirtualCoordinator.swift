@@ -192,6 +192,7 @@ final class VirtualCoordinator {
       }
     }
     for link in gone { perform(table.handle(.linkRefused(link, at: world.now))) }
+    guard world.checksPopulation else { return }
     for claim in table.checkInvariants() { world.violated("membership: \(claim)") }
   }
 

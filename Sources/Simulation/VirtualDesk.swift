@@ -146,7 +146,9 @@ final class VirtualDesk {
 
   private func feed(_ event: UploadIntake<LinkID>.Event, payload: [UInt8]? = nil) {
     let actions = intake.handle(event)
-    for claim in intake.checkInvariants() { world.violated("upload intake: \(claim)") }
+    if world.checksPopulation {
+      for claim in intake.checkInvariants() { world.violated("upload intake: \(claim)") }
+    }
     for action in actions { perform(action, payload: payload) }
   }
 
