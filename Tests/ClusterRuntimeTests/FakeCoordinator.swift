@@ -188,14 +188,31 @@ struct OfferMaker {
       signature: (key ?? home.signingKey).signature(over: SignedString.offer(roundID: context.roundID)))
   }
 
-  /// A roster that holds one advert alone, signed.
-  func roster(of advert: KeyAdvert, in offer: RoundOffer) -> ControlToWorker {
-    let context = AttemptContext(
-      attempt: offer.attempt, modelDigest: offer.modelDigest, configuration: offer.configuration,
-      membership: home.membership, coordinatorKey: home.certificate.certificate.signingKey, now: 0)
-    let digest = Transcript.rosterDigest(roundID: context.roundID, entries: [advert.entry])
+  func roundID(of offer: RoundOffer) -> Digest {
+    Transcript.roundID(
+      federation: home.membership.federation, attemptID: offer.attempt, modelDigest: offer.modelDigest,
+      configurationDigest: offer.configuration.digest)
+  }
+
+  /// A roster that holds these adverts, signed.
+  func roster(of adverts: [KeyAdvert], in offer: RoundOffer) -> ControlToWorker {
+    let digest = Transcript.rosterDigest(roundID: roundID(of: offer), entries: adverts.map(\.entry))
     let signature = home.signingKey.signature(
-      over: SignedString.roster(roundID: context.roundID, rosterDigest: digest))
-    return .round(.roster(offer.attempt, RosterMessage(adverts: [advert], signature: signature)))
+      over: SignedString.roster(roundID: roundID(of: offer), rosterDigest: digest))
+    return .round(.roster(offer.attempt, RosterMessage(adverts: adverts, signature: signature)))
+  }
+
+  /// What the worker of a folder says to an offer that it was shown.
+  func advert(of worker: PartyHome, answering offer: RoundOffer) -> KeyAdvert {
+    let certificate = worker.certificate.certificate
+    let entry = RosterEntry(
+      worker: certificate.name, certificateFingerprint: certificate.fingerprint,
+      encryptionKey: Agreement.publicKey(of: SystemSecretSource().secret(32)),
+      maskKey: Agreement.publicKey(of: SystemSecretSource().secret(32)))
+    return KeyAdvert(
+      entry: entry, modelDigest: offer.modelDigest, configurationDigest: offer.configuration.digest,
+      offerSignature: offer.signature,
+      signature: worker.signingKey.signature(
+        over: SignedString.advert(roundID: roundID(of: offer), entry: entry, offerSignature: offer.signature)))
   }
 }

@@ -17,6 +17,7 @@ extension HostileTests {
       var worker = try federation.startWorker(1)
       try await malformedFrames(from: try #require(fake), to: worker)
       try await badOffers(from: try #require(fake), to: worker, in: federation)
+      try await twoOffers(from: try #require(fake), to: worker, in: federation)
 
       // Its ledger outlives it: what it has seen is stale for its next life too.
       worker.end()
@@ -54,6 +55,46 @@ extension HostileTests {
       try await fake.say([HostileFrames.oversizeControl])
       try #require(await fake.isGreeted(after: greetings))
       #expect(worker.isRunning)
+    }
+
+    /// Worker 1 is shown one set of rules, worker 2 another: the roster tells, before anything is masked (ruling A6).
+    private func twoOffers(
+      from fake: FakeCoordinator, to worker: PartyProcess, in federation: ProcessFederation
+    ) async throws {
+      let maker = try OfferMaker(of: federation)
+      let shown = maker.offer(round: 60)
+      let other = maker.offer(round: 60) { rules, _ in rules.clip = 9 }
+      var advert: KeyAdvert?
+      try await fake.say(.round(.offer(shown)))
+      #expect(
+        try await fake.hears {
+          if case .advert(shown.attempt, let own) = $0 { advert = own }
+          return advert != nil
+        })
+      let foreign = try maker.advert(of: federation.home("worker-2", .worker), answering: other)
+      try await fake.say(maker.roster(of: [try #require(advert), foreign], in: shown))
+      #expect(
+        try await fake.waits { worker.count("attempt ended", "attempt=fake/60.0", "advertOfAnotherOffer") == 1 })
+      #expect(worker.count("evidence kept", "kind=two-offers") == 1)
+
+      let folder = federation.path + "/worker-1/evidence"
+      let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      let file = try #require(files.first)
+      #expect(files.count == 1)
+      let read = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: "\(folder)/\(file)")))
+      let evidence = try #require((read as? [String: Any])?["evidence"] as? [String: Any])
+      #expect(evidence["accused"] as? String == "coordinator")
+      // Anyone who knows the coordinator's key can check that it signed both.
+      var signed: Set<String> = []
+      for name in ["statement-1", "statement-2"] {
+        let statement = try #require(evidence[name] as? [String: String])
+        let string = try #require(statement["signed"]), signature = try #require(statement["signature"])
+        #expect(
+          try #require(Signature(hex: signature)).isValid(
+            over: try #require([UInt8](hex: string)), by: maker.home.certificate.certificate.signingKey))
+        signed.insert(string)
+      }
+      #expect(signed == Set([shown, other].map { SignedString.offer(roundID: maker.roundID(of: $0)).hex }))
     }
 
     private func badOffers(
@@ -133,7 +174,7 @@ extension HostileTests {
           if case .advert(lone.attempt, let own) = $0 { advert = own }
           return advert != nil
         })
-      try await fake.say(maker.roster(of: try #require(advert), in: lone))
+      try await fake.say(maker.roster(of: [try #require(advert)], in: lone))
       #expect(try await fake.waits { worker.count("attempt ended", "attempt=fake/50.0", "belowMinimumCohort") == 1 })
       // Nothing is offered twice, and nothing older than what was seen.
       try await declines(.stale, lone, "an attempt that has ended")
