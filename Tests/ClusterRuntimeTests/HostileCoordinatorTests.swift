@@ -1,3 +1,4 @@
+import ClusterConfiguration
 import Cryptography
 import Federation
 import Foundation

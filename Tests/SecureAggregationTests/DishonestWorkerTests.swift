@@ -111,6 +111,45 @@ struct DishonestWorkerTests {
     #expect(round.blames.values.joined().allSatisfy { !$0.isProven })
   }
 
+  @Test(
+    "A share that is authentic and canonical but does not fit its commitments is refused", arguments: [true, false])
+  func refusesOtherCommitments(isSelfMask: Bool) throws {
+    let transcript = Digest.sha256(of: [3])
+    let source = SeededSecretSource(seed: [4])
+    let key = source.secret(ChaCha20Poly1305.keyByteCount)
+    func pair() -> SharePair {
+      func share() -> Shamir.Share {
+        Shamir.split(source.secret(32), threshold: 2, helpers: [1], coefficients: source)[0]
+      }
+      return SharePair(selfMask: share(), maskKey: share())
+    }
+    func seal(_ pair: SharePair) -> ShareBundle.Entry {
+      ShareSealing.seal(pair, key: key, nonce: source.bytes(12), transcript: transcript, dealer: 0, helper: 1)
+    }
+    // The commitments of another pair stand beside these shares, and under the seal as well.
+    let dealt = pair()
+    let own = seal(dealt), other = seal(pair())
+    let commitments =
+      isSelfMask
+      ? (other.selfMaskCommitment, own.maskKeyCommitment) : (own.selfMaskCommitment, other.maskKeyCommitment)
+    var associated = CanonicalBytes()
+    associated.append(transcript)
+    associated.append(UInt32(0))
+    associated.append(UInt32(1))
+    associated.append(commitments.0)
+    associated.append(commitments.1)
+    let plaintext = SecretBytes(copying: dealt.selfMask.released + dealt.maskKey.released)
+    let entry = ShareBundle.Entry(
+      helper: 1, nonce: own.nonce,
+      ciphertext: ChaCha20Poly1305.seal(
+        key: key, nonce: own.nonce, associatedData: associated.bytes, plaintext: plaintext),
+      selfMaskCommitment: commitments.0, maskKeyCommitment: commitments.1)
+    #expect(throws: Refusal.shareCommitment) {
+      try ShareSealing.open(entry, key: key, transcript: transcript, dealer: 0)
+    }
+    #expect(throws: Never.self) { try ShareSealing.open(own, key: key, transcript: transcript, dealer: 0) }
+  }
+
   @Test("Bad shares for more than n_C helpers convict the dealer alone")
   func convictsDealer() throws {
     let round = try Self.round(3) { forgery, event in
