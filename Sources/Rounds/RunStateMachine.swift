@@ -276,6 +276,8 @@ package struct RunStateMachine: Sendable {
   /// Offers the next attempt if enough workers are here.
   mutating func select() -> [Action] {
     guard case .gathering = state else { return [] }
+    // Before the first attempt workers come one by one: nothing is drawn while some are missing.
+    guard hasOffered || gatherDeadlinePassed || available.count >= plan.expectedWorkers else { return [] }
     let everyone = available.subtracting(excluded).filter(isEligible).sorted()
     let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)
