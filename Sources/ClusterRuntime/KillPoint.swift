@@ -40,6 +40,7 @@ enum KillPoint {
   private static let occurrenceMax = 1_000_000
 
   /// What goes by at a moment of a party: the `kind` of its messages, and its durable records.
+  /// Not among them: `aborts`, the promises relayed before a retry, and the records `excused` and `charged`.
   static func subjects(_ party: Party, _ moment: Moment) -> [String] {
     switch (party, moment) {
     case (.coordinator, .beforeSend), (.coordinator, .afterSend), (.worker, .afterReceive):

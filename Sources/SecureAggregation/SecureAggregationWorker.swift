@@ -173,7 +173,7 @@ package struct SecureAggregationWorker: Sendable {
     }
   }
 
-  /// What later attempts need of this one: who signed for which transcript, and whether this worker may still release.
+  /// What is needed to judge statements about this attempt after it is over; nil without a roster.
   package var members: TranscriptMembers? {
     roster.map {
       TranscriptMembers(
