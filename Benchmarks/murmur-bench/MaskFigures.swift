@@ -18,7 +18,7 @@ struct MaskFigures {
     for bits in [32, 24, 16] as [UInt8] {
       for length in lengths {
         // As many masks as give the clock something to do, and no fewer than pass over a piece while it is cached.
-        let terms = Self.terms(length > 1_000_000 ? 20 : 100)
+        let terms = Self.terms(100)
         guard let sum = RingAccumulator(ringBits: bits, count: length) else { continue }
         let bytes = Double(terms.count * length * Int(bits) / 8)
         setting.forEachPool { pool in

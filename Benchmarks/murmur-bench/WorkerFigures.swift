@@ -95,29 +95,38 @@ struct WorkerFigures {
     let advert = [UInt8](repeating: 1, count: 250), agreement = [UInt8](repeating: 2, count: 110)
     let adverts = signing.map { $0.signature(over: advert) }
     let quorum = signing[..<threshold].map { $0.signature(over: agreement) }
-    func verify(_ signatures: some Sequence<Signature>, over string: [UInt8]) {
-      for (signature, key) in zip(signatures, publicKeys) {
-        precondition(signature.isValid(over: string, by: key), "a signature that was just made")
+    func verify(_ signatures: [Signature], over string: [UInt8], on pool: ThreadPool) {
+      pool.run(parts: signatures.count) { index in
+        precondition(
+          signatures[index].isValid(over: string, by: publicKeys[index]), "a signature that was just made")
       }
     }
 
-    let section = "worker, n = 100: shares and signatures, 1 thread"
     let limits = setting.limits
-    var total = 0.0, limitTotal = 0.0
-    func add(_ name: String, limit: Double?, _ body: () throws -> Void) rethrows {
-      let seconds = try setting.stopwatch.least(body)
-      total += seconds
-      limitTotal += limit ?? 0
-      report.add(Figure(section: section, name: name, value: seconds * 1e3, unit: "ms", limit: limit.map { $0 * 1e3 }))
+    try setting.forEachPool { pool in
+      let section = "worker, n = 100: shares and signatures; threads: \(pool.count)"
+      var total = 0.0, limitTotal = 0.0
+      func add(_ name: String, limit: Double?, threads: Int = 1, _ body: () throws -> Void) rethrows {
+        let seconds = try setting.stopwatch.least(threads: threads, body)
+        total += seconds
+        limitTotal += limit ?? 0
+        report.add(
+          Figure(section: section, name: name, value: seconds * 1e3, unit: "ms", limit: limit.map { $0 * 1e3 }))
+      }
+      let atOnce = Double(pool.count)
+      try add("agree with, deal and seal for 99", limit: 99 * limits.agreement, deal)
+      try add("open 99", limit: nil, open)
+      add("verify 100 adverts", limit: 100 / atOnce * limits.verification, threads: pool.count) {
+        verify(adverts, over: advert, on: pool)
+      }
+      add("verify a quorum of 67", limit: 67 / atOnce * limits.verification, threads: pool.count) {
+        verify(quorum, over: agreement, on: pool)
+      }
+      add("sign 6 messages", limit: 6 * limits.signature) { for _ in 0..<6 { _ = signing[0].sign(advert) } }
+      report.add(
+        Figure(
+          section: section, name: "all of it", value: total * 1e3, unit: "ms", limit: limitTotal * 1e3,
+          budget: .atMost(20)))
     }
-    try add("agree with, deal and seal for 99", limit: 99 * limits.agreement, deal)
-    try add("open 99", limit: nil, open)
-    add("verify 100 adverts", limit: 100 * limits.verification) { verify(adverts, over: advert) }
-    add("verify a quorum of 67", limit: 67 * limits.verification) { verify(quorum, over: agreement) }
-    add("sign 6 messages", limit: 6 * limits.signature) { for _ in 0..<6 { _ = signing[0].sign(advert) } }
-    report.add(
-      Figure(
-        section: section, name: "all of it", value: total * 1e3, unit: "ms", limit: limitTotal * 1e3,
-        budget: .atMost(20)))
   }
 }

@@ -109,7 +109,8 @@ package struct WorkerStateMachine: Sendable {
   /// - Parameters:
   ///   - ledger: everything recorded before.
   ///   - secrets: the system's generator; seeded only in the simulator.
-  ///   - computations: remembers certificates by itself; shared by all workers of a simulation.
+  ///   - computations: remembers certificates by itself; shared by all workers of a simulation. A process with threads
+  ///     to spare checks signatures on them.
   package init(
     certificate: Certificate, membership: MembershipList, coordinatorKey: SigningPublicKey, policy: WorkerPolicy,
     signingKey: SigningKey, secrets: any SecretSource, ledger: WorkerLedger,

@@ -144,17 +144,14 @@ package enum RoundChecks {
       claim.append(advert.signature)
     }
     try computations.once(.sha256(of: claim.bytes)) { () throws(Refusal) in
-      var knownOffers: Set<Signature> = []  // Usually one signature stands behind all adverts: it is verified once.
-      for advert in adverts {
-        guard Canary.checksOffers else { continue }
-        guard advert.signature.isValid(over: advert.signedString(roundID), by: advert.signingKey) else {
-          throw .advertOfAnotherOffer
-        }
-        guard knownOffers.insert(advert.offerSignature).inserted else { continue }
-        guard advert.offerSignature.isValid(over: SignedString.offer(roundID: roundID), by: coordinator) else {
-          throw .advertOfAnotherOffer
-        }
-      }
+      guard Canary.checksOffers else { return }
+      let offer = SignedString.offer(roundID: roundID)
+      let offerSignatures = Array(Set(adverts.map(\.offerSignature)))  // Usually one.
+      guard offerSignatures.allSatisfy({ $0.isValid(over: offer, by: coordinator) }),
+        computations.allHold(
+          adverts.count,
+          { adverts[$0].signature.isValid(over: adverts[$0].signedString(roundID), by: adverts[$0].signingKey) })
+      else { throw .advertOfAnotherOffer }
     }
   }
 
@@ -266,9 +263,10 @@ package enum RoundChecks {
       claim.append(signature.signature)
     }
     try computations.once(.sha256(of: claim.bytes)) { () throws(Refusal) in
-      for signature in signatures {
-        guard signature.signature.isValid(over: string, by: keys[signature.worker]) else { throw .badSignature }
-      }
+      guard
+        computations.allHold(
+          signatures.count, { signatures[$0].signature.isValid(over: string, by: keys[signatures[$0].worker]) })
+      else { throw .badSignature }
     }
   }
 }

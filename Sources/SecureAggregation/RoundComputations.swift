@@ -9,6 +9,9 @@ package protocol RoundComputations: Sendable {
   /// Whether an answer serves many workers, so that it pays to check a whole roster once rather than a sample each time.
   var servesMany: Bool { get }
 
+  /// What many checks at once run on. The answer does not depend on it.
+  var runner: any PartRunner & Sendable { get }
+
   /// Runs `check` unless the same claim has passed before. `claim` has to be a digest over everything the check reads.
   func once(_ claim: Digest, _ check: () throws(Refusal) -> Void) throws(Refusal)
 
@@ -19,6 +22,15 @@ package protocol RoundComputations: Sendable {
 }
 
 extension RoundComputations {
+  /// Whether `holds` is true of each of `0..<count`, asked of several at once; the rest is not asked after one was false.
+  func allHold(_ count: Int, _ holds: @Sendable (Int) -> Bool) -> Bool {
+    let fails = Atomic<Bool>(false)
+    runner.run(parts: count) { index in
+      if !fails.load(ordering: .relaxed), !holds(index) { fails.store(true, ordering: .relaxed) }
+    }
+    return !fails.load(ordering: .relaxed)
+  }
+
   /// Whether a signature verifies.
   package func isValid(_ signature: Signature, over string: [UInt8], by key: SigningPublicKey) -> Bool {
     var claim = CanonicalBytes(label: "claim/signature")
@@ -54,7 +66,8 @@ extension RoundComputations {
 
 /// Computes whatever is asked.
 package struct DirectComputations: RoundComputations {
-  package init() {}
+  package let runner: any PartRunner & Sendable
+  package init(runner: any PartRunner & Sendable = SequentialRunner()) { self.runner = runner }
   package var servesMany: Bool { false }
 
   package func once(_ claim: Digest, _ check: () throws(Refusal) -> Void) throws(Refusal) { try check() }
@@ -78,11 +91,15 @@ package final class RememberedComputations: RoundComputations {
   private static let graphsMax = 8
 
   package let servesMany: Bool
+  package let runner: any PartRunner & Sendable
   private let claimsMax: Int
   private let memory = Mutex(Memory())
 
-  package init(servesMany: Bool, claimsMax: Int = 1 << 15) {
+  package init(
+    servesMany: Bool, claimsMax: Int = 1 << 15, runner: any PartRunner & Sendable = SequentialRunner()
+  ) {
     self.servesMany = servesMany
+    self.runner = runner
     self.claimsMax = claimsMax
   }
 

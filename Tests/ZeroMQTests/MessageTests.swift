@@ -38,18 +38,12 @@ struct MessageTests {
       let origin = try #require(await router.messages.first?.origin)
       await dealer.pause()
       let payload = [UInt8](repeating: 1, count: 1 << 18)
-      var sentCount = 0
-      var outcome = SendOutcome.sent
-      while outcome == .sent, sentCount < 1000 {
-        outcome = try await router.send(frames: [Frame("\(sentCount)"), Frame(copying: payload)], to: origin)
-        if outcome == .sent { sentCount += 1 }
-      }
+      let (sentCount, outcome) = try await router.flood(with: payload, to: origin, countMax: 1000)
       #expect(outcome == .wouldBlock)
       #expect(sentCount >= 4)
       await dealer.resume()
-      let count = sentCount
-      #expect(await dealer.becomes { $0.messages.count == count })
-      #expect(await dealer.messages.map { $0.frames[0].text } == (0..<count).map { "\($0)" })
+      #expect(await dealer.becomes { $0.messages.count == sentCount })
+      #expect(await dealer.messages.map { $0.frames[0].text } == (0..<sentCount).map { "\($0)" })
       #expect(await dealer.messages.allSatisfy { $0.frames[1].array == payload })
     }
   }

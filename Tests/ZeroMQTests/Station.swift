@@ -98,6 +98,15 @@ actor Station {
     try socket.send(texts.map { Frame($0) }, to: route)
   }
   func send(frames: [Frame], to route: RoutingID? = nil) throws -> SendOutcome { try socket.send(frames, to: route) }
+  /// Sends numbered messages until one is not taken, in one go: a peer that does not read for longer than a heartbeat
+  /// may take is cut off, and between two turns of a busy machine's tasks that time may pass.
+  func flood(with payload: [UInt8], to route: RoutingID, countMax: Int) throws -> (count: Int, last: SendOutcome) {
+    for count in 0..<countMax {
+      let outcome = try socket.send([Frame("\(count)"), Frame(copying: payload)], to: route)
+      guard outcome == .sent else { return (count, outcome) }
+    }
+    return (countMax, .sent)
+  }
   func echo() { echoes = true }
   func pause() { watch?.pause() }
   func resume() { watch?.resume() }

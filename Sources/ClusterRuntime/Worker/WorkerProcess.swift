@@ -41,15 +41,16 @@ package enum WorkerProcess {
     guard let coordinator = home.membership.members(role: .coordinator).first else {
       throw RuntimeError(.notFound, "\(home.path(FederationFile.name)): found no coordinator, expected one")
     }
+    let threads = options.threads ?? configuration.threads ?? cores()
     let machine = WorkerStateMachine(
       certificate: home.certificate.certificate, membership: home.membership,
       coordinatorKey: coordinator.certificate.signingKey, policy: configuration.policy.law,
-      signingKey: home.signingKey, secrets: SystemSecretSource(), ledger: try ledger.load())
+      signingKey: home.signingKey, secrets: SystemSecretSource(), ledger: try ledger.load(),
+      computations: RememberedComputations(servesMany: false, runner: SharedThreadPool(threads: threads)))
     logger.info(
       "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
     return try await run(
-      home, coordinator: coordinator.certificate, machine: machine, dataset: dataset,
-      threads: options.threads ?? configuration.threads ?? cores(),
+      home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: threads,
       endpoints: endpoints, ledger: ledger, logger: logger)
   }
 
