@@ -11,6 +11,8 @@ package struct Population: Hashable, Sendable {
     package var label: String
     /// Fraction of the examples that no worker gets.
     package var heldOut: Double
+    /// How often each of the other examples is dealt: more than once for more workers than there are examples.
+    package var copies: Int
     /// α of the Dirichlet distribution over labels by which the rest is dealt; small is skewed.
     package var dirichletAlpha: Double
     /// Of the split and of the deal.
@@ -31,7 +33,7 @@ package struct Population: Hashable, Sendable {
     workers = try section.integer("workers", in: 1...100_000)
     organisations = try section.integer("organisations", default: workers, in: 1...workers)
     servingNodes = try section.integer("serving-nodes", default: 1, in: 0...64)
-    let data = try section.section("data", keys: ["file", "label", "held-out", "partition", "seed"])
+    let data = try section.section("data", keys: ["file", "label", "held-out", "copies", "partition", "seed"])
     let written = try data.text("file", expected: "the path of a CSV file")
     let file = section.file.resolve(written)
     guard DurableFile.exists(file) else {
@@ -47,7 +49,8 @@ package struct Population: Hashable, Sendable {
     self.data = try Data(
       file: file, label: data.text("label", expected: "the name of the label's column"),
       heldOut: data.number("held-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 },
-      dirichletAlpha: alpha, seed: data.integer("seed", default: 1, in: 0...UInt64.max))
+      copies: data.integer("copies", default: 1, in: 1...1000), dirichletAlpha: alpha,
+      seed: data.integer("seed", default: 1, in: 0...UInt64.max))
   }
 
   /// Names and organisations of the workers: `worker-1` of `organisation-1`, and so on.

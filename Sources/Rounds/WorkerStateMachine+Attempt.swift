@@ -45,7 +45,7 @@ extension WorkerStateMachine {
     guard offer.configuration.trainer == .sha256(of: offer.task.canonicalBytes) else {
       return (.badOffer, "the configuration names another task")
     }
-    guard offer.configuration.issuanceLog == .sha256(of: membership.issuanceLogBytes),
+    guard offer.configuration.issuanceLog == issuanceLog,
       offer.configuration.revocationList == .sha256(of: membership.revocationListBytes)
     else { return (.policy, "the coordinator holds another membership list") }
     let isTraining = offer.task.kind == .train
@@ -188,5 +188,18 @@ extension WorkerStateMachine {
       }
     }
     return out
+  }
+}
+
+extension WorkerStateMachine {
+  private struct IssuanceLogQuestion: Equatable, Sendable {
+    let membership: MembershipList
+  }
+
+  /// Of the membership list that this worker holds.
+  fileprivate var issuanceLog: Digest? {
+    try? computations.answer(IssuanceLogQuestion(membership: membership)) { () throws(Refusal) -> Digest in
+      .sha256(of: membership.issuanceLogBytes)
+    }
   }
 }

@@ -179,7 +179,8 @@ package struct WorkerStateMachine: Sendable {
       guard work?.offer.attempt == attempt else {
         return [.note(.ignored(kind: message.kind, why: "another attempt"))]
       }
-      guard let whole = work?.roster.add(roster) else { return [] }
+      let computations = computations
+      guard let whole = work?.roster.add(roster, computations: computations) else { return [] }
       return secure(.rosterReceived(whole))
     case .peerShares(let shares): return secure(.peerSharesReceived(shares))
     case .dealers(let dealers): return secure(.dealersReceived(dealers))

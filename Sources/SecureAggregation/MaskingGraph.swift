@@ -29,6 +29,14 @@ package enum MaskingGraph: Sendable {
     }
   }
 
+  /// How many of N(i) are in `set`.
+  func neighbourCount(of worker: Int, in set: Bitmap) -> Int {
+    switch self {
+    case .complete: set.memberCount - (set.contains(worker) ? 1 : 0)
+    case .sparse(let graph): graph.neighbourCount(of: worker, in: set)
+    }
+  }
+
   package func areNeighbours(_ a: Int, _ b: Int) -> Bool {
     switch self {
     case .complete: a != b

@@ -73,7 +73,9 @@ package struct RosterAssembly: Sendable {
   package init() {}
 
   /// The whole roster once the last part is here; nil until then. Whatever does not fit what came before starts anew.
-  package mutating func add(_ message: RosterMessage) -> RosterMessage? {
+  package mutating func add(
+    _ message: RosterMessage, computations: any RoundComputations = DirectComputations()
+  ) -> RosterMessage? {
     guard let part = message.part else { return message }
     guard part.count <= RosterMessage.partsMax, (0..<part.count).contains(part.index) else { return nil }
     let isOther = parts.contains { $0.map { $0.signature != message.signature } ?? false }
@@ -82,7 +84,9 @@ package struct RosterAssembly: Sendable {
     let known = parts.compactMap { $0 }
     guard known.count == part.count else { return nil }
     parts = []
-    return RosterMessage(adverts: known.flatMap(\.adverts), signature: message.signature)
+    return try? computations.answer(known) { () throws(Refusal) in
+      RosterMessage(adverts: known.flatMap(\.adverts), signature: message.signature)
+    }
   }
 }
 

@@ -135,24 +135,14 @@ package enum RoundChecks {
   private static func checkAnswers(
     _ adverts: [RosterAdvert], roundID: Digest, coordinator: SigningPublicKey, computations: any RoundComputations
   ) throws(Refusal) {
-    var claim = CanonicalBytes(label: "claim/adverts")
-    claim.append(roundID)
-    claim.append(coordinator)
-    for advert in adverts {
-      claim.append(prefixed: advert.signedString(roundID))
-      claim.append(advert.signingKey)
-      claim.append(advert.signature)
-    }
-    try computations.once(.sha256(of: claim.bytes)) { () throws(Refusal) in
-      guard Canary.checksOffers else { return }
-      let offer = SignedString.offer(roundID: roundID)
-      let offerSignatures = Array(Set(adverts.map(\.offerSignature)))  // Usually one.
-      guard offerSignatures.allSatisfy({ $0.isValid(over: offer, by: coordinator) }),
-        computations.allHold(
-          adverts.count,
-          { adverts[$0].signature.isValid(over: adverts[$0].signedString(roundID), by: adverts[$0].signingKey) })
-      else { throw .advertOfAnotherOffer }
-    }
+    guard Canary.checksOffers else { return }
+    let offer = SignedString.offer(roundID: roundID)
+    let offerSignatures = Array(Set(adverts.map(\.offerSignature)))  // Usually one.
+    guard offerSignatures.allSatisfy({ $0.isValid(over: offer, by: coordinator) }),
+      computations.allHold(
+        adverts.count,
+        { adverts[$0].signature.isValid(over: adverts[$0].signedString(roundID), by: adverts[$0].signingKey) })
+    else { throw .advertOfAnotherOffer }
   }
 
   /// Up to so many workers everyone verifies every advert; above, its neighbours' and `sampleCount` more. The certificate
@@ -198,13 +188,29 @@ package enum RoundChecks {
   ///   `tooFewSurvivors`, `tooFewOrganisations`, `organisationAboveCap`.
   package static func checkSurvivors(
     _ survivors: Bitmap, dealers: Bitmap, me: Int, organisations: [OrganisationID], signedBefore: Digest?,
-    mode: RoundConfiguration.Mode, policy: CohortPolicy
+    mode: RoundConfiguration.Mode, policy: CohortPolicy, computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) {
-    let thresholds = try Thresholds.compute(organisations: organisations, mode: mode, policy: policy)
-    guard signedBefore == nil || signedBefore == survivors.digest else { throw .secondSurvivorSet }
-    guard survivors.isSubset(of: dealers), survivors.count == organisations.count else { throw .survivorOutsideU2 }
-    guard survivors.contains(me) else { throw .notASurvivor }
-    try checkSurvivorSet(survivors, organisations: organisations, thresholds: thresholds, policy: policy)
+    struct Question: Equatable, Sendable {
+      let survivors: Bitmap
+      let dealers: Bitmap
+      let organisations: [OrganisationID]
+      let mode: RoundConfiguration.Mode
+      let policy: CohortPolicy
+    }
+    func checkOwn() throws(Refusal) {
+      guard signedBefore == nil || signedBefore == survivors.digest else { throw .secondSurvivorSet }
+      guard survivors.isSubset(of: dealers), survivors.count == organisations.count else { throw .survivorOutsideU2 }
+      guard survivors.contains(me) else { throw .notASurvivor }
+    }
+    let question = Question(
+      survivors: survivors, dealers: dealers, organisations: organisations, mode: mode, policy: policy)
+    _ = try computations.answer(question) { () throws(Refusal) in
+      let thresholds = try Thresholds.compute(organisations: organisations, mode: mode, policy: policy)
+      try checkOwn()
+      try checkSurvivorSet(survivors, organisations: organisations, thresholds: thresholds, policy: policy)
+      return true
+    }
+    try checkOwn()  // What stands in no other worker's question.
   }
 
   /// Whether a set may be summed: large enough, enough organisations, none above its cap (ruling A20). The coordinator
@@ -250,23 +256,29 @@ package enum RoundChecks {
     _ signatures: [QuorumSignature], transcript: Digest, dealersDigest: Digest, survivors: Bitmap, quorum: Int,
     keys: [SigningPublicKey], computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) {
-    guard Set(signatures.map(\.worker)).count == signatures.count else { throw .duplicateSigner }
-    guard signatures.allSatisfy({ survivors.contains($0.worker) && keys.indices.contains($0.worker) }) else {
-      throw .signerOutsideU3
+    struct Question: Equatable, Sendable {
+      let signatures: [QuorumSignature]
+      let transcript: Digest
+      let dealersDigest: Digest
+      let survivors: Bitmap
+      let quorum: Int
+      let keys: [SigningPublicKey]
     }
-    guard signatures.count >= quorum || !Canary.checksQuorum else { throw .quorumTooSmall }
-    let string = SignedString.agree(transcript: transcript, dealersDigest: dealersDigest, bitmap: survivors)
-    var claim = CanonicalBytes(label: "claim/quorum")
-    claim.append(prefixed: string)
-    for signature in signatures {
-      claim.append(keys[signature.worker])
-      claim.append(signature.signature)
-    }
-    try computations.once(.sha256(of: claim.bytes)) { () throws(Refusal) in
+    let question = Question(
+      signatures: signatures, transcript: transcript, dealersDigest: dealersDigest, survivors: survivors,
+      quorum: quorum, keys: keys)
+    _ = try computations.answer(question) { () throws(Refusal) in
+      guard Set(signatures.map(\.worker)).count == signatures.count else { throw .duplicateSigner }
+      guard signatures.allSatisfy({ survivors.contains($0.worker) && keys.indices.contains($0.worker) }) else {
+        throw .signerOutsideU3
+      }
+      guard signatures.count >= quorum || !Canary.checksQuorum else { throw .quorumTooSmall }
+      let string = SignedString.agree(transcript: transcript, dealersDigest: dealersDigest, bitmap: survivors)
       guard
         computations.allHold(
           signatures.count, { signatures[$0].signature.isValid(over: string, by: keys[signatures[$0].worker]) })
       else { throw .badSignature }
+      return true
     }
   }
 }

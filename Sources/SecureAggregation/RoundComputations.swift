@@ -15,6 +15,12 @@ package protocol RoundComputations: Sendable {
   /// Runs `check` unless the same claim has passed before. `claim` has to be a digest over everything the check reads.
   func once(_ claim: Digest, _ check: () throws(Refusal) -> Void) throws(Refusal)
 
+  /// What `compute` gives. `question` has to be everything that it reads: who remembers the answer gives it again to an
+  /// equal one. A refusal is no answer.
+  func answer<Question: Equatable & Sendable, Answer: Sendable>(
+    _ question: Question, _ compute: () throws(Refusal) -> Answer
+  ) throws(Refusal) -> Answer
+
   /// The sparse graph of a transcript.
   ///
   /// - Throws: `rosterTooLarge`, `noGraph`.
@@ -49,19 +55,16 @@ extension RoundComputations {
 
   /// Whether every member of `set` has at least `threshold` neighbours inside it.
   func hasDegrees(_ set: Bitmap, atLeast threshold: Int, in graph: SparseGraph, transcript: Digest) -> Bool {
-    var claim = CanonicalBytes(label: "claim/degrees")
-    claim.append(transcript)
-    claim.append(UInt32(threshold))
-    claim.append(raw: set.bytes)
-    do throws(Refusal) {
-      try once(.sha256(of: claim.bytes)) { () throws(Refusal) in
-        guard graph.smallestDegree(in: set) >= threshold else { throw .tooFewNeighbours }
-      }
-      return true
-    } catch {
-      return false
-    }
+    let question = DegreeQuestion(set: set, threshold: threshold, transcript: transcript)
+    let hasDegrees = try? answer(question) { () throws(Refusal) in graph.smallestDegree(in: set) >= threshold }
+    return hasDegrees ?? false
   }
+}
+
+private struct DegreeQuestion: Equatable, Sendable {
+  let set: Bitmap
+  let threshold: Int
+  let transcript: Digest
 }
 
 /// Computes whatever is asked.
@@ -72,6 +75,10 @@ package struct DirectComputations: RoundComputations {
 
   package func once(_ claim: Digest, _ check: () throws(Refusal) -> Void) throws(Refusal) { try check() }
 
+  package func answer<Question: Equatable & Sendable, Answer: Sendable>(
+    _ question: Question, _ compute: () throws(Refusal) -> Answer
+  ) throws(Refusal) -> Answer { try compute() }
+
   package func graph(transcript: Digest, rosterCount: Int) throws(Refusal) -> SparseGraph {
     try SparseGraph(transcript: transcript, rosterCount: rosterCount)
   }
@@ -80,15 +87,19 @@ package struct DirectComputations: RoundComputations {
 /// Remembers what has passed: certificates, which come back in every attempt, and in a process with many workers
 /// everything that one of them has checked. What failed is checked again.
 ///
-/// Bounded: two generations of at most `claimsMax` claims and a few graphs; the older generation goes first.
+/// Bounded: two generations of at most `claimsMax` claims, of which the older goes first, and a few graphs and answers of
+/// each kind. That two questions are equal is seen at once where they share their memory, as those about one message do.
 package final class RememberedComputations: RoundComputations {
   private struct Memory {
     var young: Set<Digest> = []
     var old: Set<Digest> = []
     var graphs: [Digest: SparseGraph] = [:]
+    /// By the kind of the question, oldest first.
+    var answers: [ObjectIdentifier: [(question: any Sendable, answer: any Sendable)]] = [:]
   }
 
   private static let graphsMax = 8
+  private static let answersMax = 8
 
   package let servesMany: Bool
   package let runner: any PartRunner & Sendable
@@ -113,6 +124,21 @@ package final class RememberedComputations: RoundComputations {
       }
       $0.young.insert(claim)
     }
+  }
+
+  package func answer<Question: Equatable & Sendable, Answer: Sendable>(
+    _ question: Question, _ compute: () throws(Refusal) -> Answer
+  ) throws(Refusal) -> Answer {
+    guard servesMany else { return try compute() }
+    let kind = ObjectIdentifier(Question.self)
+    let known = memory.withLock { $0.answers[kind]?.last { ($0.question as? Question) == question } }
+    if let answer = known?.answer as? Answer { return answer }
+    let answer = try compute()
+    memory.withLock {
+      if $0.answers[kind, default: []].count >= Self.answersMax { $0.answers[kind]?.removeFirst() }
+      $0.answers[kind, default: []].append((question, answer))
+    }
+    return answer
   }
 
   package func graph(transcript: Digest, rosterCount: Int) throws(Refusal) -> SparseGraph {

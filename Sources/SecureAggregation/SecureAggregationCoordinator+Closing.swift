@@ -142,12 +142,19 @@ extension SecureAggregationCoordinator {
   }
 
   mutating func advanceUnmasking(_ closing: Closing, _ atDeadline: Bool) -> [Action] {
-    guard let short = firstShort(closing, counting: { closing.answers[$0] != nil }) else {
+    let roster = closing.roster
+    let answered = Bitmap(members: closing.answers.keys, count: roster.count)
+    guard let short = firstShort(closing, from: closing.helpedOwners, in: answered) else {
       return reconstruct(closing)
     }
-    let roster = closing.roster
-    let isHopeless =
-      firstShort(closing) { !closing.wrongHelpers.contains($0) && !departed.contains(roster.workers[$0]) } != nil
+    // Who has enough helpers keeps them: the next answer is counted for those from here on.
+    var closing = closing
+    closing.helpedOwners = short.place
+    let gone = closing.wrongHelpers.count + departed.count
+    let isNews = gone != closing.goneHelpers
+    closing.goneHelpers = gone
+    state = .unmasking(closing)
+    let isHopeless = isNews && firstShort(closing, from: short.place, in: possibleHelpers(closing)) != nil
     guard atDeadline || isHopeless else { return [] }
     let silent = closing.survivors.members.filter {
       closing.answers[$0] == nil && !closing.wrongHelpers.contains($0)
@@ -159,17 +166,28 @@ extension SecureAggregationCoordinator {
         wrong: closing.wrongHelpers.sorted().map { roster.workers[$0] }))
   }
 
-  /// The first owner of whom fewer than t helpers count; nil if there are enough for everyone. On the complete graph
-  /// everyone helps everyone, so one owner stands for all.
-  private func firstShort(_ closing: Closing, counting counts: (Int) -> Bool) -> (owner: Int, have: Int)? {
+  /// The survivors whose answer counts or may still come.
+  private func possibleHelpers(_ closing: Closing) -> Bitmap {
+    let helpers = closing.survivors.members.filter {
+      !closing.wrongHelpers.contains($0) && !departed.contains(closing.roster.workers[$0])
+    }
+    return Bitmap(members: helpers, count: closing.roster.count)
+  }
+
+  /// The first owner, from a place in their order on, of whom fewer than t of `helpers` hold a share; nil if there are
+  /// enough for everyone. On the complete graph everyone helps everyone, so one owner stands for all.
+  private func firstShort(
+    _ closing: Closing, from start: Int, in helpers: Bitmap
+  ) -> (place: Int, owner: Int, have: Int)? {
     let threshold = closing.roster.thresholds.threshold
-    let members = closing.survivors.members
-    let owners = closing.roster.graph.isComplete ? Array(members.prefix(1)) : members + closing.dropouts
-    let counted = members.filter(counts)
-    let set = Bitmap(members: counted, count: closing.roster.count)
-    for owner in owners {
-      let have = closing.roster.graph.isComplete ? counted.count : helpers(of: owner, in: set, closing).count
-      if have < threshold { return (owner, have) }
+    let owners =
+      closing.roster.graph.isComplete
+      ? Array(closing.survivors.members.prefix(1)) : closing.survivors.members + closing.dropouts
+    for place in owners.indices.dropFirst(start) {
+      let owner = owners[place]
+      let near = closing.roster.graph.neighbourCount(of: owner, in: helpers)
+      let have = near + (helpers.contains(owner) ? 1 : 0)
+      if have < threshold { return (place, owner, have) }
     }
     return nil
   }

@@ -137,9 +137,7 @@ extension SecureAggregationCoordinator {
     let threshold = roster.thresholds.threshold
     var dropouts: [Int] = []
     for dealer in inputs.dealers.members where !survivors.contains(dealer) {
-      let helpers =
-        roster.graph.isComplete
-        ? survivors.memberCount : roster.graph.neighbours(of: dealer).count(where: survivors.contains)
+      let helpers = roster.graph.neighbourCount(of: dealer, in: survivors)
       guard helpers > 0 else { continue }
       guard helpers >= threshold else {
         throw .dealerCutOff(roster.workers[dealer], have: helpers, need: threshold)

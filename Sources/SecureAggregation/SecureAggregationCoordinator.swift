@@ -182,6 +182,10 @@ package struct SecureAggregationCoordinator: Sendable {
     var agreements: [Int: SurvivorAgreement] = [:]
     var answers: [Int: HelperShares] = [:]
     var wrongHelpers: Set<Int> = []
+    /// How many owners, in their order, have all the helpers they need.
+    var helpedOwners = 0
+    /// How many helpers were wrong or had left when it was last asked whether those who are left can be enough.
+    var goneHelpers = 0
   }
 
   enum State: Sendable {

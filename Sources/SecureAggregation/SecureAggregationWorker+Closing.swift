@@ -32,7 +32,7 @@ extension SecureAggregationWorker {
     try checkSignature(of: message, dealersDigest: dealers.dealers.digest)
     try RoundChecks.checkSurvivors(
       message.survivors, dealers: dealers.dealers, me: roster.index, organisations: roster.organisations,
-      signedBefore: nil, mode: context.configuration.mode, policy: policy)
+      signedBefore: nil, mode: context.configuration.mode, policy: policy, computations: context.computations)
     guard case .sparse(let graph) = roster.graph else { return }
     guard
       context.computations.hasDegrees(

@@ -47,8 +47,45 @@ extension SecureAggregationWorker {
 
   /// The checks on M2, in the order of the specification.
   private mutating func check(_ message: RosterMessage) throws(Refusal) -> Roster {
+    let question = CheckedRoster.Question(
+      message: message, roundID: context.roundID, membership: context.membership, coordinator: context.coordinatorKey,
+      now: context.now, maximum: context.configuration.maximumRoster, mode: context.configuration.mode, policy: policy)
+    let checked: CheckedRoster
+    do throws(Refusal) {
+      checked = try context.computations.answer(question) { () throws(Refusal) in try examine(message) }
+    } catch {
+      if error == .advertOfAnotherOffer { keepEvidence(of: message.adverts, try adverts(of: message)) }
+      throw error
+    }
+    guard let index = checked.index[worker], checked.entries[index] == advert.entry else { throw .ownEntryChanged }
+    return Roster(
+      transcript: checked.transcript, index: index, entries: checked.entries, organisations: checked.organisations,
+      signingKeys: checked.signingKeys, thresholds: checked.thresholds, graph: checked.graph,
+      neighbours: checked.graph.neighbours(of: index), signature: message.signature)
+  }
+
+  private func examine(_ message: RosterMessage) throws(Refusal) -> CheckedRoster {
     let entries = message.adverts.map(\.entry)
     guard entries.count <= context.configuration.maximumRoster else { throw .rosterTooLarge }
+    let adverts = try adverts(of: message)
+    guard let own = entries.firstIndex(where: { $0.worker == worker }) else { throw .ownEntryChanged }
+    let transcript = Transcript.transcript(
+      roundID: context.roundID, rosterDigest: Transcript.rosterDigest(roundID: context.roundID, entries: entries))
+    let thresholds = try RoundChecks.checkRoster(
+      roundID: context.roundID, adverts: adverts, ownEntry: advert.entry, coordinator: context.coordinatorKey,
+      rosterSignature: message.signature, mode: context.configuration.mode, policy: policy,
+      sample: sample(of: entries.count, index: own, transcript: transcript), computations: context.computations)
+    return CheckedRoster(
+      transcript: transcript, entries: entries, organisations: adverts.map(\.organisation),
+      signingKeys: adverts.map(\.signingKey),
+      index: Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.worker, $0) }), thresholds: thresholds,
+      graph: try MaskingGraph(transcript: transcript, thresholds: thresholds, computations: context.computations))
+  }
+
+  /// The adverts with who is behind them.
+  ///
+  /// - Throws: `certificateNotSigned` for a stranger, and the reasons of `RoundChecks.checkCertificate`.
+  private func adverts(of message: RosterMessage) throws(Refusal) -> [RosterAdvert] {
     var adverts: [RosterAdvert] = []
     for advert in message.adverts {
       guard let member = context.membership[advert.entry.worker],
@@ -63,25 +100,7 @@ extension SecureAggregationWorker {
           signingKey: member.certificate.signingKey, offerSignature: advert.offerSignature,
           signature: advert.signature))
     }
-    guard let index = entries.firstIndex(where: { $0.worker == worker }) else { throw .ownEntryChanged }
-    let transcript = Transcript.transcript(
-      roundID: context.roundID, rosterDigest: Transcript.rosterDigest(roundID: context.roundID, entries: entries))
-    let thresholds: Thresholds
-    do throws(Refusal) {
-      thresholds = try RoundChecks.checkRoster(
-        roundID: context.roundID, adverts: adverts, ownEntry: advert.entry, coordinator: context.coordinatorKey,
-        rosterSignature: message.signature, mode: context.configuration.mode, policy: policy,
-        sample: sample(of: entries.count, index: index, transcript: transcript), computations: context.computations)
-    } catch {
-      if error == .advertOfAnotherOffer { keepEvidence(of: message.adverts, adverts) }
-      throw error
-    }
-    let graph = try MaskingGraph(
-      transcript: transcript, thresholds: thresholds, computations: context.computations)
-    return Roster(
-      transcript: transcript, index: index, entries: entries, organisations: adverts.map(\.organisation),
-      signingKeys: adverts.map(\.signingKey), thresholds: thresholds, graph: graph,
-      neighbours: graph.neighbours(of: index), signature: message.signature)
+    return adverts
   }
 
   /// Whose adverts to verify: everyone's, on a large roster the neighbours' and some that nobody can foretell.
@@ -247,4 +266,27 @@ extension SecureAggregationWorker {
         signature: signingKey.signature(over: header)),
       keys: keys, roundingSeed: roundingSeed, signingKey: signingKey)
   }
+}
+
+/// A roster that has passed its checks: what is the same for each of its workers.
+private struct CheckedRoster: Sendable {
+  /// Everything that the checks read, except who asks.
+  struct Question: Equatable, Sendable {
+    let message: RosterMessage
+    let roundID: Digest
+    let membership: MembershipList
+    let coordinator: SigningPublicKey
+    let now: UInt64
+    let maximum: UInt64
+    let mode: RoundConfiguration.Mode
+    let policy: CohortPolicy
+  }
+
+  let transcript: Digest
+  let entries: [RosterEntry]
+  let organisations: [OrganisationID]
+  let signingKeys: [SigningPublicKey]
+  let index: [WorkerID: Int]
+  let thresholds: Thresholds
+  let graph: MaskingGraph
 }

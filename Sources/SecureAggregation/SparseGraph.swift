@@ -84,6 +84,16 @@ package struct SparseGraph: Sendable {
     return offsets.flatMap { [inverse[(position + $0) % n], inverse[(position + n - $0) % n]] }.sorted()
   }
 
+  /// How many of N(i) are in `set`.
+  func neighbourCount(of worker: Int, in set: Bitmap) -> Int {
+    let n = permutation.count
+    let position = permutation[worker]
+    return offsets.reduce(0) { sum, offset in
+      sum + (set.contains(inverse[(position + offset) % n]) ? 1 : 0)
+        + (set.contains(inverse[(position + n - offset) % n]) ? 1 : 0)
+    }
+  }
+
   /// Whether two different workers mask with each other.
   package func areNeighbours(_ a: Int, _ b: Int) -> Bool {
     let distance = abs(permutation[a] - permutation[b])

@@ -191,7 +191,7 @@ struct FrameChecker {
   }
 
   private mutating func released(_ shares: UnmaskShares, by worker: WorkerID) -> [String] {
-    guard var round = rounds[shares.transcript] else {
+    guard var round = rounds.removeValue(forKey: shares.transcript) else {  // One owner while it changes.
       return ["\(worker) released shares of a round without a roster"]
     }
     let transcript = shares.transcript.short

@@ -40,7 +40,7 @@ package struct SimulationRun: Sendable {
       }
       let division = try DataDivision(
         examples, parts: scenario.population.workers, alpha: data.dirichletAlpha, heldOut: data.heldOut,
-        seed: data.seed)
+        copies: data.copies, seed: data.seed)
       parts = division.parts
       heldOut = division.heldOut
     } catch {

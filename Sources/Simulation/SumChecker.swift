@@ -6,68 +6,48 @@ import SecureAggregation
 ///
 /// In secure mode the integers before masking are added aside: the opened sum must be theirs, bit for bit. In plain
 /// mode the clipped differences are averaged in binary64, and the opened average must be within the error that
-/// `PlainAccumulator` states.
+/// `PlainAccumulator` states. An update is held until the coordinator adds the input that was made of it.
 struct SumChecker {
-  private enum Contribution {
-    case secure(update: [Int64], auxiliary: [Int64])
-    case plain(update: [Double], weight: UInt64, auxiliary: [Int64])
+  fileprivate struct Contribution {
+    let order: WorkerStateMachine.UploadOrder
+    let update: ClientUpdate
   }
 
-  private struct Inputs {
+  /// What the inputs of a sum must add up to.
+  fileprivate struct Sum {
     let plan: RunStateMachine.UploadPlan
-    var added: [WorkerID] = []
-  }
+    var added: Set<WorkerID> = []
+    /// In secure mode.
+    var update: [Int64]
+    /// In plain mode, each element times its weight.
+    var weighted: [Double]
+    var auxiliary: [Int64]
 
-  /// By upload, then worker.
-  private var contributions: [Digest: [WorkerID: Contribution]] = [:]
-  private var inputs: Inputs?
-
-  // MARK: From the workers
-
-  /// A worker is about to report: its integers before any mask.
-  mutating func contributed(
-    _ order: WorkerStateMachine.UploadOrder, update: ClientUpdate, by worker: WorkerID
-  ) throws(Refusal) {
-    switch order {
-    case .secure(_, let masking, let configuration):
-      let rules = try EncodingRules(configuration, rosterCount: masking.rosterCount)
-      var encoder: UpdateEncoder?
-      if configuration.vectorLength > 0 {
-        encoder = try UpdateEncoder(
-          update: update.difference, exampleCount: update.exampleCount, rules: rules, transcript: masking.transcript,
-          roundingSeed: masking.roundingSeed)
-      }
-      let auxiliary = try AuxiliaryVector.encode(
-        layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
-        isClipped: encoder?.isClipped ?? false, saturated: encoder?.saturated ?? 0, norm: encoder?.norm, rules: rules)
-      keep(
-        .secure(update: encoder?.encode(0..<rules.vectorLength) ?? [], auxiliary: auxiliary), masking.transcript, worker
-      )
-    case .plain(_, let plain, let configuration):
-      let rules = try EncodingRules(configuration, rosterCount: Int(clamping: configuration.maximumRoster))
-      let norm = update.difference.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-      let factor = norm > configuration.clip ? configuration.clip / norm : 1
-      let auxiliary = try AuxiliaryVector.encode(
-        layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
-        isClipped: norm > configuration.clip, saturated: 0, norm: configuration.vectorLength > 0 ? norm : nil,
-        rules: rules)
-      keep(
-        .plain(
-          update: update.difference.map { Double($0) * factor },
-          weight: min(update.exampleCount, configuration.maximumWeight), auxiliary: auxiliary),
-        plain.roundID, worker)
+    init(_ plan: RunStateMachine.UploadPlan, isPlain: Bool) {
+      self.plan = plan
+      let length = Int(clamping: plan.configuration.vectorLength)
+      update = Array(repeating: 0, count: isPlain ? 0 : length)
+      weighted = Array(repeating: 0, count: isPlain ? length : 0)
+      auxiliary = Array(repeating: 0, count: plan.configuration.auxiliaryLength)
     }
   }
 
-  private mutating func keep(_ contribution: Contribution, _ upload: Digest, _ worker: WorkerID) {
-    contributions[upload, default: [:]][worker] = contribution
+  /// By upload, then worker: those that are not in a sum yet.
+  private var contributions: [Digest: [WorkerID: Contribution]] = [:]
+  private var sum: Sum?
+
+  // MARK: From the workers
+
+  /// A worker is about to report.
+  mutating func contributed(_ order: WorkerStateMachine.UploadOrder, update: ClientUpdate, by worker: WorkerID) {
+    contributions[order.upload, default: [:]][worker] = Contribution(order: order, update: update)
   }
 
   // MARK: From the coordinator
 
   /// A new sum begins; what was put into earlier ones is forgotten.
   mutating func opened(_ plan: RunStateMachine.UploadPlan) {
-    inputs = Inputs(plan: plan)
+    sum = Sum(plan, isPlain: plan.aggregation == .plain)
     contributions = contributions.filter { $0.key == plan.upload }
   }
 
@@ -75,35 +55,34 @@ struct SumChecker {
   ///
   /// - Returns: what is wrong with that; nil if nothing is.
   mutating func added(_ upload: Digest, from worker: WorkerID) -> String? {
-    guard var current = inputs, current.plan.upload == upload else { return "an input of \(worker) to no open sum" }
-    if current.added.contains(worker) { return "\(worker) is counted twice in \(upload.short)" }
-    current.added.append(worker)
-    inputs = current
-    return contributions[upload]?[worker] == nil ? "\(worker) never made the input that is counted" : nil
+    guard var sum = sum.take(), sum.plan.upload == upload else { return "an input of \(worker) to no open sum" }
+    defer { self.sum = sum }
+    guard sum.added.insert(worker).inserted else { return "\(worker) is counted twice in \(upload.short)" }
+    guard let contribution = contributions[upload]?.removeValue(forKey: worker) else {
+      return "\(worker) never made the input that is counted"
+    }
+    do throws(Refusal) {
+      try sum.add(contribution)
+      return nil
+    } catch {
+      return "the input of \(worker) that is counted cannot be made: \(error.rawValue)"
+    }
   }
 
   /// The masks are off.
   ///
   /// - Parameter roster: of the order's transcript; the survivors are positions in it.
   func opened(_ opened: RoundSum.Opened, order: UnmaskingOrder, roster: [WorkerID]) -> [String] {
-    guard let inputs, inputs.plan.upload == order.transcript else { return ["a sum that was never begun is open"] }
+    guard let sum, sum.plan.upload == order.transcript else { return ["a sum that was never begun is open"] }
     let survivors = order.survivors.compactMap { roster.indices.contains($0) ? roster[$0] : nil }
-    guard inputs.added.sorted() == survivors else {
-      return ["the sum holds \(inputs.added.sorted()), the survivors are \(survivors)"]
+    guard sum.added.sorted() == survivors else {
+      return ["the sum holds \(sum.added.sorted()), the survivors are \(survivors)"]
     }
-    let configuration = inputs.plan.configuration
-    var update = [Int64](repeating: 0, count: Int(clamping: configuration.vectorLength))
-    var auxiliary = [Int64](repeating: 0, count: configuration.auxiliaryLength)
-    for worker in survivors {
-      guard case .secure(let own, let counts)? = contributions[order.transcript]?[worker] else { continue }
-      for (e, value) in own.enumerated() { update[e] += value }
-      for (e, value) in counts.enumerated() { auxiliary[e] += value }
-    }
-    return compare(opened, auxiliary: auxiliary) { weight throws(Refusal) in
-      guard !update.isEmpty else { return [] }
+    return compare(opened, sum) { weight throws(Refusal) in
+      guard !sum.update.isEmpty else { return [] }
       return try UpdateDecoder.average(
-        update, weight: weight,
-        rules: EncodingRules(configuration, rosterCount: roster.count), transcript: order.transcript)
+        sum.update, weight: weight,
+        rules: EncodingRules(sum.plan.configuration, rosterCount: roster.count), transcript: order.transcript)
     } matches: {
       $0.bitPattern == Float($1).bitPattern
     }
@@ -111,31 +90,23 @@ struct SumChecker {
 
   /// A plain sum is open.
   func opened(plain opened: RoundSum.Opened) -> [String] {
-    guard let inputs else { return ["a sum that was never begun is open"] }
-    let configuration = inputs.plan.configuration
-    var update = [Double](repeating: 0, count: Int(clamping: configuration.vectorLength))
-    var auxiliary = [Int64](repeating: 0, count: configuration.auxiliaryLength)
-    for worker in inputs.added.sorted() {
-      guard case .plain(let own, let weight, let counts)? = contributions[inputs.plan.upload]?[worker] else { continue }
-      for (e, value) in own.enumerated() { update[e] += value * Double(weight) }
-      for (e, value) in counts.enumerated() { auxiliary[e] += value }
-    }
+    guard let sum else { return ["a sum that was never begun is open"] }
+    let configuration = sum.plan.configuration
     // Rounding to Float32 once at the worker and once at the end, and the fixed-point step of `PlainAccumulator`.
     let tolerance = configuration.clip * 0x1p-23 + configuration.clip * Double(configuration.maximumWeight) * 0x1p-49
-    return compare(opened, auxiliary: auxiliary) { weight throws(Refusal) in
-      update.map { $0 / Double(max(1, weight)) }
+    return compare(opened, sum) { weight throws(Refusal) in
+      sum.weighted.map { $0 / Double(max(1, weight)) }
     } matches: {
       abs(Double($0) - $1) <= tolerance
     }
   }
 
   private func compare(
-    _ opened: RoundSum.Opened, auxiliary: [Int64], average: (UInt64) throws(Refusal) -> [Double],
+    _ opened: RoundSum.Opened, _ sum: Sum, average: (UInt64) throws(Refusal) -> [Double],
     matches: (Float, Double) -> Bool
   ) -> [String] {
-    guard let inputs else { return [] }
     do throws(Refusal) {
-      let sums = try AuxiliaryVector.decode(auxiliary, layout: inputs.plan.configuration.auxiliaryLayout)
+      let sums = try AuxiliaryVector.decode(sum.auxiliary, layout: sum.plan.configuration.auxiliaryLayout)
       var broken: [String] = []
       let summary = opened.summary
       if summary.weight != sums.weight || summary.workers != sums.workers || summary.metrics != sums.metrics
@@ -143,8 +114,8 @@ struct SumChecker {
       {
         broken.append("the opened counts are not the sum of the workers' own")
       }
-      if summary.workers != UInt64(inputs.added.count) {
-        broken.append("the sum counts \(summary.workers) inputs, \(inputs.added.count) were added")
+      if summary.workers != UInt64(sum.added.count) {
+        broken.append("the sum counts \(summary.workers) inputs, \(sum.added.count) were added")
       }
       let expected = sums.weight > 0 ? try average(sums.weight) : []
       if opened.average.count != expected.count {
@@ -156,5 +127,54 @@ struct SumChecker {
     } catch {
       return ["the sum of the workers' own updates cannot be read: \(error.rawValue)"]
     }
+  }
+}
+
+extension WorkerStateMachine.UploadOrder {
+  /// The name of the upload: the transcript, or in plain mode the round id.
+  fileprivate var upload: Digest {
+    switch self {
+    case .secure(_, let masking, _): masking.transcript
+    case .plain(_, let plain, _): plain.roundID
+    }
+  }
+}
+
+extension SumChecker.Sum {
+  fileprivate mutating func add(_ contribution: SumChecker.Contribution) throws(Refusal) {
+    let update = contribution.update
+    switch contribution.order {
+    case .secure(_, let masking, let configuration):
+      let rules = try EncodingRules(configuration, rosterCount: masking.rosterCount)
+      var encoder: UpdateEncoder?
+      if configuration.vectorLength > 0 {
+        encoder = try UpdateEncoder(
+          update: update.difference, exampleCount: update.exampleCount, rules: rules, transcript: masking.transcript,
+          roundingSeed: masking.roundingSeed)
+      }
+      if let integers = encoder?.encode(0..<rules.vectorLength) {
+        for (e, value) in integers.enumerated() { self.update[e] += value }
+      }
+      try addAuxiliary(
+        update, isClipped: encoder?.isClipped ?? false, saturated: encoder?.saturated ?? 0, norm: encoder?.norm, rules)
+    case .plain(_, _, let configuration):
+      let rules = try EncodingRules(configuration, rosterCount: Int(clamping: configuration.maximumRoster))
+      let norm = update.difference.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      let factor = norm > configuration.clip ? configuration.clip / norm : 1
+      let weight = Double(min(update.exampleCount, configuration.maximumWeight))
+      for (e, value) in update.difference.enumerated() { weighted[e] += Double(value) * factor * weight }
+      try addAuxiliary(
+        update, isClipped: norm > configuration.clip, saturated: 0,
+        norm: configuration.vectorLength > 0 ? norm : nil, rules)
+    }
+  }
+
+  private mutating func addAuxiliary(
+    _ update: ClientUpdate, isClipped: Bool, saturated: Int, norm: Double?, _ rules: EncodingRules
+  ) throws(Refusal) {
+    let counts = try AuxiliaryVector.encode(
+      layout: plan.configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
+      isClipped: isClipped, saturated: saturated, norm: norm, rules: rules)
+    for (e, value) in counts.enumerated() { auxiliary[e] += value }
   }
 }

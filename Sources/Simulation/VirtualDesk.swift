@@ -52,6 +52,8 @@ final class VirtualDesk {
   private var sum: RoundSum?
   private var spools: [WorkerID: Spool] = [:]
   private var processor = Processor()
+  private var copies: [BlobChunk: [UInt8]] = [:]
+  private static let copiesMax = 64
 
   init(world: World, store: MemoryModelStore, life: Int) {
     self.world = world
@@ -82,13 +84,20 @@ final class VirtualDesk {
     switch BlobService.answer(request, blobBytes: bytes.map { UInt64($0.count) }) {
     case .send(let pieces):
       guard let bytes else { return }
-      for piece in pieces {
-        let start = Int(piece.chunk.offset)
-        send(.chunk(piece.chunk), payload: Array(bytes[start..<start + piece.byteCount]), to: link)
-      }
+      for piece in pieces { send(.chunk(piece.chunk), payload: copy(of: piece, from: bytes), to: link) }
     case .unavailable(let unavailable): send(.unavailable(unavailable), to: link)
     case .ignore(let fault): world.note("coordinator", "ignored", ["kind": "blobRequest", "why": .text("\(fault)")])
     }
+  }
+
+  /// One copy of a piece serves everyone who asks for it soon.
+  private func copy(of piece: BlobService.Piece, from bytes: [UInt8]) -> [UInt8] {
+    if let known = copies[piece.chunk], known.count == piece.byteCount { return known }
+    if copies.count >= Self.copiesMax { copies = [:] }
+    let start = Int(piece.chunk.offset)
+    let copy = Array(bytes[start..<start + piece.byteCount])
+    copies[piece.chunk] = copy
+    return copy
   }
 
   // MARK: From the driver

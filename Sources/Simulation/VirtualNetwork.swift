@@ -88,7 +88,8 @@ struct VirtualNetwork {
   /// Begins to connect; the connection is up at the returned time, after a handshake there and back.
   mutating func handshake(_ worker: Int, _ socket: VirtualSocket, at time: MonotonicTime) -> MonotonicTime {
     let place = Self.place(worker, socket)
-    return time + latency(&connections[place].up.choices) + latency(&connections[place].down.choices)
+    return time + Self.latency(rules, &connections[place].up.choices)
+      + Self.latency(rules, &connections[place].down.choices)
   }
 
   mutating func connect(_ worker: Int, _ socket: VirtualSocket) {
@@ -117,32 +118,34 @@ struct VirtualNetwork {
     let place = Self.place(transmission.worker, transmission.socket)
     guard connections[place].isUp, connections[place].number == transmission.connection else { return .refused }
     switch transmission.direction {
-    case .toCoordinator: return carry(transmission.byteCount, on: &connections[place].up, at: time)
-    case .toWorker: return carry(transmission.byteCount, on: &connections[place].down, at: time)
+    case .toCoordinator: return Self.carry(transmission.byteCount, on: &connections[place].up, rules, at: time)
+    case .toWorker: return Self.carry(transmission.byteCount, on: &connections[place].down, rules, at: time)
     }
   }
 
-  private func carry(_ byteCount: Int, on lane: inout Lane, at time: MonotonicTime) -> Outcome {
+  private static func carry(
+    _ byteCount: Int, on lane: inout Lane, _ rules: SimulationScenario.Network, at time: MonotonicTime
+  ) -> Outcome {
     if happens(rules.loss, &lane.choices) { return .broke }
     let sent = max(time, lane.freeAt) + .nanoseconds(Int64(Double(byteCount) / Double(rules.bandwidth) * 1e9))
     lane.freeAt = sent
-    var arrival = sent + latency(&lane.choices)
+    var arrival = sent + latency(rules, &lane.choices)
     if happens(rules.reordering, &lane.choices) {
       // Held up on the way, so that later messages overtake it.
-      arrival = arrival + rules.latencyMaximum + latency(&lane.choices)
+      arrival = arrival + rules.latencyMaximum + latency(rules, &lane.choices)
     } else {
       arrival = max(arrival, lane.lastArrival)
       lane.lastArrival = arrival
     }
     guard happens(rules.duplication, &lane.choices) else { return .arrives([arrival]) }
-    return .arrives([arrival, arrival + latency(&lane.choices)])
+    return .arrives([arrival, arrival + latency(rules, &lane.choices)])
   }
 
-  private func happens(_ probability: Double, _ choices: inout SeededGenerator) -> Bool {
+  private static func happens(_ probability: Double, _ choices: inout SeededGenerator) -> Bool {
     probability > 0 && choices.unit() < probability
   }
 
-  private func latency(_ choices: inout SeededGenerator) -> Duration {
+  private static func latency(_ rules: SimulationScenario.Network, _ choices: inout SeededGenerator) -> Duration {
     rules.latencyMinimum + (rules.latencyMaximum - rules.latencyMinimum) * choices.unit()
   }
 }

@@ -62,7 +62,6 @@ final class VirtualWorker {
   private let policy: Rounds.WorkerPolicy
   private let disk = WorkerDisk()
   private let dataset: Dataset
-  private let work: LocalWork
   private var process: Process?
 
   init(world: World, index: Int, policy: Rounds.WorkerPolicy, dataset: Dataset) {
@@ -72,7 +71,6 @@ final class VirtualWorker {
     self.dataset = dataset
     party = world.parties.workers[index]
     name = party.name
-    work = LocalWork(worker: party.name, dataset: dataset, threads: 1)
   }
 
   var isAlive: Bool { process != nil }
@@ -208,6 +206,8 @@ final class VirtualWorker {
     let attempt = offer.attempt
     guard process?.wanted == attempt, let tensors = process?.desk.model(of: offer) else { return }
     do throws(LocalWorkError) {
+      // Made for this once: thousands of workers would hold as many models.
+      let work = LocalWork(worker: name, dataset: dataset, threads: 1)
       process?.update = try work.perform(
         offer.task, configuration: offer.configuration, attempt: attempt, parameters: tensors)
       world.note(name.text, "trained", ["attempt": .text(attempt.description)])
@@ -278,7 +278,7 @@ final class VirtualWorker {
     guard let update = process?.update else { return }
     do {
       let source = try UploadSource(order, update: update)
-      try world.checkers.sum.contributed(order, update: update, by: name)
+      world.checkers.sum.contributed(order, update: update, by: name)
       process?.update = nil
       process?.desk.start(
         source, terms: order.termCount, deadline: .milliseconds(Int64(clamping: configuration.inputDeadline)),

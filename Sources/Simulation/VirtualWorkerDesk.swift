@@ -63,7 +63,7 @@ final class VirtualWorkerDesk {
       case .write:
         if let payload { blobs.write(payload) }
       case .verify(let digest): feed(.verified(blobs.verify(digest), at: world.now))
-      case .keep(let digest): blobs.keep(digest)
+      case .keep(let digest): blobs.keep(digest, sharing: &world.blobs)
       case .complete(let attempt, let references):
         guard let tensors = blobs.tensors(of: references) else {
           world.violated("a model is complete without its blobs")

@@ -26,8 +26,9 @@ final class World {
   let plantedBug: PlantedBug?
   /// All nodes live in one process: what one of them has verified, none verifies again.
   let computations = RememberedComputations(servesMany: true, claimsMax: 1 << 18)
-  /// A roster is the same for everyone: each part is encoded once, and read once.
-  private var rosters: [Int: (attempt: AttemptID, roster: RosterMessage, header: [UInt8])] = [:]
+  private var broadcasts = Broadcasts()
+  /// Thousands of workers hold the same model: one of its blobs in memory is enough.
+  var blobs: [Digest: [UInt8]] = [:]
   private(set) var now = VirtualTime.zero
   private var queue = EventQueue<Occurrence>()
   private(set) var network: VirtualNetwork
@@ -119,8 +120,8 @@ final class World {
   ) throws -> Bool {
     let transmission = Transmission(
       worker: worker, socket: socket, direction: direction,
-      connection: connection ?? network.number(worker, socket), kind: message.kind, header: try header(of: message),
-      payload: payload)
+      connection: connection ?? network.number(worker, socket), kind: message.kind,
+      header: try broadcasts.header(of: message), payload: payload)
     switch network.send(transmission, at: now) {
     case .arrives(let times):
       messageCount += 1
@@ -137,24 +138,9 @@ final class World {
     }
   }
 
-  private func header(of message: some WireMessage) throws -> [UInt8] {
-    guard let control = message as? ControlToWorker, case .round(.roster(let attempt, let roster)) = control else {
-      return try message.encoded()
-    }
-    let part = roster.part?.index ?? 0
-    if let known = rosters[part], known.attempt == attempt, known.roster == roster { return known.header }
-    let header = try message.encoded()
-    rosters[part] = (attempt, roster, header)
-    return header
-  }
-
   /// What a worker reads in a control frame.
   func read(_ transmission: Transmission) throws(WireError) -> ControlToWorker {
-    if transmission.kind == "roster",
-      let known = rosters.values.first(where: { $0.header == transmission.header })
-    {
-      return .round(.roster(known.attempt, known.roster))
-    }
+    if let known = broadcasts.message(in: transmission) { return known }
     return try ControlToWorker(decoding: transmission.header, payloadBytes: transmission.payload?.count)
   }
 

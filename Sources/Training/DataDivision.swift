@@ -10,10 +10,14 @@ package struct DataDivision: Equatable, Sendable {
   /// - Parameters:
   ///   - alpha: of the Dirichlet distribution over labels.
   ///   - heldOut: the fraction of the examples that no part gets.
+  ///   - copies: how often each of the others is dealt, for more parts than there are examples; at least 1.
   ///   - seed: of both; the same seed gives the same division.
   /// - Throws: `DatasetError.badFraction`, `.tooFewRows`.
-  package init(_ examples: Dataset, parts: Int, alpha: Double, heldOut: Double, seed: UInt64) throws(DatasetError) {
-    let (training, held) = try examples.split(holdOut: heldOut, seed: seed)
+  package init(
+    _ examples: Dataset, parts: Int, alpha: Double, heldOut: Double, copies: Int = 1, seed: UInt64
+  ) throws(DatasetError) {
+    let (once, held) = try examples.split(holdOut: heldOut, seed: seed)
+    let training = copies > 1 ? once.subset((0..<copies).flatMap { _ in 0..<once.count }) : once
     self.parts = try training.dirichletPartition(
       parts: parts, alpha: alpha, minimum: max(1, min(Self.partCountMin, training.count / (2 * parts))), seed: seed)
     self.heldOut = held

@@ -75,7 +75,7 @@ final class LocalHome {
     }
     let division = try DataDivision(
       examples, parts: population.workers, alpha: population.data.dirichletAlpha, heldOut: population.data.heldOut,
-      seed: population.data.seed)
+      copies: population.data.copies, seed: population.data.seed)
     let parts = division.parts.map(\.count)
     let forecast = try federation.run.forecast(
       organisations: population.workerNames.map(\.organisation), examples: federation.run.meanExamples(of: parts),

@@ -23,6 +23,17 @@ import Training
     #expect(division.parts.allSatisfy { $0.count >= 1 })
   }
 
+  @Test("With copies every example is dealt that often, and what is held out stays held out")
+  func copies() throws {
+    let division = try DataDivision(Self.table(40), parts: 50, alpha: 100, heldOut: 0.25, copies: 3, seed: 5)
+    let held = Set(division.heldOut.features)
+    #expect(held.count == 10)
+    let dealt = division.parts.flatMap(\.features).sorted()
+    let once = (0..<40).map { Float($0) }.filter { !held.contains($0) }
+    #expect(dealt == once.flatMap { [$0, $0, $0] })
+    #expect(division.parts.allSatisfy { $0.count >= 1 })
+  }
+
   @Test("Another seed gives another division, the same one the same")
   func isSeeded() throws {
     let a = try DataDivision(Self.table(400), parts: 4, alpha: 0.5, heldOut: 0.2, seed: 1)

@@ -21,6 +21,14 @@ package struct ModelBlobs: Sendable {
     written = []
   }
 
+  /// Keeps the written blob in memory that it shares with other holders of the same bytes.
+  ///
+  /// - Parameter pool: a blob of each digest, in the hands of whoever hosts several holders.
+  package mutating func keep(_ digest: Digest, sharing pool: inout [Digest: [UInt8]]) {
+    if let shared = pool[digest], shared == written { written = shared } else { pool[digest] = written }
+    keep(digest)
+  }
+
   package mutating func forget(_ digest: Digest) { held[digest] = nil }
 
   /// The tensors in the order of the references; nil while a blob is missing.

@@ -1,0 +1,38 @@
+import Rounds
+import SecureAggregation
+import Wire
+
+/// What the coordinator says to everyone alike: encoded once, and read once. Thousands of workers share the memory.
+struct Broadcasts {
+  /// The last message of each kind, and of each part of a roster.
+  private var last: [Subject: (message: ControlToWorker, header: [UInt8])] = [:]
+
+  private struct Subject: Hashable {
+    let kind: String
+    let part: Int
+  }
+
+  mutating func header(of message: some WireMessage) throws -> [UInt8] {
+    guard let message = message as? ControlToWorker, let subject = Self.subject(of: message) else {
+      return try message.encoded()
+    }
+    if let known = last[subject], known.message == message { return known.header }
+    let header = try message.encoded()
+    last[subject] = (message, header)
+    return header
+  }
+
+  /// The message in a frame if it is one of the last; nil for any other.
+  func message(in transmission: Transmission) -> ControlToWorker? {
+    last.first { $0.key.kind == transmission.kind && $0.value.header == transmission.header }?.value.message
+  }
+
+  private static func subject(of message: ControlToWorker) -> Subject? {
+    guard case .round(let body) = message else { return nil }
+    switch body {
+    case .roster(_, let roster): return Subject(kind: message.kind, part: roster.part?.index ?? 0)
+    case .dealers, .quorum, .result: return Subject(kind: message.kind, part: 0)
+    case .offer, .peerShares, .survivors, .ended, .aborts: return nil
+    }
+  }
+}
