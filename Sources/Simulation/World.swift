@@ -157,9 +157,9 @@ final class World {
     return fault.kind == .crash
   }
 
-  /// Whether claims about the whole population are checked at this event: always up to 256 workers, above that now and
-  /// then, because each check is as long as the population.
-  var checksPopulation: Bool { workers.count <= 256 || eventCount.isMultiple(of: 256) }
+  /// Whether claims about the whole population are checked at this event: always up to 256 workers, above that once in
+  /// as many events as there are workers, because each check is as long as the population.
+  var checksPopulation: Bool { workers.count <= 256 || eventCount.isMultiple(of: UInt64(workers.count)) }
 
   /// Faults whose worker never came to their point.
   var faultsLeft: [SimulationScenario.Fault] { faults.left }

@@ -332,10 +332,13 @@ package struct UploadPool: Sendable {
     expect(uploads.count <= limits.uploadsMax, "too many uploads")
     expect(outstandingBytes <= limits.poolBytes, "more credit than the pool holds")
     expect(queue.isEmpty || active.count == limits.uploadsAtOnce, "somebody waits beside a free slot")
-    expect(Set(active + queue).count == active.count + queue.count, "an upload stands twice in line")
+    let isActive = Set(active), isWaiting = Set(queue)
+    expect(
+      isActive.isDisjoint(with: isWaiting) && isActive.count + isWaiting.count == active.count + queue.count,
+      "an upload stands twice in line")
     for (key, upload) in uploads.sorted(by: { $0.key < $1.key }) {
-      expect((upload.stage == .active) == active.contains(key), "\(key): active or not?")
-      expect((upload.stage == .waiting) == queue.contains(key), "\(key): waiting or not?")
+      expect((upload.stage == .active) == isActive.contains(key), "\(key): active or not?")
+      expect((upload.stage == .waiting) == isWaiting.contains(key), "\(key): waiting or not?")
       expect(upload.next <= upload.shape.totalChunks, "\(key): more delivered than there is")
       expect(upload.grantedEnd >= upload.next, "\(key): granted less than was delivered")
       expect(upload.ahead & 1 == 0, "\(key): the first missing chunk is not missing")
