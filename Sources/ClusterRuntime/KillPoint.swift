@@ -1,7 +1,6 @@
 import Federation
 import Glibc
 import Logging
-import Logging
 import ZeroMQ
 
 /// A point of a driver at which its process ends itself by signal 9, so that a test can bring about every crash that
@@ -40,12 +39,11 @@ enum KillPoint {
   private static let occurrenceMax = 1_000_000
 
   /// What goes by at a moment of a party: the `kind` of its messages, and its durable records.
-  /// Not among them: `aborts`, the promises relayed before a retry, and the records `excused` and `charged`.
   static func subjects(_ party: Party, _ moment: Moment) -> [String] {
     switch (party, moment) {
     case (.coordinator, .beforeSend), (.coordinator, .afterSend), (.worker, .afterReceive):
       [
-        "offer", "roster", "peerShares", "dealers", "survivors", "quorum", "result", "ended", "blobChunk",
+        "offer", "roster", "peerShares", "dealers", "survivors", "quorum", "result", "ended", "aborts", "blobChunk",
         "blobUnavailable", "uploadGrant", "uploadAnswer",
       ]
     case (.worker, .beforeSend), (.worker, .afterSend), (.coordinator, .afterReceive):
@@ -54,7 +52,8 @@ enum KillPoint {
         "uploadOpen", "uploadChunk", "uploadClose",
       ]
     case (.coordinator, .afterRecord): ["run", "attempt", "version"]
-    case (.worker, .afterRecord): ["begun", "contributed", "survivors", "released", "promised"]
+    case (.worker, .afterRecord):
+      ["begun", "contributed", "excused", "survivors", "released", "promised", "charged"]
     }
   }
 

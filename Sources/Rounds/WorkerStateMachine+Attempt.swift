@@ -19,6 +19,8 @@ extension WorkerStateMachine {
       return decline(
         .badOffer, "the offer is not signed by the coordinator of this federation", attempt: offer.attempt)
     }
+    // What was said of another model, or in another run, the coordinator has forgotten.
+    statements.removeAll { $0.attempt.run != offer.attempt.run || $0.modelDigest != offer.modelDigest }
     // The coordinator has moved on: whatever is in hand can no longer count.
     var actions = work == nil ? [] : secure(.failed(.deadline)) + end(.abandoned(reason: "a newer attempt"))
     if let (reason, detail) = objection(to: offer) {
@@ -149,6 +151,13 @@ extension WorkerStateMachine {
     ]
   }
 
+  /// Keeps what is said of the attempt in hand, until it is of no use to a coordinator.
+  private mutating func keep(_ abort: WorkerAbort) {
+    guard let offer = work?.offer else { return }
+    statements.append(Statement(attempt: offer.attempt, modelDigest: offer.modelDigest, abort: abort))
+    if statements.count > Self.statementsMax { statements.removeFirst() }
+  }
+
   private mutating func translate(_ actions: [SecureAggregationWorker.Action]) -> [Action] {
     var out: [Action] = []
     var saysWhy = false
@@ -163,6 +172,7 @@ extension WorkerStateMachine {
       case .sendUnmask(let shares): out.append(.send(.unmask(shares)))
       case .sendAbort(let abort):
         saysWhy = true
+        keep(abort)
         out.append(.send(.abort(abort)))
       case .maskInput(let order):
         work?.masking = order

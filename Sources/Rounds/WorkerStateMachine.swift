@@ -9,6 +9,8 @@ import SecureAggregation
 /// Training and the setup of secure aggregation run side by side: masking costs two small round trips after training.
 package struct WorkerStateMachine: Sendable {
   package enum Event: Sendable {
+    /// A session with the coordinator has begun, or begun again: what was said before it may never have left.
+    case connected
     case received(CoordinatorMessage, now: UInt64)
     /// The blobs of the offered model are here; `modelDigest` is computed from them.
     case modelHeld(AttemptID, modelDigest: Digest)
@@ -91,8 +93,17 @@ package struct WorkerStateMachine: Sendable {
     let members: TranscriptMembers
   }
 
+  /// What was said of an attempt that is over, and on which model that was.
+  struct Statement: Sendable {
+    let attempt: AttemptID
+    let modelDigest: Digest
+    let abort: WorkerAbort
+  }
+
   /// Older contributions count for ever.
   static let contributionsMax = 16
+  /// The coordinator keeps no more of them.
+  package static let statementsMax = PastAttempts.attemptsMax
 
   let certificate: Certificate
   let membership: MembershipList
@@ -104,6 +115,8 @@ package struct WorkerStateMachine: Sendable {
   var work: Work?
   /// In this process, oldest first.
   var contributions: [Contribution] = []
+  /// In this process, oldest first: as many as a coordinator keeps, on the model in hand.
+  var statements: [Statement] = []
   let computations: any RoundComputations
 
   /// - Parameters:
@@ -139,6 +152,8 @@ package struct WorkerStateMachine: Sendable {
 
   package mutating func handle(_ event: Event) -> [Action] {
     switch event {
+    // Nobody asks for these again: a coordinator that has not heard one cannot know of it.
+    case .connected: return statements.map { .send(.abort($0.abort)) }
     case .received(let message, let now): return receive(message, now: now)
     case .modelHeld(let attempt, let digest): return current(attempt) { $0.modelHeld(digest) }
     case .modelUnavailable(let attempt, let reason):
@@ -245,6 +260,10 @@ package struct WorkerStateMachine: Sendable {
       precondition(!ledger.isNew(work.offer.attempt), "work on an attempt that was never recorded")
     }
     precondition(ledger.releases.isDisjoint(with: ledger.promises), "released what was promised not to be released")
+    precondition(
+      statements.allSatisfy { $0.abort.hasReleased || ledger.promises.contains($0.abort.transcript) },
+      "a promise to be said again that was never recorded")
+    precondition(statements.count <= Self.statementsMax, "statements are kept without end")
   }
 }
 

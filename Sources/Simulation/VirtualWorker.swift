@@ -148,6 +148,7 @@ final class VirtualWorker {
       case .connected:
         world.note(name.text, "sessionOpened")
         process?.desk.linkRestored()
+        handle(.connected)
       case .lost(let reason):
         world.note(name.text, "sessionLost", ["reason": .text("\(reason)")])
         process?.waiting = []
@@ -290,7 +291,8 @@ final class VirtualWorker {
 
   // MARK: Sending
 
-  /// What cannot be said now is not said later: the coordinator repeats its question when the session is back.
+  /// What cannot be said now is not kept here: when the session is back the coordinator repeats its question, and the
+  /// machine its statements.
   private func send(_ message: WorkerMessage) {
     guard let process, process.session.isConnected, !process.isDoomed else { return }
     transmit(.round(message))

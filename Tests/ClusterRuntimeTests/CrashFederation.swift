@@ -76,13 +76,24 @@ extension ProcessFederation {
       counted > 0 && counted <= contributions, "an input counts that is in no ledger", sourceLocation: sourceLocation)
   }
 
+  /// How often a worker contributed to the first model, and of how many of these attempts it knows that nothing can be
+  /// opened.
+  func firstModel(of worker: Int) throws -> (contributed: Int, excused: Int) {
+    let entries = try WorkerLedgerStore(path: "\(path)/worker-\(worker)/state/ledger.sqlite").entries()
+    return (
+      entries.count { if case .contributed(let attempt, _) = $0 { attempt.round == 1 } else { false } },
+      entries.count { if case .excused(let attempt, _, _) = $0 { attempt.round == 1 } else { false } }
+    )
+  }
+
   private func check(
     _ entries: [WorkerLedger.Entry], of number: Int, attempts: Set<AttemptID>, contributionsMax: UInt32,
     sourceLocation: SourceLocation
   ) throws {
     var seen: AttemptID?
     var survivors: [Digest: Digest] = [:]
-    var released: Set<Digest> = [], promised: Set<Digest> = []
+    var released: Set<Digest> = [], promised: Set<Digest> = [], excused: Set<Digest> = []
+    var contributed: Set<AttemptID> = []
     for entry in entries {
       switch entry {
       case .attemptBegun(let attempt):
@@ -92,6 +103,7 @@ extension ProcessFederation {
         seen = attempt
       case .contributed(let attempt, _):
         #expect(attempt == seen, "worker-\(number) reported for \(attempt)", sourceLocation: sourceLocation)
+        contributed.insert(attempt)
       case .survivorsSigned(let transcript, let digest):
         let first = survivors.updateValue(digest, forKey: transcript)
         #expect(first == nil, "worker-\(number) signed a second survivor set", sourceLocation: sourceLocation)
@@ -100,8 +112,10 @@ extension ProcessFederation {
         #expect(released.insert(transcript).inserted, sourceLocation: sourceLocation)
       case .charged(_, let charge):
         Issue.record("worker-\(number) charged \(charge), expected no noise", sourceLocation: sourceLocation)
-      case .excused(_, _, let transcript):
+      case .excused(let attempt, _, let transcript):
         #expect(promised.contains(transcript), "an excuse without a promise", sourceLocation: sourceLocation)
+        #expect(contributed.contains(attempt), "an excuse without a contribution", sourceLocation: sourceLocation)
+        #expect(excused.insert(transcript).inserted, "an excuse counts twice", sourceLocation: sourceLocation)
       case .promised(let transcript):
         #expect(!released.contains(transcript), "worker-\(number) broke a promise", sourceLocation: sourceLocation)
         promised.insert(transcript)

@@ -9,8 +9,8 @@ import Wire
 extension HostileTests {
   /// Signal 9 at every message and every durable record, on both sides, with real processes (issue: chaos).
   ///
-  /// One federation lives through many deaths. `blobUnavailable` alone is left out: a worker asks for nothing but the
-  /// blobs of its offer, and these are never removed.
+  /// One federation lives through many deaths. `charged` alone is left to `ChargeDeathTests`: this version adds no noise,
+  /// so its processes accept no offer that would be charged.
   @Suite struct Crashes {
     /// What goes by in a secure round in which nothing goes wrong.
     private static let toCoordinator = [
@@ -41,14 +41,20 @@ extension HostileTests {
       "worker:before-send:decline", "worker:after-send:decline", "coordinator:after-receive:abort",
       "coordinator:after-receive:decline",
     ]
+    /// What goes by only when an attempt in which inputs existed is over and sealed, and another is made.
+    private static let hearing = ["worker:after-receive:aborts", "worker:after-record:excused"]
+    private static let relaying = ["coordinator:before-send:aborts", "coordinator:after-send:aborts"]
+    /// What goes by only when a blob has left the coordinator's disk.
+    private static let missing = ["coordinator:before-send:blobUnavailable", "coordinator:after-send:blobUnavailable"]
+    private static let told = "worker:after-receive:blobUnavailable"
 
-    @Test("Every point is a point of one of these tests, but for blobs that are not there")
+    @Test("Every point is a point of one of these tests, but for charges")
     func coversAll() {
       let covered =
-        Self.worker + Self.coordinator + Self.plainWorker + Self.plainCoordinator + Self.refusal
-        + ["coordinator:after-record:run"]
+        Self.worker + Self.coordinator + Self.plainWorker + Self.plainCoordinator + Self.refusal + Self.hearing
+        + Self.relaying + Self.missing + [Self.told, "coordinator:after-record:run"]
       #expect(Set(covered).count == covered.count)
-      #expect(Set(covered) == Set(KillPoint.all.filter { !$0.hasSuffix(":blobUnavailable") }))
+      #expect(Set(covered) == Set(KillPoint.all.filter { $0 != ChargeDeathTests.point }))
     }
 
     @Test("A worker that is killed at any message or record comes back, and no round is lost")
@@ -135,6 +141,84 @@ extension HostileTests {
       #expect((others + doomed).allSatisfy { $0.isRunning })
       try federation.checkVersions()
       try federation.checkLedgers(workers: 6)
+    }
+
+    @Test("Whoever dies of hearing that an attempt is sealed, or of recording it, comes back; what is recorded counts")
+    func hearersDie() async throws {
+      // Five workers need four agreements. Two die before they give theirs: the promises of the other three are as many
+      // as seal the attempt. Of the next attempt two die again, and it is smaller than the cohort must be.
+      let federation = try ProcessFederation(workers: 5, rounds: 2, minimum: 4)
+      // Worker 2 gives one input to each model, unless it knows that nothing of the one before can be opened.
+      try "maximum-attempts-per-model: 1\n".write(
+        toFile: federation.path + "/worker-2/policy.yaml", atomically: true, encoding: .utf8)
+      let coordinator = try await federation.startCoordinator()
+      let other = try federation.startWorker(3)
+      let (_, doomed) = try await federation.kill(
+        coordinator,
+        workers: [
+          1: [Self.hearing[0]], 2: [Self.hearing[1]], 4: ["worker:before-send:agree"],
+          5: ["worker:before-send:agree"],
+        ], within: .seconds(60))
+      #expect(await coordinator.completesRun())
+      #expect((doomed + [other]).allSatisfy { $0.isRunning })
+      try federation.checkVersions()
+      try federation.checkLedgers(workers: 5)
+      // Worker 1 has no excuse, which it heard and did not record; worker 2 has it once, and the others have what they
+      // were told.
+      let excuses = try (1...5).map { try federation.firstModel(of: $0).excused }
+      #expect(excuses == [0, 1, 1, 0, 0])
+      // The law of worker 2 allows its second input because of the excuse alone.
+      #expect(try federation.firstModel(of: 2).contributed == 2)
+      #expect(doomed[1].count("declined", "contributionsExhausted") == 0)
+    }
+
+    @Test("A coordinator that dies of relaying promises comes back, and the run is completed")
+    func relayerDies() async throws {
+      let federation = try ProcessFederation(workers: 5, rounds: 2, minimum: 4)
+      let first = try await federation.startCoordinator(killAt: Self.relaying[0])
+      let others = try federation.startWorkers(1...3)
+      // In each life of the coordinator these two die of one attempt, of which the others promise to open nothing.
+      let dies = Self.relaying.map { _ in "worker:before-send:agree" }
+      let (last, doomed) = try await federation.kill(
+        first, at: Self.relaying, workers: [4: dies, 5: dies], within: .seconds(90))
+      #expect(await last.completesRun())
+      #expect((others + doomed).allSatisfy { $0.isRunning })
+      try federation.checkVersions()
+      try federation.checkLedgers(workers: 5)
+      // What the first life died of saying nobody has heard; what the second died of having said, one worker may have.
+      let excuses = try (1...5).map { try federation.firstModel(of: $0).excused }
+      #expect(excuses[0] <= 1 && excuses.dropFirst().allSatisfy { $0 == 0 })
+    }
+
+    @Test("Whoever says or hears that a blob is not there may die of it; the run goes on when the blob is back")
+    func blobsAreMissing() async throws {
+      let federation = try ProcessFederation(workers: 4, rounds: 2)
+      let blobs = federation.path + "/coordinator/models/blobs"
+      for (life, point) in Self.missing.enumerated() {
+        let coordinator =
+          life == 0
+          ? try await federation.startCoordinator(killAt: point)
+          : try await federation.restartCoordinator(killAt: point)
+        try #require(await coordinator.logs("run started"))
+        try FileManager.default.moveItem(atPath: blobs, toPath: blobs + ".away")
+        let workers = try federation.startWorkers(1...4)
+        #expect(await eventually { coordinator.code == 128 + SIGKILL }, "never came to \(point): \(coordinator.log)")
+        for worker in workers { worker.end() }
+        try FileManager.default.moveItem(atPath: blobs + ".away", toPath: blobs)
+      }
+      let coordinator = try await federation.restartCoordinator()
+      try #require(await coordinator.logs("run started"))
+      try FileManager.default.moveItem(atPath: blobs, toPath: blobs + ".away")
+      let doomed = try federation.startWorker(1, killAt: Self.told)
+      var workers = try federation.startWorkers(2...4)
+      #expect(await eventually { doomed.code == 128 + SIGKILL }, "never came to \(Self.told): \(doomed.log)")
+      #expect(await workers[0].logs("declined", "modelUnavailable"))
+      try FileManager.default.moveItem(atPath: blobs + ".away", toPath: blobs)
+      workers.append(try federation.startWorker(1))
+      #expect(await coordinator.completesRun())
+      #expect(workers.allSatisfy { $0.isRunning })
+      try federation.checkVersions()
+      try federation.checkLedgers(workers: 4)
     }
   }
 }

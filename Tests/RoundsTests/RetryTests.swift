@@ -82,6 +82,51 @@ struct RetryTests {
     #expect(cluster.run.outcome == .completed(1))
   }
 
+  @Test("Promises that were lost with the link are said in the next session, and the attempt does not count")
+  func lostPromisesAreSaidAgain() throws {
+    let cluster = try Self.cluster(losing: 1)
+    let agree = cluster.onWayToCoordinator
+    // As many as leave too few: alone they would block the run.
+    let silent = Set(cluster.members.workers.prefix(5))
+    var isDown = true
+    cluster.onWayToCoordinator = { name, message in
+      if case .abort = message, isDown, silent.contains(name) { return [] }
+      return agree(name, message)
+    }
+    cluster.misfortune = { cluster in
+      guard isDown, cluster.run.round == 1, cluster.run.attempt == 1,
+        cluster.members.workers.allSatisfy({ cluster.workers[$0]?.attempt == nil })
+      else { return }
+      isDown = false
+      for name in silent.sorted() {
+        cluster.feed(.workerJoined(name))
+        cluster.feed(WorkerStateMachine.Event.connected, to: name)
+      }
+    }
+    cluster.start().finish()
+    #expect(!isDown)
+    #expect(cluster.run.outcome == .completed(1))
+    for name in cluster.members.workers {
+      #expect(Self.entries(cluster, name).count { if case .excused = $0 { true } else { false } } == 1)
+    }
+  }
+
+  @Test("A worker keeps the last statements only, however many attempts fail")
+  func statementsAreBounded() throws {
+    let attempts = UInt32(WorkerStateMachine.statementsMax) + 2
+    let cluster = try Self.cluster(losing: attempts, count: 5, attempts: attempts).start().finish(timersMax: 1_000)
+    #expect(cluster.run.outcome.map { if case .failed = $0 { true } else { false } } == true)
+    for name in cluster.members.workers {
+      func aborts(_ actions: [WorkerStateMachine.Action]) -> [WorkerAbort] {
+        actions.compactMap { if case .send(.abort(let abort)) = $0 { abort } else { nil } }
+      }
+      let said = aborts(cluster.workerActions[name] ?? [])
+      #expect(Set(said.map(\.transcript)).count == Int(attempts))
+      #expect(
+        aborts(cluster.workers[name]?.handle(.connected) ?? []) == said.suffix(WorkerStateMachine.statementsMax))
+    }
+  }
+
   @Test("A restart with the same law lifts nothing")
   func consentNeedsAnotherLaw() throws {
     let cluster = try Self.cluster(losing: 1)

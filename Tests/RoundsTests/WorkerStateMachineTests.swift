@@ -309,6 +309,33 @@ struct WorkerStateMachineTests {
     #expect(worker.attempt == offer.attempt)
   }
 
+  @Test("What a worker signed when it left is said again in every session, until another model is offered")
+  func repeatsItsStatements() throws {
+    let members = try RoundsMembers(count: 5)
+    let cluster = try RoundsCluster(members)
+    cluster.training = { _, _ in [] }
+    cluster.start().drain()
+    var worker = try #require(cluster.workers[members.workers[0]])
+    #expect(worker.handle(.connected).isEmpty)
+    func aborts(_ actions: [WorkerStateMachine.Action]) -> [WorkerAbort] {
+      actions.compactMap { if case .send(.abort(let abort)) = $0 { abort } else { nil } }
+    }
+    let said = aborts(worker.handle(.uploadRefused(Self.attempt, reason: "no attempt is open")))
+    #expect(said.count == 1 && said.allSatisfy { worker.ledger.promises.contains($0.transcript) })
+    for _ in 1...2 {
+      let again = worker.handle(.connected)
+      #expect(aborts(again) == said && again.count == 1)
+    }
+    // The next attempt on the model changes nothing: it is then that the promise has a use.
+    _ = Self.take(members.offer(attempt: 1), by: &worker)
+    #expect(aborts(worker.handle(.connected)) == said)
+    // Whoever only claims to be the coordinator does not make it forget.
+    _ = Self.take(members.offer(round: 2, model: "another", signedBy: members.authority), by: &worker)
+    #expect(aborts(worker.handle(.connected)) == said)
+    _ = Self.take(members.offer(round: 2, model: "another"), by: &worker)
+    #expect(worker.handle(.connected).isEmpty)
+  }
+
   @Test("In secure mode only the signed result commits; the unsigned word of it does not")
   func believesOnlySignatures() throws {
     let members = try RoundsMembers(count: 5)

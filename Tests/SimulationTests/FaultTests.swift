@@ -41,6 +41,22 @@ struct FaultTests {
     #expect(result.outcome == .completed(3))
   }
 
+  @Test("What a worker promises while it cannot be reached is said when it can be, and does no harm")
+  func saysLater() throws {
+    let scenario = try smallScenario(
+      faults: "[{worker: worker-1, round: 1, at: masked-input, kind: partition, for: 4s}]", rounds: 12, input: "2s")
+    let transcript = try Transcript(scenario)
+    #expect(transcript.result.violations.isEmpty)
+    let lines = transcript.lines
+    func place(of pieces: String..., from start: Int) -> Int? {
+      lines.indices.dropFirst(start).first { line in pieces.allSatisfy(lines[line].contains) }
+    }
+    let lost = try #require(place(of: "worker-1", "sessionLost", from: 0))
+    let promised = try #require(place(of: "worker-1", "recorded", "promised", from: lost))
+    let opened = try #require(place(of: "worker-1", "sessionOpened", from: promised))
+    #expect(place(of: "\"coordinator\"", "received", "\"abort\"", "worker-1", from: opened) != nil)
+  }
+
   @Test("Over links that lose, repeat and reorder, every seed finishes", arguments: UInt64(1)...24)
   func roughNetwork(seed: UInt64) throws {
     let scenario = try smallScenario(

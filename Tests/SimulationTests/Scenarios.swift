@@ -8,7 +8,8 @@ let repository = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "
 /// A scenario small enough to be run many times: six workers, a 64-16-10 network, three rounds.
 func smallScenario(
   network: String = "{latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}", seed: UInt64 = 7,
-  workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, run: String = ""
+  workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, input: String = "20s",
+  run: String = ""
 ) throws -> SimulationScenario {
   let text = """
     purpose: A test.
@@ -29,7 +30,7 @@ func smallScenario(
       clip: 4
       maximum-weight: 1024
       cohort: {minimum: 3}
-      deadlines: {input: 20s}
+      deadlines: {input: \(input)}
       seed: 1
       \(run)
     """

@@ -27,6 +27,8 @@ actor WorkerDriver {
   private var tensors: [NamedTensor] = []
   /// What training gave; leaves this process only as the upload's chunks.
   private var update: ClientUpdate?
+  /// Something that had to be durable is not: nothing that the machine takes for recorded may leave any more.
+  private var isBroken = false
 
   init(
     thread: ComputeThread, machine: WorkerStateMachine, control: ControlClient, ledger: WorkerLedgerStore,
@@ -51,8 +53,10 @@ actor WorkerDriver {
 
   func receive(_ delivery: ControlClient.Delivery) {
     switch delivery {
-    // The desk hears of its own link from its own socket.
-    case .connected, .disconnected: break
+    case .connected: handle(.connected)
+    // What the machine says until the next session is dropped by the client; the desk hears of its own link from its
+    // own socket.
+    case .disconnected: break
     case .message(let message):
       backlog.taken()
       KillPoint.reached(.worker, .afterReceive, message.kind)
@@ -92,6 +96,7 @@ actor WorkerDriver {
 
   /// The machine changes first; then its actions are carried out, in their order.
   private func handle(_ event: WorkerStateMachine.Event) {
+    guard !isBroken else { return }
     let actions = machine.handle(event)
     machine.checkInvariants()
     for action in actions {
@@ -110,6 +115,7 @@ actor WorkerDriver {
         try ledger.record(entry)
         KillPoint.reached(.worker, .afterRecord, WorkerLedgerStore.kind(of: entry))
       } catch {
+        isBroken = true
         end(.failed("the ledger cannot be written: \(error)"))
         return false
       }

@@ -124,6 +124,7 @@ struct FuzzedRun {
     case 217..<219: try feed(.run(.inputRejected(from: someone(), reason: "fuzzed")))
     case 219: try feed(.run(.stopRequested))
     case 220: try feed(.worker(someone(), .stopRequested))
+    case 221: try feed(.worker(someone(), .connected))
     default: if case .message(let message)? = first() { try change(message) }
     }
   }
