@@ -1,5 +1,6 @@
 import Cryptography
 import Federation
+import Synchronization
 
 /// Roster, sealed shares, complaints: everything before an input exists (M2–M4b).
 extension SecureAggregationWorker {
@@ -7,9 +8,7 @@ extension SecureAggregationWorker {
     guard case .advertised = state else { return try repeated(message) }
     guard let maskKey, let encryptionKey else { return [.ignored(.outOfOrder)] }
     let roster = try check(message)
-    for neighbour in roster.neighbours {
-      agreed[neighbour] = try Agreement.sharedSecret(encryptionKey, roster.entries[neighbour].encryptionKey)
-    }
+    agreed = try agree(encryptionKey, with: roster.neighbours) { roster.entries[$0].encryptionKey }
     self.encryptionKey = nil  // What it agrees on serves both directions; the key itself has no further use.
     let selfMaskSeed = secrets.secret(32)
     let (bundle, ownShare) = ShareBundle.deal(
@@ -23,6 +22,20 @@ extension SecureAggregationWorker {
           transcript: roster.transcript, dealer: roster.index, bodyDigest: bundle.bodyDigest)))
     state = .sharing(roster, selfMaskSeed: selfMaskSeed, ownShare: ownShare, bundle: signed)
     return [.sendBundle(signed)]
+  }
+
+  /// The secrets that `secret` shares with each of `peers`, several at once where there are threads.
+  private func agree(
+    _ secret: SecretBytes, with peers: [Int], key: @Sendable (Int) -> AgreementPublicKey
+  ) throws(Refusal) -> [Int: SecretBytes] {
+    let found = Mutex<[Int: SecretBytes]>([:])
+    let areUsable = context.computations.allHold(peers.count) { place in
+      guard let shared = try? Agreement.sharedSecret(secret, key(peers[place])) else { return false }
+      found.withLock { $0[peers[place]] = shared }
+      return true
+    }
+    guard areUsable else { throw .allZeroSharedSecret }
+    return found.withLock { $0 }
   }
 
   /// One roster per attempt: the first one stands. Its repetition asks for the bundle again, after a lost link; another
@@ -248,10 +261,7 @@ extension SecureAggregationWorker {
     roster: Roster, dealers: Bitmap, seed: SecretBytes, maskKey: SecretBytes
   ) throws(Refusal) -> MaskingOrder {
     let vectors = VectorSpecification.all(for: context.configuration)
-    var shared: [Int: SecretBytes] = [:]
-    for peer in roster.neighbours where dealers.contains(peer) {
-      shared[peer] = try Agreement.sharedSecret(maskKey, roster.entries[peer].maskKey)
-    }
+    let shared = try agree(maskKey, with: roster.neighbours.filter(dealers.contains)) { roster.entries[$0].maskKey }
     let keys = vectors.map {
       MaskKeys(
         transcript: roster.transcript, worker: roster.index, vector: $0, suite: context.configuration.suite,

@@ -122,7 +122,7 @@ final class VirtualDesk {
   func closeUploads() { feed(.planEnded(at: world.now)) }
 
   func open(_ order: UnmaskingOrder, rosterCount: Int) {
-    let done = processor.take(world.costs.unmasking(order), at: world.now)
+    let done = processor.take(world.costs.unmasking(order, rosterCount: rosterCount), at: world.now)
     do {
       guard let sum else { return }
       let opened = try sum.open(order, rosterCount: rosterCount)

@@ -12,13 +12,17 @@ struct WorkCosts {
     switch message {
     case .offer: return seconds(2 * table.keyAgreement + table.verification + table.signature)
     case .roster(_, let roster):
-      let n = Double(roster.adverts.count)
-      // A certificate, an advert and an offer each; a key with, and two shares for, everyone else.
-      return seconds(3 * n * table.verification + n * table.keyAgreement + 2 * n * table.share + table.signature)
+      // A certificate, an advert and an offer each; when all are here, a key with, and two shares for, every neighbour.
+      let verification = seconds(3 * Double(roster.adverts.count) * table.verification)
+      guard let n = Self.rosterCount(at: roster) else { return verification }
+      let neighbours = Double(Self.neighbours(rosterCount: n))
+      return verification
+        + seconds(neighbours * table.keyAgreement + 2 * neighbours * table.share + table.signature)
     case .peerShares(let shares):
       return seconds(Double(shares.entries.count) * (table.keyAgreement + 2 * table.share) + table.signature)
     case .dealers(let dealers):
-      return seconds(table.verification + Double(dealers.dealers.members.count) * table.keyAgreement)
+      let neighbours = min(dealers.dealers.memberCount, Self.neighbours(rosterCount: dealers.dealers.count))
+      return seconds(table.verification + Double(neighbours) * table.keyAgreement)
     case .survivors: return seconds(table.verification + table.signature)
     case .quorum(let quorum): return seconds(Double(quorum.signers.count) * table.verification)
     case .result: return seconds(table.verification)
@@ -53,14 +57,26 @@ struct WorkCosts {
     seconds(Double(elements) * Double(terms) * table.maskingPerElement)
   }
 
+  /// The size of a roster when its last part is read; nil before.
+  private static func rosterCount(at roster: RosterMessage) -> Int? {
+    guard let part = roster.part else { return roster.adverts.count }
+    return part.index == part.count - 1 ? part.index * RosterMessage.advertsMax + roster.adverts.count : nil
+  }
+
+  /// Whom a worker shares with: everyone, itself counted, on the complete graph.
+  private static func neighbours(rosterCount n: Int) -> Int {
+    let degree = Thresholds.degree(rosterCount: n)
+    return degree > 0 ? degree : n
+  }
+
   /// Reconstructing the secrets and taking all masks off the sum.
-  func unmasking(_ order: UnmaskingOrder) -> Duration {
+  func unmasking(_ order: UnmaskingOrder, rosterCount: Int) -> Duration {
     let survivors = order.survivors.count, dropouts = order.dropoutMaskKeys.count
     let elements = order.vectors.reduce(0) { $0 + Int($1.count) }
     return masking(elements: elements, terms: survivors + order.pairCount)
       + seconds(
         Double(order.pairCount) * table.keyAgreement
-          + Double((survivors + dropouts) * survivors) * table.share)
+          + Double((survivors + dropouts) * min(survivors, Self.neighbours(rosterCount: rosterCount))) * table.share)
   }
 
   private func seconds(_ value: Double) -> Duration { .nanoseconds(Int64((value * 1e9).rounded())) }
