@@ -27,8 +27,11 @@ final class World {
   /// All nodes live in one process: what one of them has verified, none verifies again.
   let computations = RememberedComputations(servesMany: true, claimsMax: 1 << 18)
   private var broadcasts = Broadcasts()
-  /// Thousands of workers hold the same model: one of its blobs in memory is enough.
-  var blobs: [Digest: [UInt8]] = [:]
+  /// Thousands of workers hold the same model: one of its blobs in memory is enough. Bounded: old ones are let go.
+  var blobs: [Digest: [UInt8]] = [:] {
+    didSet { if blobs.count > Self.blobsMax { blobs = [:] } }
+  }
+  private static let blobsMax = 256
   private(set) var now = VirtualTime.zero
   private var queue = EventQueue<Occurrence>()
   private(set) var network: VirtualNetwork
