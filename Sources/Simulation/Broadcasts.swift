@@ -4,8 +4,15 @@ import Wire
 
 /// What the coordinator says to everyone alike: encoded once, and read once. Thousands of workers share the memory.
 struct Broadcasts {
+  private struct Broadcast {
+    let message: ControlToWorker
+    let header: [UInt8]
+    /// What the first reader found in the header.
+    var read: ControlToWorker?
+  }
+
   /// The last message of each kind, and of each part of a roster.
-  private var last: [Subject: (message: ControlToWorker, header: [UInt8])] = [:]
+  private var last: [Subject: Broadcast] = [:]
 
   private struct Subject: Hashable {
     let kind: String
@@ -18,13 +25,17 @@ struct Broadcasts {
     }
     if let known = last[subject], known.message == message { return known.header }
     let header = try message.encoded()
-    last[subject] = (message, header)
+    last[subject] = Broadcast(message: message, header: header)
     return header
   }
 
-  /// The message in a frame if it is one of the last; nil for any other.
-  func message(in transmission: Transmission) -> ControlToWorker? {
-    last.first { $0.key.kind == transmission.kind && $0.value.header == transmission.header }?.value.message
+  /// What a worker reads in a control frame.
+  mutating func read(_ transmission: Transmission) throws(WireError) -> ControlToWorker {
+    let known = last.first { $0.key.kind == transmission.kind && $0.value.header == transmission.header }
+    if let read = known?.value.read { return read }
+    let read = try ControlToWorker(decoding: transmission.header, payloadBytes: transmission.payload?.count)
+    if let known { last[known.key]?.read = read }
+    return read
   }
 
   private static func subject(of message: ControlToWorker) -> Subject? {

@@ -55,7 +55,7 @@ struct SumChecker {
   ///
   /// - Returns: what is wrong with that; nil if nothing is.
   mutating func added(_ upload: Digest, from worker: WorkerID) -> String? {
-    guard var sum = sum.take(), sum.plan.upload == upload else { return "an input of \(worker) to no open sum" }
+    guard sum?.plan.upload == upload, var sum = sum.take() else { return "an input of \(worker) to no open sum" }
     defer { self.sum = sum }
     guard sum.added.insert(worker).inserted else { return "\(worker) is counted twice in \(upload.short)" }
     guard let contribution = contributions[upload]?.removeValue(forKey: worker) else {

@@ -123,6 +123,8 @@ struct VirtualNetwork {
     }
   }
 
+  // Not methods of an instance: while one lane changes, a copy of the network would be a copy of all connections.
+
   private static func carry(
     _ byteCount: Int, on lane: inout Lane, _ rules: SimulationScenario.Network, at time: MonotonicTime
   ) -> Outcome {

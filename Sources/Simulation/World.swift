@@ -143,8 +143,7 @@ final class World {
 
   /// What a worker reads in a control frame.
   func read(_ transmission: Transmission) throws(WireError) -> ControlToWorker {
-    if let known = broadcasts.message(in: transmission) { return known }
-    return try ControlToWorker(decoding: transmission.header, payloadBytes: transmission.payload?.count)
+    try broadcasts.read(transmission)
   }
 
   /// Tells the schedule of faults that a worker has come to a point of a round.
