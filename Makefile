@@ -6,7 +6,7 @@ FEDERATION = Cluster/local.yaml
 JOBS = $(shell nproc)
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 # Tests that compute for minutes. They run before the others, whose parties keep time by the clock of the machine.
-COMPUTING_TESTS = ^(SecureAggregation|Simulation)Tests
+COMPUTING_TESTS = ^(SecureAggregation|Simulation)Tests\.
 
 .PHONY: help run test bench soak build conformance differential canaries fuzz lint format generate clean bootstrap
 
@@ -39,8 +39,8 @@ run: build
 
 test: bootstrap
 	swift build $(SWIFT_FLAGS) --build-tests
-	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest --filter '$(COMPUTING_TESTS)\.'
-	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest --skip '$(COMPUTING_TESTS)\.'
+	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest --filter '$(COMPUTING_TESTS)'
+	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest --skip '$(COMPUTING_TESTS)'
 
 bench: bootstrap
 	swift build $(SWIFT_FLAGS) --product murmur-bench

@@ -68,6 +68,10 @@ package struct RosterMessage: Hashable, Sendable {
 
 /// Parts of one roster as they come, in any order.
 package struct RosterAssembly: Sendable {
+  private struct Question: Equatable, Sendable {
+    let parts: [RosterMessage]
+  }
+
   private var parts: [RosterMessage?] = []
 
   package init() {}
@@ -84,7 +88,7 @@ package struct RosterAssembly: Sendable {
     let known = parts.compactMap { $0 }
     guard known.count == part.count else { return nil }
     parts = []
-    return try? computations.answer(known) { () throws(Refusal) in
+    return try? computations.answer(Question(parts: known)) { () throws(Refusal) in
       RosterMessage(adverts: known.flatMap(\.adverts), signature: message.signature)
     }
   }
