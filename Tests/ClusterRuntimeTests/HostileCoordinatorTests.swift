@@ -58,6 +58,18 @@ extension HostileTests {
       #expect(worker.isRunning)
     }
 
+    /// The advert by which the worker takes part in `offer`.
+    private func advert(answering offer: RoundOffer, from fake: FakeCoordinator) async throws -> KeyAdvert {
+      var advert: KeyAdvert?
+      try await fake.say(.round(.offer(offer)))
+      #expect(
+        try await fake.hears {
+          if case .advert(offer.attempt, let own) = $0 { advert = own }
+          return advert != nil
+        })
+      return try #require(advert)
+    }
+
     /// Worker 1 is shown one set of rules, worker 2 another: the roster tells, before anything is masked (ruling A6).
     private func twoOffers(
       from fake: FakeCoordinator, to worker: PartyProcess, in federation: ProcessFederation
@@ -65,15 +77,9 @@ extension HostileTests {
       let maker = try OfferMaker(of: federation)
       let shown = maker.offer(round: 60)
       let other = maker.offer(round: 60) { rules, _ in rules.clip = 9 }
-      var advert: KeyAdvert?
-      try await fake.say(.round(.offer(shown)))
-      #expect(
-        try await fake.hears {
-          if case .advert(shown.attempt, let own) = $0 { advert = own }
-          return advert != nil
-        })
+      let advert = try await advert(answering: shown, from: fake)
       let foreign = try maker.advert(of: federation.home("worker-2", .worker), answering: other)
-      try await fake.say(maker.roster(of: [try #require(advert), foreign], in: shown))
+      try await fake.say(maker.roster(of: [advert, foreign], in: shown))
       #expect(
         try await fake.waits { worker.count("attempt ended", "attempt=fake/60.0", "advertOfAnotherOffer") == 1 })
       #expect(worker.count("evidence kept", "kind=two-offers") == 1)
@@ -168,14 +174,8 @@ extension HostileTests {
         rules.minimumOrganisations = 1
         rules.minimumHonestSum = 1
       }
-      var advert: KeyAdvert?
-      try await fake.say(.round(.offer(lone)))
-      #expect(
-        try await fake.hears {
-          if case .advert(lone.attempt, let own) = $0 { advert = own }
-          return advert != nil
-        })
-      try await fake.say(maker.roster(of: [try #require(advert)], in: lone))
+      let advert = try await advert(answering: lone, from: fake)
+      try await fake.say(maker.roster(of: [advert], in: lone))
       #expect(try await fake.waits { worker.count("attempt ended", "attempt=fake/50.0", "belowMinimumCohort") == 1 })
       // Nothing is offered twice, and nothing older than what was seen.
       try await declines(.stale, lone, "an attempt that has ended")

@@ -110,8 +110,7 @@ struct PlainAttemptTests {
   func refusesForgedUploads(_ kind: Int) throws {
     let cluster = try Self.cluster()
     let names = cluster.members.workers
-    cluster.training = { _, _ in [] }
-    cluster.start().drain()
+    cluster.startTraining()
     let offer = cluster.actions.compactMap { (action) -> RoundOffer? in
       if case .send(.offer(let offer), names[0]) = action { offer } else { nil }
     }

@@ -66,6 +66,12 @@ final class RoundsCluster {
     return self
   }
 
+  /// Starts, and leaves every worker at a training that never ends.
+  func startTraining() {
+    training = { _, _ in [] }
+    start().drain()
+  }
+
   /// Until the run is finished, or nothing is left to happen.
   @discardableResult
   func finish(timersMax: Int = 200) -> RoundsCluster {

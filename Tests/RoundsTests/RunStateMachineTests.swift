@@ -261,8 +261,7 @@ struct RunStateMachineTests {
   func stops() throws {
     let members = try RoundsMembers(count: 5)
     let cluster = try RoundsCluster(members)
-    cluster.training = { _, _ in [] }
-    cluster.start().drain()
+    cluster.startTraining()
     cluster.feed(.stopRequested)
     cluster.drain()
     #expect(cluster.outcomes == [.stopped])
@@ -304,8 +303,7 @@ struct RunStateMachineTests {
   func checksTheSum() throws {
     let members = try RoundsMembers(count: 5)
     let cluster = try RoundsCluster(members)
-    cluster.training = { _, _ in [] }
-    cluster.start().drain()
+    cluster.startTraining()
     let nothing = SumSummary(
       weight: 5, workers: 5, clipped: 0, saturated: 0, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
     cluster.feed(.sumOpened(nothing))

@@ -260,8 +260,7 @@ struct WorkerStateMachineTests {
   func movesOn() throws {
     let members = try RoundsMembers(count: 5)
     let cluster = try RoundsCluster(members)
-    cluster.training = { _, _ in [] }
-    cluster.start().drain()
+    cluster.startTraining()
     let name = members.workers[0]
     #expect(cluster.workers[name]?.attempt == Self.attempt)
     cluster.send(.offer(members.offer(round: 1, attempt: 5, signedBy: members.authority)), to: name)
@@ -313,8 +312,7 @@ struct WorkerStateMachineTests {
   func repeatsItsStatements() throws {
     let members = try RoundsMembers(count: 5)
     let cluster = try RoundsCluster(members)
-    cluster.training = { _, _ in [] }
-    cluster.start().drain()
+    cluster.startTraining()
     var worker = try #require(cluster.workers[members.workers[0]])
     #expect(worker.handle(.connected).isEmpty)
     func aborts(_ actions: [WorkerStateMachine.Action]) -> [WorkerAbort] {
@@ -340,8 +338,7 @@ struct WorkerStateMachineTests {
   func believesOnlySignatures() throws {
     let members = try RoundsMembers(count: 5)
     let cluster = try RoundsCluster(members)
-    cluster.training = { _, _ in [] }
-    cluster.start().drain()
+    cluster.startTraining()
     let name = members.workers[0]
     cluster.send(.ended(Self.attempt, .committed, reason: ""), to: name)
     #expect(cluster.workers[name]?.attempt == Self.attempt)

@@ -143,14 +143,6 @@
       return isSo ?? false
     }
 
-    private func eventually(_ isSo: () throws -> Bool) async throws -> Bool {
-      for _ in 0..<400 {
-        if try isSo() { return true }
-        try await Task.sleep(for: .milliseconds(50))
-      }
-      return false
-    }
-
     func abort() -> Status { end(SIGABRT) }
 
     private func end(_ signal: Int32) -> Status {

@@ -152,13 +152,6 @@ final class Workspace {
     processes.first { $0.arguments.contains("\(path)/\(home)") && !$0.arguments.contains("up") }?.process
   }
 
-  /// Whether no process of this folder is left; asks again for up to ten seconds, since the end of a process that is
-  /// not our child tells us nothing.
-  func isDeserted() async throws -> Bool {
-    for _ in 0..<200 {
-      if processes.isEmpty { return true }
-      try await Task.sleep(for: .milliseconds(50))
-    }
-    return false
-  }
+  /// Whether no process of this folder is left, or none after a while.
+  func isDeserted() async throws -> Bool { try await eventually(within: .seconds(10)) { processes.isEmpty } }
 }
