@@ -176,7 +176,7 @@ extension Network: ParallelWork {
       kernels.pointee.softmax(
         rows.count, architecture.classCount, activations[last].start + rows.lowerBound * strides[last], strides[last])
     case .outputs(let rule):
-      for (i, layer) in architecture.layers.enumerated() {
+      for (i, layer) in layers.enumerated() {
         let outputs = share(of: layer.outputs, thread: thread, threads: threads)
         guard !outputs.isEmpty else { continue }
         weightGradient(layer: i, outputs: outputs)
@@ -196,12 +196,12 @@ extension Network: ParallelWork {
       let example = task.order.map { Int($0[row]) } ?? task.firstRow + row
       (activations[0].start + row * strides[0]).update(from: features + example * width, count: width)
     }
-    for (i, layer) in architecture.layers.enumerated() {
+    for (i, layer) in layers.enumerated() {
       let output = activations[i + 1].start + rows.lowerBound * strides[i + 1]
       kernels.pointee.dense_forward(
         rows.count, layer.inputs, strides[i + 1], activations[i].start + rows.lowerBound * strides[i], strides[i],
         packed[i].start, output, strides[i + 1])
-      if i + 1 < architecture.layers.count { kernels.pointee.relu(rows.count * strides[i + 1], output) }
+      if i + 1 < layers.count { kernels.pointee.relu(rows.count * strides[i + 1], output) }
     }
   }
 
@@ -216,8 +216,8 @@ extension Network: ParallelWork {
   }
 
   private func backward(_ rows: Range<Int>) {
-    for i in architecture.layers.indices.dropFirst().reversed() {
-      let layer = architecture.layers[i]
+    for i in layers.indices.dropFirst().reversed() {
+      let layer = layers[i]
       let delta = deltas[i].start + rows.lowerBound * strides[i]
       kernels.pointee.dense_input_gradient(
         rows.count, layer.inputs, layer.outputs, deltas[i + 1].start + rows.lowerBound * strides[i + 1],
@@ -228,7 +228,7 @@ extension Network: ParallelWork {
   }
 
   private func weightGradient(layer i: Int, outputs: Range<Int>) {
-    let layer = architecture.layers[i]
+    let layer = layers[i]
     kernels.pointee.dense_weight_gradient(
       outputs.lowerBound, outputs.upperBound, layer.inputs, task.rowCount, deltas[i + 1].start, strides[i + 1],
       activations[i].start, strides[i], gradientBuffer.start + layer.weight.lowerBound,

@@ -5,6 +5,8 @@ import Tensors
 package enum KernelError: Error, Equatable, Sendable {
   case wrongLayout(expected: String, found: String)
   case classUnavailable(KernelClass)
+  /// A layer or a loss, by name, that this kernel does not compute.
+  case unsupported(String)
 }
 
 /// How one step moves the parameters: `g = gradient + weightDecay · w + proximal · (w − anchor)`,
@@ -43,6 +45,22 @@ package struct BatchResult: Hashable, Sendable {
   }
 }
 
+/// One dense layer and where its tensors lie in the update vector.
+struct DenseLayer {
+  let inputs: Int
+  let outputs: Int
+  let weight: Range<Int>
+  let bias: Range<Int>
+}
+
+extension ModelArchitecture {
+  fileprivate var denseLayers: [DenseLayer] {
+    stages.filter { $0.parameterCount > 0 }.map {
+      DenseLayer(inputs: $0.input.count, outputs: $0.output.count, weight: $0.tensors[0], bias: $0.tensors[1])
+    }
+  }
+}
+
 /// A stack of dense layers with its parameters, gradients and workspaces; trains by SGD on softmax cross-entropy.
 ///
 /// Workspaces are planned once for `batchCapacity` rows; a step allocates nothing. A step is two forks: the rows of the
@@ -51,6 +69,7 @@ package struct BatchResult: Hashable, Sendable {
 /// One user at a time.
 package final class Network {
   package let architecture: ModelArchitecture
+  let layers: [DenseLayer]
   package let batchCapacity: Int
   package let kernelClass: KernelClass
 
@@ -79,15 +98,17 @@ package final class Network {
   /// - Parameters:
   ///   - batchCapacity: the most rows of one step; larger evaluations run in pieces of it.
   ///   - pool: borrowed; networks that share one must not run at the same time.
-  /// - Throws: `KernelError.classUnavailable`.
+  /// - Throws: `KernelError.classUnavailable`; `.unsupported` for all but dense layers with ReLU and softmax.
   package init(
     _ architecture: ModelArchitecture, batchCapacity: Int, pool: ThreadPool, kernelClass: KernelClass = .best
   ) throws(KernelError) {
     precondition(batchCapacity >= 1, "a batch has at least one row")
     guard let kernels = ck_table_for(kernelClass.code) else { throw .classUnavailable(kernelClass) }
+    guard let widths = architecture.multilayerWidths else { throw .unsupported(architecture.description) }
     let multiple = Int(CK_COLUMN_MULTIPLE)
-    let strides = architecture.widths.map { ($0 + multiple - 1) / multiple * multiple }
+    let strides = widths.map { ($0 + multiple - 1) / multiple * multiple }
     self.architecture = architecture
+    layers = architecture.denseLayers
     self.batchCapacity = batchCapacity
     self.kernelClass = kernelClass
     self.kernels = kernels
@@ -97,7 +118,7 @@ package final class Network {
     gradientBuffer = FloatBuffer(count: architecture.layout.count)
     activations = strides.map { FloatBuffer(count: batchCapacity * $0) }
     deltas = strides.enumerated().map { FloatBuffer(count: $0 == 0 ? 0 : batchCapacity * $1) }
-    packed = architecture.layers.enumerated().map { FloatBuffer(count: ($1.inputs + 1) * strides[$0 + 1]) }
+    packed = layers.enumerated().map { FloatBuffer(count: ($1.inputs + 1) * strides[$0 + 1]) }
     losses = FloatBuffer(count: batchCapacity)
     labels = .allocate(capacity: batchCapacity)
     predictions = .allocate(capacity: batchCapacity)
@@ -120,7 +141,7 @@ package final class Network {
     parameterBuffer.copy(from: parameters.values)
     velocityBuffer?.fill(with: 0)
     anchorBuffer?.start.update(from: parameterBuffer.start, count: parameterBuffer.count)
-    for (i, layer) in architecture.layers.enumerated() { pack(layer: i, outputs: 0..<layer.outputs) }
+    for (i, layer) in layers.enumerated() { pack(layer: i, outputs: 0..<layer.outputs) }
   }
 
   /// The parameters now, in the order of the layout.
@@ -130,7 +151,7 @@ package final class Network {
   package var hasFiniteParameters: Bool { ck_is_finite(parameterBuffer.count, parameterBuffer.start) == 1 }
 
   func pack(layer index: Int, outputs: Range<Int>) {
-    let layer = architecture.layers[index]
+    let layer = layers[index]
     ck_pack_weights(
       outputs.lowerBound, outputs.upperBound, layer.inputs, parameterBuffer.start + layer.weight.lowerBound,
       parameterBuffer.start + layer.bias.lowerBound, packed[index].start, strides[index + 1])

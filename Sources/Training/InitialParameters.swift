@@ -9,10 +9,10 @@ extension ModelArchitecture {
   package func initialParameters(seed: UInt64) -> ParameterSet {
     var set = ParameterSet(zeros: layout)
     var values = set.values
-    for (index, layer) in layers.enumerated() {
-      var choices = SeededGenerator(seed: seed, stream: Self.weightName(index))
-      let bound = (6 / Double(layer.inputs)).squareRoot()
-      for i in layer.weight { values[i] = Float((2 * choices.unit() - 1) * bound) }
+    for entry in stages.flatMap(\.entries) where entry.shape.count > 1 {
+      var choices = SeededGenerator(seed: seed, stream: entry.name)
+      let bound = (6 / Double(entry.shape.dropFirst().reduce(1, *))).squareRoot()
+      for i in entry.range { values[i] = Float((2 * choices.unit() - 1) * bound) }
     }
     set.values = values
     return set

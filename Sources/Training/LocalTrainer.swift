@@ -126,6 +126,7 @@ extension TrainingError {
   fileprivate init(_ error: KernelError) {
     switch error {
     case .wrongLayout(let expected, let found): self = .wrongLayout(expected: expected, found: found)
+    case .unsupported(let name): self = .unsupported(name)
     case .classUnavailable(let kernelClass): self = .classUnavailable(kernelClass.rawValue)
     }
   }

@@ -10,6 +10,8 @@ package enum TrainingError: Error, Equatable, Sendable {
   /// The base model has other tensors than the architecture.
   case wrongLayout(expected: String, found: String)
   case classUnavailable(String)
+  /// A layer or a loss that this worker does not compute.
+  case unsupported(String)
   /// The loss or a parameter is no longer a finite number; steps and epochs count from 1.
   case notFinite(epoch: Int, step: Int)
   case cancelled

@@ -19,7 +19,7 @@ struct NetworkTests {
     #expect(architecture.layout["layer1.bias"]?.shape == [10])
     #expect(try ModelArchitecture(parsing: "mlp 4-2").layers.count == 1)
     let deep = try ModelArchitecture(widths: Array(repeating: 2, count: 12))
-    #expect(deep.layers[10].bias == deep.layout["layer10.bias"]?.range)
+    #expect(deep.stages[20].tensors[1] == deep.layout["layer10.bias"]?.range)
   }
 
   @Test(
@@ -29,7 +29,10 @@ struct NetworkTests {
       ("mlp 1-2 x", .malformed("mlp 1-2 x")), ("mlp 64", .wrongLayerCount(found: 0, max: 64)),
       ("mlp 64--10", .badWidth("")), ("mlp 64-0", .badWidth("0")), ("mlp 64-1e3", .badWidth("1e3")),
       ("mlp 65537-2", .badWidth("65537")), ("mlp 99999999999999999999-2", .badWidth("99999999999999999999")),
-      ("mlp 65536-65536", .tooManyParameters(max: 1 << 28)),
+      (
+        "mlp 65536-65536",
+        .layer("dense 1", found: "4295032832 parameters so far", expected: "at most 268435456")
+      ),
       ("mlp 1" + String(repeating: "-1", count: 65), .wrongLayerCount(found: 65, max: 64)),
     ] as [(String, ArchitectureError)])
   func refused(text: String, error: ArchitectureError) {
