@@ -125,7 +125,7 @@ let package = Package(
       "SecureAggregation",
       ["SecureAggregation", "Federation", "Cryptography", "CKernels", "CAllocations", "SecretProbe"]),
     tests("Aggregation", ["Aggregation", "Federation", "CAllocations"]),
-    tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
+    tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors", "CAllocations"], exclude: ["Vectors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
     tests("Membership", ["Membership", "Federation"]),
     tests("Transfer", ["Transfer", "Federation"]),

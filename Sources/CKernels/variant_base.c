@@ -2,7 +2,6 @@
 #define CK_VARIANT ck_table_base
 #define CK_NAME "base"
 #define CK_TARGET
-#define CK_LANES 4
-#define CK_COLUMNS 2
+#define CK_TILE_ROWS 3
 #define CK_FUSED 0
 #include "variant.h"

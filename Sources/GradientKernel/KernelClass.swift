@@ -6,12 +6,14 @@ package enum KernelClass: String, CaseIterable, Sendable {
   case base
   case avx2
   case avx512
+  case neon
 
   /// The fastest class of this machine.
   package static var best: KernelClass {
     switch ck_best_class() {
     case CK_CLASS_AVX512: .avx512
     case CK_CLASS_AVX2: .avx2
+    case CK_CLASS_NEON: .neon
     default: .base
     }
   }
@@ -24,6 +26,7 @@ package enum KernelClass: String, CaseIterable, Sendable {
     case .base: CK_CLASS_BASE
     case .avx2: CK_CLASS_AVX2
     case .avx512: CK_CLASS_AVX512
+    case .neon: CK_CLASS_NEON
     }
   }
 }

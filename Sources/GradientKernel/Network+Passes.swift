@@ -1,244 +1,317 @@
 import CKernels
-import Tensors
 
 /// What the threads of a network do next.
 struct NetworkTask {
-  enum Phase {
-    /// Gather rows, forward, losses; back to the deltas if there is a gradient to compute.
-    case rows(isTraining: Bool)
-    /// Gather rows and forward; probabilities in the last activations.
+  enum Kind {
+    case evaluate
     case predict
-    /// Weight gradients; then update and packing if there is a rule.
-    case outputs(UpdateRule?)
+    /// Gradients for their own sake.
+    case gradient
+    case step(OptimizerRule, learningRate: Float)
   }
 
-  var phase = Phase.predict
-  var rowCount = 0
-  /// The data set's features, row-major, and the rows of the batch in it; nil for consecutive rows from `firstRow`.
+  var kind = Kind.predict
+  /// Examples of this batch.
+  var count = 0
   var features: UnsafePointer<Float>?
+  var labels: UnsafePointer<Int32>?
+  var targets: UnsafePointer<Float>?
+  /// The examples of the batch in the data set; nil for consecutive ones from `first`.
   var order: UnsafePointer<Int32>?
-  var firstRow = 0
+  var first = 0
+
+  func example(_ index: Int) -> Int { order.map { Int($0[index]) } ?? first + index }
+}
+
+/// The last layer's outputs for some rows of examples, as a pass left them.
+package struct ModelOutputs {
+  /// Row-major; a row's outputs are side by side.
+  let start: UnsafePointer<Float>
+  let pitch: Int
+  package let rowCount: Int
+  package let width: Int
+  /// Loss of each row.
+  package let losses: UnsafeBufferPointer<Float>
+
+  /// The outputs of a row: logits, or the values of a regression.
+  package func row(_ index: Int) -> UnsafeBufferPointer<Float> {
+    precondition(index >= 0 && index < rowCount, "row \(index) of \(rowCount)")
+    return UnsafeBufferPointer(start: start + index * pitch, count: width)
+  }
 }
 
 extension Network: ParallelWork {
-  /// Threads get whole blocks of rows or outputs, so that register tiles stay full.
-  private static let block = 4
-  /// Multiply-adds below which handing work over costs more than it saves.
-  private static let parallelWorkMin = 1 << 16
-
   // MARK: Entry points
 
-  /// Loss and gradient of the mean loss over the given rows; parameters stay as they are.
+  /// Loss and gradient of the mean loss over the given examples; parameters stay as they are.
   ///
-  /// - Parameters:
-  ///   - features: shape [n, featureCount], row-major.
-  ///   - labels: shape [n], each in `0 ..< classCount`.
-  ///   - rows: 1 to `batchCapacity` of the n rows, in the order in which their losses are added.
+  /// - Parameter rows: 1 to `batchCapacity` of the examples, in the order in which their losses are added.
   @discardableResult
-  package func gradient(features: [Float], labels: [Int32], rows: ArraySlice<Int32>) -> BatchResult {
-    train(features: features, labels: labels, rows: rows, rule: nil)
+  package func gradient(_ examples: Examples, rows: ArraySlice<Int32>) -> BatchResult {
+    train(examples, rows: rows, .gradient)
   }
 
-  /// One step of SGD on the given rows; parameters as for `gradient`. The loss is that before the step.
+  /// One step on the given examples. The loss is that before the step.
+  ///
+  /// - Parameter rows: as for `gradient`.
   package func step(
-    features: [Float], labels: [Int32], rows: ArraySlice<Int32>, rule: UpdateRule
+    _ examples: Examples, rows: ArraySlice<Int32>, rule: OptimizerRule, learningRate: Float
   ) -> BatchResult {
-    train(features: features, labels: labels, rows: rows, rule: rule)
+    prepare(for: rule)
+    defer { stepCount += 1 }
+    return train(examples, rows: rows, .step(rule, learningRate: learningRate))
   }
 
-  /// Loss and correct classifications over all rows.
-  package func evaluate(features: [Float], labels: [Int32]) -> BatchResult {
-    precondition(features.count == labels.count * architecture.featureCount, "features and labels are of one data set")
+  /// Losses and correct classifications over all examples.
+  ///
+  /// - Parameter observe: sees the outputs of one piece after another, with the first row of each.
+  package func evaluate(
+    _ examples: Examples, observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
+  ) -> BatchResult {
+    let count = examples.count(for: architecture)
+    let rowsPerExample = plan.lossRowsPerExample
     var result = BatchResult()
-    var first = 0
-    withFlushedSubnormals {
-      features.withUnsafeBufferPointer { features in
-        while first < labels.count {
-          let count = min(batchCapacity, labels.count - first)
-          for row in 0..<count { setLabel(labels[first + row], row: row) }
-          task = NetworkTask(
-            phase: .rows(isTraining: false), rowCount: count, features: features.baseAddress, order: nil,
-            firstRow: first)
-          runRows()
-          result += summary(rowCount: count)
-          first += count
-        }
+    withPointers(of: examples) {
+      for first in stride(from: 0, to: count, by: batchCapacity) {
+        task.kind = .evaluate
+        task.first = first
+        task.count = min(batchCapacity, count - first)
+        run()
+        result += summary()
+        observe(first * rowsPerExample, outputs(rowCount: task.count * rowsPerExample))
       }
     }
     return result
   }
 
-  /// The probabilities of all classes, shape [n, classCount], for features of shape [n, featureCount].
+  /// Probabilities, or the values of a regression: shape [n · rows of an example, outputs].
+  ///
+  /// - Parameter features: shape [n, featureCount].
   package func predict(features: [Float]) -> [Float] {
-    precondition(features.count % architecture.featureCount == 0, "features come in whole rows")
-    let rowCount = features.count / architecture.featureCount
-    let classes = architecture.classCount
+    precondition(features.count % architecture.featureCount == 0, "features come in whole examples")
+    let count = features.count / architecture.featureCount
+    let width = architecture.outputCount
     var out: [Float] = []
-    out.reserveCapacity(rowCount * classes)
-    var first = 0
-    withFlushedSubnormals {
-      features.withUnsafeBufferPointer { features in
-        while first < rowCount {
-          let count = min(batchCapacity, rowCount - first)
-          task = NetworkTask(
-            phase: .predict, rowCount: count, features: features.baseAddress, order: nil, firstRow: first)
-          runRows()
-          let stride = strides[strides.count - 1]
-          for row in 0..<count {
-            out.append(
-              contentsOf: UnsafeBufferPointer(
-                start: activations[activations.count - 1].start + row * stride, count: classes))
-          }
-          first += count
-        }
+    out.reserveCapacity(count * plan.lossRowsPerExample * width)
+    features.withUnsafeBufferPointer { features in
+      task = NetworkTask(features: features.baseAddress)
+      for first in stride(from: 0, to: count, by: batchCapacity) {
+        task.first = first
+        task.count = min(batchCapacity, count - first)
+        withFlushedSubnormals { run() }
+        let outputs = outputs(rowCount: task.count * plan.lossRowsPerExample)
+        for row in 0..<outputs.rowCount { out.append(contentsOf: outputs.row(row)) }
       }
     }
     return out
   }
 
-  // MARK: Phases
+  private func outputs(rowCount: Int) -> ModelOutputs {
+    let layout = plan.activations[plan.outputs]
+    return ModelOutputs(
+      start: workspace.activations[plan.outputs], pitch: layout.rowPitch, rowCount: rowCount, width: layout.width,
+      losses: UnsafeBufferPointer(start: workspace.losses.start, count: rowCount))
+  }
 
-  private func train(
-    features: [Float], labels: [Int32], rows: ArraySlice<Int32>, rule: UpdateRule?
-  ) -> BatchResult {
-    precondition(features.count == labels.count * architecture.featureCount, "features and labels are of one data set")
+  // MARK: Running
+
+  private func train(_ examples: Examples, rows: ArraySlice<Int32>, _ kind: NetworkTask.Kind) -> BatchResult {
+    let count = examples.count(for: architecture)
     precondition((1...batchCapacity).contains(rows.count), "a batch fits the workspaces")
-    for (row, example) in rows.enumerated() { setLabel(labels[Int(example)], row: row) }
-    if let rule { prepare(for: rule) }
-    withFlushedSubnormals {
-      features.withUnsafeBufferPointer { features in
-        rows.withUnsafeBufferPointer { order in
-          task = NetworkTask(
-            phase: .rows(isTraining: true), rowCount: rows.count, features: features.baseAddress,
-            order: order.baseAddress, firstRow: 0)
-          runRows()
-          task.phase = .outputs(rule)
-          runRows()
-        }
+    for row in rows { precondition(row >= 0 && row < count, "a batch is of examples that there are") }
+    return withPointers(of: examples) {
+      rows.withUnsafeBufferPointer { order in
+        task.kind = kind
+        task.count = order.count
+        task.order = order.baseAddress
+        run()
+        return summary()
       }
     }
-    return summary(rowCount: rows.count)
   }
 
-  private func setLabel(_ label: Int32, row: Int) {
-    precondition(label >= 0 && label < architecture.classCount, "labels are classes of the model")
-    labels[row] = label
-  }
-
-  private func prepare(for rule: UpdateRule) {
-    if rule.momentum != 0, velocityBuffer == nil { velocityBuffer = FloatBuffer(count: parameterBuffer.count) }
-    if rule.proximal != 0, anchorBuffer == nil {
-      let anchor = FloatBuffer(count: parameterBuffer.count)
-      anchor.start.update(from: parameterBuffer.start, count: parameterBuffer.count)
-      anchorBuffer = anchor
+  private func withPointers<R>(of examples: Examples, _ body: () -> R) -> R {
+    func run(_ labels: UnsafePointer<Int32>?, _ targets: UnsafePointer<Float>?) -> R {
+      examples.features.withUnsafeBufferPointer { features in
+        task = NetworkTask(features: features.baseAddress, labels: labels, targets: targets)
+        defer { task = NetworkTask() }
+        return withFlushedSubnormals(body)
+      }
+    }
+    return switch examples.targets {
+    case .classes(let labels): labels.withUnsafeBufferPointer { run($0.baseAddress, nil) }
+    case .values(let values): values.withUnsafeBufferPointer { run(nil, $0.baseAddress) }
     }
   }
 
-  private func withFlushedSubnormals(_ body: () -> Void) {
+  private func withFlushedSubnormals<R>(_ body: () -> R) -> R {
     let state = ck_flush_subnormals()
     defer { ck_restore_floating_state(state) }
-    body()
+    return body()
   }
 
-  private func runRows() {
-    let isWorthSharing = task.rowCount * architecture.layout.count >= Self.parallelWorkMin
-    if isWorthSharing { pool.run(self) } else { perform(thread: 0, of: 1) }
-  }
-
-  private func summary(rowCount: Int) -> BatchResult {
-    var result = BatchResult(count: rowCount)
-    for row in 0..<rowCount {
-      result.lossSum += Double(losses.start[row])
-      if predictions[row] == labels[row] { result.correct += 1 }
+  private func run() {
+    if task.count * architecture.flops / 2 < workMin {
+      perform(thread: 0, of: 1)
+    } else {
+      pool.run(self)
     }
+  }
+
+  private func summary() -> BatchResult {
+    var result = BatchResult(count: task.count * plan.lossRowsPerExample)
+    for row in 0..<result.count { result.lossSum += Double(workspace.losses.start[row]) }
+    guard architecture.classCount > 0 else { return result }
+    for row in 0..<result.count where workspace.predictions[row] == workspace.labels[row] { result.correct += 1 }
     return result
   }
 
-  /// The part of `0 ..< count` that is a thread's: whole blocks, sizes differing by at most one block.
-  private func share(of count: Int, thread: Int, threads: Int) -> Range<Int> {
-    let blocks = (count + Self.block - 1) / Self.block
-    return min(count, blocks * thread / threads * Self.block)..<min(count, blocks * (thread + 1) / threads * Self.block)
-  }
+  // MARK: On every thread
 
-  package func perform(thread: Int, of threads: Int) {
-    switch task.phase {
-    case .rows(let isTraining):
-      let rows = share(of: task.rowCount, thread: thread, threads: threads)
-      guard !rows.isEmpty else { return }
-      forward(rows)
-      loss(rows, isTraining: isTraining)
-      if isTraining { backward(rows) }
+  package func perform(thread: Int, of count: Int) {
+    let task = task
+    let share = Share(thread: thread, threads: count, examples: task.count)
+    let crew = count > 1 ? pool : nil
+    workspace.gather(share.own, of: task)
+    switch task.kind {
     case .predict:
-      let rows = share(of: task.rowCount, thread: thread, threads: threads)
-      guard !rows.isEmpty else { return }
-      forward(rows)
-      let last = strides.count - 1
-      kernels.pointee.softmax(
-        rows.count, architecture.classCount, activations[last].start + rows.lowerBound * strides[last], strides[last])
-    case .outputs(let rule):
-      for (i, layer) in layers.enumerated() {
-        let outputs = share(of: layer.outputs, thread: thread, threads: threads)
-        guard !outputs.isEmpty else { continue }
-        weightGradient(layer: i, outputs: outputs)
-        if let rule {
-          update(layer.weight.lowerBound + outputs.lowerBound * layer.inputs, outputs.count * layer.inputs, by: rule)
-          update(layer.bias.lowerBound + outputs.lowerBound, outputs.count, by: rule)
-          pack(layer: i, outputs: outputs)
+      workspace.forward(parameters.start, share, crew: crew, seed: nil)
+      workspace.finishPrediction(share.own)
+    case .evaluate:
+      workspace.forward(parameters.start, share, crew: crew, seed: nil)
+      workspace.loss(share.own, scale: 0, withGradient: false)
+    case .gradient:
+      backward(share, crew, scale: 1, exampleClip: nil)
+      eachUnit(of: share) { workspace.weightGradient($0, examples: 0..<task.count, into: gradients.start) }
+    case .step(let rule, let rate):
+      if rule.isPlain {
+        backward(share, crew, scale: -rate, exampleClip: rule.exampleClipNorm)
+        let anchor = rule.proximal == 0 ? nil : anchor.map { UnsafePointer($0.start) }
+        eachUnit(of: share) {
+          workspace.weightGradient(
+            $0, examples: 0..<task.count, into: parameters.start,
+            keep: 1 - rate * (rule.weightDecay + rule.proximal), pull: rate * rule.proximal, anchor: anchor)
         }
+      } else {
+        backward(share, crew, scale: 1, exampleClip: rule.exampleClipNorm)
+        update(share, crew, rule, rate)
       }
     }
   }
 
-  private func forward(_ rows: Range<Int>) {
-    guard let features = task.features else { return }
-    let width = architecture.featureCount
-    for row in rows {
-      let example = task.order.map { Int($0[row]) } ?? task.firstRow + row
-      (activations[0].start + row * strides[0]).update(from: features + example * width, count: width)
+  /// All deltas, scaled so that products of them with activations are `scale` times the mean gradient.
+  private func backward(_ share: Share, _ crew: ThreadPool?, scale: Float, exampleClip: Float?) {
+    let hasConvolutions = plan.transposedCount > 0
+    if hasConvolutions { workspace.transposeWindows(parameters.start, share) }
+    let seed = dropoutSeed &+ UInt64(stepCount) &* 0xD6E8_FEB8_6659_FD93
+    workspace.forward(parameters.start, share, crew: crew, seed: seed)
+    let mean = scale / Float(share.examples * plan.lossRowsPerExample)
+    workspace.loss(share.own, scale: exampleClip == nil ? mean : 1 / Float(plan.lossRowsPerExample), withGradient: true)
+    if hasConvolutions { crew?.meet() }
+    workspace.backward(parameters.start, share, crew: crew)
+    if let exampleClip {
+      let scratch = exampleScratch[share.thread]
+      for example in share.own {
+        workspace.clip(example, to: exampleClip, scale: scale / Float(share.examples), scratch: scratch)
+      }
     }
-    for (i, layer) in layers.enumerated() {
-      let output = activations[i + 1].start + rows.lowerBound * strides[i + 1]
-      kernels.pointee.dense_forward(
-        rows.count, layer.inputs, strides[i + 1], activations[i].start + rows.lowerBound * strides[i], strides[i],
-        packed[i].start, output, strides[i + 1])
-      if i + 1 < layers.count { kernels.pointee.relu(rows.count * strides[i + 1], output) }
+    crew?.meet()
+  }
+
+  private func eachUnit(of share: Share, _ body: (WeightUnit) -> Void) {
+    let units = units(of: share)
+    for index in units { body(workspace.units[index]) }
+  }
+
+  private func units(of share: Share) -> Range<Int> {
+    share.threads == 1 ? workspace.units.indices : unitBounds[share.thread]..<unitBounds[share.thread + 1]
+  }
+
+  /// Gradients, then the rule's step; with a bound on the norm, the whole gradient comes first.
+  private func update(_ share: Share, _ crew: ThreadPool?, _ rule: OptimizerRule, _ rate: Float) {
+    for index in units(of: share) {
+      let unit = workspace.units[index]
+      workspace.weightGradient(unit, examples: 0..<share.examples, into: gradients.start)
+      guard rule.clipNorm == nil else {
+        var square = kernels.pointee.sum_of_squares(unit.weights.count, gradients.start + unit.weights.lowerBound)
+        if let bias = unit.bias {
+          square += kernels.pointee.sum_of_squares(bias.count, gradients.start + bias.lowerBound)
+        }
+        unitNorms[index] = square
+        continue
+      }
+      move(unit.weights, rule, rate)
+      if let bias = unit.bias { move(bias, rule, rate) }
+    }
+    guard let clipNorm = rule.clipNorm else { return }
+    crew?.meet()
+    var square = 0.0
+    for norm in unitNorms { square += norm }
+    let norm = square.squareRoot()
+    // A norm that is no number scales nothing: the loss or the parameters will say it.
+    let factor = norm > Double(clipNorm) ? Float(Double(clipNorm) / norm) : 1
+    eachUnit(of: share) { unit in
+      for range in [unit.weights, unit.bias ?? 0..<0] {
+        if factor != 1 { kernels.pointee.scale(range.count, factor, gradients.start + range.lowerBound) }
+        move(range, rule, rate)
+      }
     }
   }
 
-  private func loss(_ rows: Range<Int>, isTraining: Bool) {
-    let last = strides.count - 1
-    let offset = rows.lowerBound * strides[last]
-    kernels.pointee.softmax_cross_entropy(
-      rows.count, architecture.classCount, activations[last].start + offset, strides[last],
-      labels.baseAddress.map { $0 + rows.lowerBound }, 1 / Float(task.rowCount),
-      isTraining ? deltas[last].start + offset : nil, strides[last], losses.start + rows.lowerBound,
-      predictions.baseAddress.map { $0 + rows.lowerBound })
-  }
-
-  private func backward(_ rows: Range<Int>) {
-    for i in layers.indices.dropFirst().reversed() {
-      let layer = layers[i]
-      let delta = deltas[i].start + rows.lowerBound * strides[i]
-      kernels.pointee.dense_input_gradient(
-        rows.count, layer.inputs, layer.outputs, deltas[i + 1].start + rows.lowerBound * strides[i + 1],
-        strides[i + 1], parameterBuffer.start + layer.weight.lowerBound, delta, strides[i])
-      kernels.pointee.relu_gradient(
-        rows.count * strides[i], activations[i].start + rows.lowerBound * strides[i], delta)
+  private func move(_ range: Range<Int>, _ rule: OptimizerRule, _ rate: Float) {
+    let at = range.lowerBound
+    let anchor = rule.proximal == 0 ? nil : anchor.map { UnsafePointer($0.start + at) }
+    switch rule.method {
+    case .sgd(let momentum, let nesterov):
+      kernels.pointee.sgd_step(
+        range.count, rate, momentum, nesterov ? 1 : 0, rule.weightDecay, rule.proximal, gradients.start + at, anchor,
+        momentum == 0 ? nil : firstMoments.map { $0.start + at }, parameters.start + at)
+    case .adam(let beta1, let beta2, let epsilon, let decoupled):
+      guard let firstMoments, let secondMoments else { preconditionFailure("a rule is prepared for before its steps") }
+      var adam = ck_adam(
+        rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: decoupled ? 0 : rule.weightDecay,
+        decoupled_decay: decoupled ? rule.weightDecay : 0, proximal: rule.proximal,
+        correction1: correction1, correction2: correction2)
+      kernels.pointee.adam_step(
+        range.count, &adam, gradients.start + at, anchor, firstMoments.start + at, secondMoments.start + at,
+        parameters.start + at)
     }
   }
 
-  private func weightGradient(layer i: Int, outputs: Range<Int>) {
-    let layer = layers[i]
-    kernels.pointee.dense_weight_gradient(
-      outputs.lowerBound, outputs.upperBound, layer.inputs, task.rowCount, deltas[i + 1].start, strides[i + 1],
-      activations[i].start, strides[i], gradientBuffer.start + layer.weight.lowerBound,
-      gradientBuffer.start + layer.bias.lowerBound)
+  /// Allocates what the rule needs; nothing after its first step.
+  private func prepare(for rule: OptimizerRule) {
+    func buffer() -> FloatBuffer { FloatBuffer(count: plan.packedCount) }
+    if rule.proximal != 0, anchor == nil {
+      precondition(stepCount == 0, "the proximal term pulls towards the loaded parameters")
+      let copy = buffer()
+      copy.start.update(from: parameters.start, count: parameters.count)
+      anchor = copy
+    }
+    switch rule.method {
+    case .sgd(let momentum, _):
+      if momentum != 0, firstMoments == nil { firstMoments = buffer() }
+    case .adam(let beta1, let beta2, _, _):
+      if firstMoments == nil { firstMoments = buffer() }
+      if secondMoments == nil { secondMoments = buffer() }
+      let step = Double(stepCount + 1)
+      correction1 = Float(1 / (1 - power(Double(beta1), step)))
+      correction2 = Float(1 / (1 - power(Double(beta2), step)))
+    }
+    if rule.exampleClipNorm != nil, exampleScratch.isEmpty {
+      exampleScratch = (0..<pool.count).map { _ in FloatBuffer(count: workspace.exampleScratchCount) }
+    }
   }
 
-  private func update(_ offset: Int, _ count: Int, by rule: UpdateRule) {
-    kernels.pointee.sgd_step(
-      count, rule.learningRate, rule.momentum, rule.weightDecay, rule.proximal, gradientBuffer.start + offset,
-      rule.proximal == 0 ? nil : anchorBuffer.map { UnsafePointer($0.start + offset) },
-      rule.momentum == 0 ? nil : velocityBuffer.map { $0.start + offset }, parameterBuffer.start + offset)
+  /// By repeated squaring: the C library's `pow` differs in the last bit between machines.
+  private func power(_ base: Double, _ exponent: Double) -> Double {
+    var result = 1.0
+    var factor = base
+    var left = UInt64(exponent)
+    while left > 0 {
+      if left & 1 == 1 { result *= factor }
+      factor *= factor
+      left >>= 1
+    }
+    return result
   }
 }

@@ -62,6 +62,12 @@ package final class ThreadPool {
     shared.wait()
   }
 
+  /// Waits until every thread of the piece of work in hand has come here; what was written before is seen behind it.
+  /// All threads call it equally often.
+  package func meet() {
+    if count > 1 { shared.meet() }
+  }
+
   /// Calls `body` once with each of `0..<parts`, on whichever thread is free next; returns when all calls have.
   package func run(parts: Int, _ body: @Sendable (Int) -> Void) {
     withoutActuallyEscaping(body) { body in
@@ -99,6 +105,8 @@ package final class ThreadPool {
   private final class Shared: @unchecked Sendable {
     private let generation = Atomic<Int>(0)
     private let unfinished = Atomic<Int>(0)
+    private let arrived = Atomic<Int>(0)
+    private let meetings = Atomic<Int>(0)
     private let sleepers = Atomic<Int>(0)
     private let isCallerAsleep = Atomic<Bool>(false)
     private let isStopping = Atomic<Bool>(false)
@@ -147,6 +155,25 @@ package final class ThreadPool {
       pthread_mutex_lock(mutex)
       pthread_cond_broadcast(started)
       pthread_mutex_unlock(mutex)
+    }
+
+    // The others are computing and will come: there is nothing to sleep for, but a core may be lent to them.
+    func meet() {
+      let meeting = meetings.load(ordering: .acquiring)
+      guard arrived.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue < threads else {
+        arrived.store(0, ordering: .relaxed)
+        meetings.wrappingAdd(1, ordering: .releasing)
+        return
+      }
+      var spin = 0
+      while meetings.load(ordering: .acquiring) == meeting {
+        if spin < spins {
+          spin += 1
+          ck_spin_pause()
+        } else {
+          sched_yield()
+        }
+      }
     }
 
     func wait() {
