@@ -10,6 +10,8 @@ package struct ConfigurationFile: Sendable {
   /// As the user named the file; the folder of relative paths in it.
   package let path: String
   package let text: String
+  /// Whether `path` is that of a file, whose folder other files can be looked for in.
+  package let isOnDisk: Bool
 
   /// The file at `path`.
   ///
@@ -31,13 +33,16 @@ package struct ConfigurationFile: Sendable {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw ConfigurationError(file: path, line: nil, key: "", found: "bytes that are not UTF-8", expected: expected)
     }
-    self.init(path: path, text: text)
+    self.init(path: path, text: text, isOnDisk: true)
   }
 
   /// A document that is already in memory.
-  package init(path: String, text: String) {
+  package init(path: String, text: String) { self.init(path: path, text: text, isOnDisk: false) }
+
+  private init(path: String, text: String, isOnDisk: Bool) {
     self.path = path
     self.text = text
+    self.isOnDisk = isOnDisk
   }
 
   /// The top of the document.

@@ -40,6 +40,17 @@ package struct ConfigurationSection {
     }
   }
 
+  /// A mapping with one key, where a file has its value alone.
+  init(file: ConfigurationFile, path: String, line: Int?, key: String, value: Node) {
+    self.file = file
+    self.path = path
+    self.line = line
+    members = [(key, line, value)]
+  }
+
+  /// The keys that are there, in the order of the file.
+  var present: [String] { members.map(\.key) }
+
   /// Whether the key is there.
   package func has(_ key: String) -> Bool { members.contains { $0.key == key } }
 
@@ -119,6 +130,19 @@ package struct ConfigurationSection {
     }
   }
 
+  /// Whole numbers in a list, or one alone; `expected` says how many and which.
+  func integers(_ key: String, expected: String, where isValid: ([Int]) -> Bool) throws(ConfigurationError) -> [Int] {
+    try required(key, expected) { node in
+      let nodes =
+        switch node {
+        case .sequence(let sequence): Array(sequence)
+        case .scalar, .mapping, .alias: [node]
+        }
+      let numbers = nodes.compactMap { Self.plain($0).flatMap { Int($0) } }
+      return numbers.count == nodes.count && isValid(numbers) ? numbers : nil
+    }
+  }
+
   // MARK: Structure
 
   package func section(_ key: String, keys: [String]) throws(ConfigurationError) -> ConfigurationSection {
@@ -156,6 +180,25 @@ package struct ConfigurationSection {
     return out
   }
 
+  /// One of several things: a word, or a mapping of one word to what it needs.
+  ///
+  /// - Parameter words: every word that may stand there.
+  func alternative(_ key: String, of words: [String]) throws(ConfigurationError) -> ConfigurationAlternative {
+    let member = try member(key, expected: ConfigurationFile.list(words))
+    return try ConfigurationAlternative(member.value, file: file, path: dotted(key), line: member.line, words: words)
+  }
+
+  /// A list of such.
+  func alternatives(_ key: String, of words: [String]) throws(ConfigurationError) -> [ConfigurationAlternative] {
+    var out: [ConfigurationAlternative] = []
+    for (i, item) in try items(key, expected: "a list of " + Self.among(words)).enumerated() {
+      out.append(
+        try ConfigurationAlternative(
+          item, file: file, path: "\(dotted(key))[\(i)]", line: item.mark?.line, words: words))
+    }
+    return out
+  }
+
   /// Whether the value is a text rather than a mapping; nil if the key is missing.
   package func isText(_ key: String) -> Bool? {
     members.first { $0.key == key }.map { Self.text(of: $0.value) != nil }
@@ -173,7 +216,7 @@ package struct ConfigurationSection {
 
   private static func among(_ keys: [String]) -> String { keys.map { "'\($0)'" }.joined(separator: ", ") }
 
-  private func member(_ key: String, expected: String) throws(ConfigurationError) -> (line: Int?, value: Node) {
+  func member(_ key: String, expected: String) throws(ConfigurationError) -> (line: Int?, value: Node) {
     guard let member = members.first(where: { $0.key == key }) else {
       throw ConfigurationError(
         file: file.path, line: line, key: dotted(key), found: "no such key", expected: expected)
@@ -204,7 +247,7 @@ package struct ConfigurationSection {
   }
 
   /// The characters of a quoted scalar, or of an unquoted one that is not nothing, a truth value or a number.
-  private static func text(of node: Node) -> String? {
+  static func text(of node: Node) -> String? {
     guard case .scalar(let scalar) = node else { return nil }
     guard scalar.style == .plain else { return scalar.string }
     let isOtherKind = ["", "~", "null", "true", "false"].contains(scalar.string) || double(scalar.string) != nil

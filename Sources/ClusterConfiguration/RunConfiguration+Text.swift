@@ -11,7 +11,7 @@ extension RunConfiguration {
       seed: \(model.seed)
     data:
       features: \(data.features)
-      classes: \(data.classes)
+      \(data.targets.map { "targets: \($0)" } ?? "classes: \(data.classes)")
       scale: \(data.scale)
     rounds: \(rounds)
     aggregation: \(aggregation.rawValue)

@@ -17,8 +17,10 @@ package struct RunConfiguration: Hashable, Sendable {
   package struct DataContract: Hashable, Sendable {
     /// Numbers in one example.
     package var features: Int
-    /// Labels are 0 ..< classes.
+    /// Labels are 0 ..< classes; 0 for a regression.
     package var classes: Int
+    /// Numbers that a regression predicts from one example; nil for classes.
+    package var targets: Int?
     /// Every feature is divided by it.
     package var scale: Double
   }
@@ -107,16 +109,18 @@ package struct RunConfiguration: Hashable, Sendable {
   /// Reads the keys of a run from a file's top or from its mapping `run`.
   init(_ top: ConfigurationSection) throws(ConfigurationError) {
     name = try top.name("name")
-    let model = try top.section("model", keys: ["name", "architecture", "seed"])
+    let model = try top.section("model", keys: ["name", "architecture", "file", "seed"] + ModelFile.keys)
     self.model = try Model(
-      name: model.name("name"),
-      architecture: model.text("architecture", expected: "a layer stack such as 'mlp 64-128-10'") {
-        try? ModelArchitecture(parsing: $0)
-      },
+      name: model.name("name"), architecture: ModelFile.architecture(ofRun: model),
       seed: model.integer("seed", default: 1, in: 0...UInt64.max))
-    let data = try top.section("data", keys: ["features", "classes", "scale"])
+    let data = try top.section("data", keys: ["features", "classes", "targets", "scale"])
+    guard !data.has("targets") || !data.has("classes") else {
+      throw data.error(at: "targets", found: "it beside 'classes'", expected: "one of them")
+    }
     self.data = try DataContract(
-      features: data.integer("features", in: 1...1_000_000), classes: data.integer("classes", in: 2...100_000),
+      features: data.integer("features", in: 1...1_000_000),
+      classes: data.has("targets") ? 0 : data.integer("classes", in: 2...100_000),
+      targets: data.has("targets") ? data.integer("targets", in: 1...100_000) : nil,
       scale: data.number("scale", default: 1, expected: "a number above 0") { $0 > 0 })
     rounds = try top.integer("rounds", in: 1...1_000_000)
     aggregation = try top.choice("aggregation", default: .secure, of: ["secure": .secure, "plain": .plain])
@@ -156,10 +160,17 @@ package struct RunConfiguration: Hashable, Sendable {
         at: "features", found: "\(data.features)",
         expected: "\(architecture.featureCount), the inputs of '\(architecture)'")
     }
-    guard data.classes == architecture.classCount else {
+    let isRegression = architecture.classCount == 0
+    let (key, found) = data.targets.map { ("targets", $0) } ?? ("classes", data.classes)
+    let expected = isRegression ? architecture.outputCount : architecture.classCount
+    guard (data.targets != nil) == isRegression else {
       throw section.error(
-        at: "classes", found: "\(data.classes)",
-        expected: "\(architecture.classCount), the outputs of '\(architecture)'")
+        at: key, found: "'\(key)'",
+        expected: "\(isRegression ? "'targets'" : "'classes'") of \(expected), the outputs of '\(architecture)'")
+    }
+    guard found == expected else {
+      throw section.error(
+        at: key, found: "\(found)", expected: "\(expected), the outputs of '\(architecture)'")
     }
   }
 

@@ -85,7 +85,9 @@ extension Manifest {
     for (key, value) in integers where value > CanonicalJSON.integerMax {
       throw .badValue(key: key, expected: "an integer below 2^53")
     }
-    guard Self.isText(architecture) else { throw .badValue(key: "architecture", expected: Self.textExpected) }
+    guard Self.isText(architecture, countMax: Self.architectureCountMax) else {
+      throw .badValue(key: "architecture", expected: Self.expected(countMax: Self.architectureCountMax))
+    }
     guard dataScale.isFinite, dataScale > 0 else {
       throw .badValue(key: "dataScale", expected: "a number above 0")
     }
@@ -114,10 +116,12 @@ extension Manifest {
     }
   }
 
-  static let textExpected = "1 to \(textCountMax) characters of printable ASCII without '\"' and '\\'"
+  static func expected(countMax: Int) -> String {
+    "1 to \(countMax) characters of printable ASCII without '\"' and '\\'"
+  }
 
-  static func isText(_ text: String) -> Bool {
-    !text.isEmpty && text.utf8.count <= textCountMax && CanonicalJSON.isPlain(text)
+  static func isText(_ text: String, countMax: Int) -> Bool {
+    !text.isEmpty && text.utf8.count <= countMax && CanonicalJSON.isPlain(text)
   }
 }
 
@@ -149,7 +153,9 @@ extension Manifest.Tensor {
 
   /// The number of bytes follows from shape and type.
   fileprivate func check() throws(ManifestError) {
-    guard Manifest.isText(name) else { throw .badValue(key: "tensors.name", expected: Manifest.textExpected) }
+    guard Manifest.isText(name, countMax: Manifest.textCountMax) else {
+      throw .badValue(key: "tensors.name", expected: Manifest.expected(countMax: Manifest.textCountMax))
+    }
     guard shape.count <= Manifest.rankMax, let elements = elementCount(ofShape: shape),
       case let (bytes, overflow) = elements.multipliedReportingOverflow(by: dtype.byteCount), !overflow,
       bytes <= Int(CanonicalJSON.integerMax), shape.allSatisfy({ $0 <= Int(CanonicalJSON.integerMax) })

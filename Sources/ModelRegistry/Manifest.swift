@@ -39,8 +39,10 @@ package struct Manifest: Hashable, Sendable {
   package static let byteCountMax = 512 << 10
   package static let tensorCountMax = 1024
   package static let rankMax = 8
-  /// Longest tensor name and architecture, in characters.
+  /// Longest tensor name, in characters.
   package static let textCountMax = 256
+  /// Longest architecture, in characters: as in a round offer.
+  package static let architectureCountMax = 1_024
   static let format = "murmuration/manifest/1"
 
   package var federation: FederationID

@@ -30,7 +30,9 @@ struct Murmur: AsyncParsableCommand {
         subcommands: [ModelsCommand.self, PullCommand.self, VerifyCommand.self, EvaluateCommand.self]),
       CommandGroup(
         name: "Workbench:",
-        subcommands: [ExplainCommand.self, SimulateCommand.self, DataCommand.self, ConformanceCommand.self]),
+        subcommands: [
+          ExplainCommand.self, InspectCommand.self, SimulateCommand.self, DataCommand.self, ConformanceCommand.self,
+        ]),
     ])
 
   /// Parses, runs, and ends the process with the exit code of what happened.

@@ -44,14 +44,13 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() async throws {
-      let document = try ConfigurationFile(path: file, expected: "a run configuration")
-      let configuration = try RunConfiguration.read(document)
+      let configuration = try RunConfiguration.load(path: file)
       let home = try options.home.directory(of: "the coordinator")
       let federation = try FederationFile.load(path: "\(home)/\(FederationFile.name)")
       let forecast = try configuration.forecast(
         organisations: federation.membership.members(role: .worker).map(\.certificate.organisation), file: file)
       let client = try options.client()
-      let run = try await client.submit(runFile: document.text)
+      let run = try await client.submit(runFile: configuration.text)
       if output.json {
         Terminal.print(try JSONOutput.line(Result(run: run.text, forecast: forecast.map(ForecastResult.init))))
       } else {

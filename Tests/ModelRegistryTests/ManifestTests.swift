@@ -87,6 +87,23 @@ struct ManifestTests {
     }
   }
 
+  @Test("An architecture has at most 1,024 characters, a tensor's name 256")
+  func textLimits() throws {
+    var manifest = Fixture.manifest(3, of: try Fixture.artifact(3, seed: 7))
+    manifest.architecture = String(repeating: "x", count: 1_024)
+    #expect(try Manifest(bytes: manifest.encoded()) == manifest)
+    manifest.architecture += "x"
+    let expected = " characters of printable ASCII without '\"' and '\\'"
+    #expect(throws: ManifestError.badValue(key: "architecture", expected: "1 to 1024" + expected)) {
+      try manifest.encoded()
+    }
+    manifest.architecture = "mlp 3-2"
+    manifest.tensors[0].name = String(repeating: "a", count: 257)
+    #expect(throws: ManifestError.badValue(key: "tensors.name", expected: "1 to 256" + expected)) {
+      try manifest.encoded()
+    }
+  }
+
   @Test("A manifest above the limit is refused before it is parsed")
   func tooLarge() {
     let bytes = [UInt8](repeating: UInt8(ascii: "["), count: Manifest.byteCountMax + 1)

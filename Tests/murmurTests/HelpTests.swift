@@ -7,7 +7,7 @@ import Testing
     "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run watch", "run stop",
     "models",
     "pull", "verify", "evaluate", "data", "data partition", "conformance", "conformance sa1", "simulate",
-    "explain", "explain privacy",
+    "explain", "explain privacy", "inspect",
   ]
 
   @Test("The help of every command is the recorded one", arguments: commands)

@@ -70,6 +70,17 @@ import Training
     #expect(result.code == 5, "\(result)")
   }
 
+  @Test("A pulled folder's layers are those of its manifest")
+  func inspected() async throws {
+    let workspace = try Workspace()
+    let (_, model) = try await Self.prepare(workspace)
+    for path in [model, model + "/manifest.json"] {
+      let result = try await Program.run("inspect", path)
+      #expect(result.code == 0, "\(result)")
+      #expect(result.output.hasPrefix("model  mlp 64-32-10\n"))
+    }
+  }
+
   @Test("Accuracy is computed from the file and the data alone")
   func evaluates() async throws {
     let workspace = try Workspace()

@@ -12,18 +12,21 @@ extension ModelArchitecture {
     package var count: Int {
       switch self {
       case .vector(let width): width
-      case .image(let channels, let height, let width): channels * height * width
       case .sequence(let length, let width): length * width
+      case .image(let channels, let height, let width): channels * height * width
       }
     }
 
-    package var description: String {
+    /// From the slowest to the fastest.
+    package var sides: [Int] {
       switch self {
-      case .vector(let width): "\(width)"
-      case .image(let channels, let height, let width): "\(channels)x\(height)x\(width)"
-      case .sequence(let length, let width): "\(length)x\(width)"
+      case .vector(let width): [width]
+      case .image(let channels, let height, let width): [channels, height, width]
+      case .sequence(let length, let width): [length, width]
       }
     }
+
+    package var description: String { sides.map(String.init).joined(separator: "x") }
 
     var phrase: String {
       switch self {
@@ -77,15 +80,15 @@ extension ModelArchitecture {
   static func flow(of input: InputShape) throws(ArchitectureError) -> Flow {
     func check(_ value: Int, _ what: String, max: Int) throws(ArchitectureError) {
       guard (1...max).contains(value) else {
-        throw .layer("input", found: "\(what) \(value)", expected: "1 to \(max)")
+        throw .layer("input", found: "a \(what) of \(value)", expected: "1 to \(max)")
       }
     }
     switch input {
     case .features(let count):
-      try check(count, "features", max: widthMax)
+      try check(count, "number of features", max: widthMax)
       return .values(.vector(count))
     case .image(let channels, let height, let width):
-      try check(channels, "channels", max: widthMax)
+      try check(channels, "number of channels", max: widthMax)
       try check(height, "height", max: widthMax)
       try check(width, "width", max: widthMax)
       let shape = Shape.image(channels: channels, height: height, width: width)
@@ -112,7 +115,7 @@ extension ModelArchitecture {
     func check(_ value: Int, _ what: String, in range: ClosedRange<Int> = 1...widthMax) throws(ArchitectureError) {
       guard range.contains(value) else {
         throw .layer(
-          name, found: "\(what) \(value)", expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
+          name, found: "\(value) \(what)", expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
       }
     }
     func tensor(_ suffix: String, _ shape: [Int]) -> (name: String, shape: [Int]) { ("layer\(index).\(suffix)", shape) }
@@ -161,7 +164,7 @@ extension ModelArchitecture {
     case .relu, .tanh, .sigmoid, .dropout:
       guard case .values(let shape) = flow else { throw refuse("numbers; put embedding before it") }
       if case .dropout(let rate) = layer, !(rate >= 0 && rate < 1) {
-        throw .layer(name, found: "rate \(rate)", expected: "a number from 0 to below 1")
+        throw .layer(name, found: "a rate of \(rate)", expected: "a number from 0 to below 1")
       }
       return Draft(name: name, input: shape, output: shape)
 
@@ -171,7 +174,7 @@ extension ModelArchitecture {
 
     case .embedding(let dimension):
       guard case .tokens(let length, let vocabulary) = flow else { throw refuse("tokens, straight from the input") }
-      try check(dimension, "dimension")
+      try check(dimension, "dimensions")
       return Draft(
         name: name, input: flow.shape, output: .sequence(length: length, width: dimension),
         tensors: [tensor("weight", [vocabulary, dimension])])

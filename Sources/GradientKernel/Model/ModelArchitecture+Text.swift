@@ -135,10 +135,12 @@ extension ModelArchitecture.Layer {
   ]
 
   init(parsing text: Substring, position: Int) throws(ArchitectureError) {
-    let kind = text.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true).first ?? ""
-    let isKnown = Self.kinds.contains(String(kind))
-    var words = ArchitectureWords(text, of: "\(isKnown ? kind : "layer") \(position)")
-    guard let kind = words.next(), isKnown else { throw words.refusal(kind, "one of \(Self.kinds)") }
+    let first = text.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true).first
+    let kind = first.map(String.init).flatMap { Self.kinds.contains($0) ? $0 : nil }
+    var words = ArchitectureWords(text, of: "\(kind ?? "layer") \(position)")
+    guard words.next() != nil, let kind else {
+      throw words.refusal(first, "one of \(Self.kinds.joined(separator: ", "))")
+    }
     switch kind {
     case "dense":
       self = .dense(outputs: try words.number("a number of outputs"), initialiser: try words.initialiser())
@@ -176,7 +178,7 @@ extension ModelArchitecture.Loss {
     case "softmax-cross-entropy": self = .softmaxCrossEntropy(smoothing: words.isAtEnd ? 0 : try words.fraction())
     case "mean-squared-error": self = .meanSquaredError
     case "binary-cross-entropy": self = .binaryCrossEntropy
-    default: throw words.refusal(kind, "one of \(Self.kinds)")
+    default: throw words.refusal(kind, "one of \(Self.kinds.joined(separator: ", "))")
     }
     try words.end()
   }
@@ -245,7 +247,7 @@ private struct ArchitectureWords {
   mutating func initialiser() throws(ArchitectureError) -> ModelArchitecture.Initialiser {
     guard let word = next() else { return .he }
     guard let initialiser = ModelArchitecture.Initialiser(rawValue: String(word)) else {
-      throw refusal(word, "one of \(ModelArchitecture.Initialiser.allCases.map(\.rawValue))")
+      throw refusal(word, "one of \(ModelArchitecture.Initialiser.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     return initialiser
   }

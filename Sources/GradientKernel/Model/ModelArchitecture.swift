@@ -74,7 +74,8 @@ package struct ModelArchitecture: Hashable, Sendable {
   /// The loss has to find what it needs in the last layer.
   private static func check(_ loss: Loss, after layer: Layer, _ draft: Draft) throws(ArchitectureError) {
     guard case .dense = layer else {
-      throw .layer(draft.name, found: "it in the last place", expected: "dense: the loss takes its outputs as they are")
+      throw .layer(
+        draft.name, found: "\(layer.kind) in the last place", expected: "dense: the loss takes its outputs as they are")
     }
     switch (loss, draft.output) {
     case (.softmaxCrossEntropy(let smoothing), .vector(let classes)),
