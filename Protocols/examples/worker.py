@@ -164,7 +164,8 @@ class Attempt:
                                u32(a.attempt), self.offer.model_digest, self.configuration_digest)
         verify(self.home.coordinator.key, label(b"offer") + self.round_id, self.offer.signature)
         trainer = digest(label(b"task"), u8(task.kind - 1), u8(task.aggregation - 1), lp(task.architecture.encode()),
-                         f64(task.data_scale), f64(task.hold_out_fraction), u64(task.seed))
+                         f64(task.data_scale), f64(task.hold_out_fraction), u64(task.seed),
+                         lp(task.optimizer.encode()))
         require(rules.get(88) == trainer, "the task is not the configuration's")
         require(rules[50] == self.home.issuance_log, "another issuance log")
         require(rules[51] == digest(label(b"revocation-list"), u32(0)), "another revocation list")

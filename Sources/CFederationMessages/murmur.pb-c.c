@@ -4351,7 +4351,7 @@ const ProtobufCMessageDescriptor murmur__tensor_reference__descriptor =
   (ProtobufCMessageInit) murmur__tensor_reference__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__training_task__field_descriptors[6] =
+static const ProtobufCFieldDescriptor murmur__training_task__field_descriptors[7] =
 {
   {
     "kind",
@@ -4425,6 +4425,18 @@ static const ProtobufCFieldDescriptor murmur__training_task__field_descriptors[6
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "optimizer",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__TrainingTask, optimizer),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__training_task__field_indices_by_name[] = {
   1,   /* field[1] = aggregation */
@@ -4432,12 +4444,13 @@ static const unsigned murmur__training_task__field_indices_by_name[] = {
   3,   /* field[3] = data_scale */
   4,   /* field[4] = hold_out_fraction */
   0,   /* field[0] = kind */
+  6,   /* field[6] = optimizer */
   5,   /* field[5] = seed */
 };
 static const ProtobufCIntRange murmur__training_task__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor murmur__training_task__descriptor =
 {
@@ -4447,7 +4460,7 @@ const ProtobufCMessageDescriptor murmur__training_task__descriptor =
   "Murmur__TrainingTask",
   "murmur",
   sizeof(Murmur__TrainingTask),
-  6,
+  7,
   murmur__training_task__field_descriptors,
   murmur__training_task__field_indices_by_name,
   1,  murmur__training_task__number_ranges,

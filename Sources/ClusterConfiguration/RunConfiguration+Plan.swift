@@ -35,7 +35,7 @@ extension RunConfiguration {
   private func task(_ kind: TrainingTask.Kind, _ architecture: ModelArchitecture) -> TrainingTask {
     TrainingTask(
       kind: kind, aggregation: aggregation, architecture: architecture.description, dataScale: data.scale,
-      holdOutFraction: holdOut, seed: seed)
+      holdOutFraction: holdOut, seed: seed, optimizer: training.optimizer)
   }
 
   /// The goal times the over-selection; everyone without a goal; never more than the maximum.

@@ -19,11 +19,7 @@ extension RunConfiguration {
       name: \(strategy.name)
       server-learning-rate: \(strategy.serverLearningRate)
     training:
-    \(Self.lines([
-      ("learning-rate", "\(training.learningRate)"), ("local-epochs", "\(training.localEpochs)"),
-      ("batch-size", "\(training.batchSize)"), ("momentum", training.momentum.map { "\($0)" }),
-      ("weight-decay", training.weightDecay.map { "\($0)" }), ("proximal", training.proximal.map { "\($0)" }),
-    ]))
+    \(Self.lines(training.members))
     clip: \(clip)
     maximum-weight: \(maximumWeight)
     encoding: \(encoding.rawValue)

@@ -38,6 +38,7 @@ package struct RunConfiguration: Hashable, Sendable {
     package var momentum: Double?
     package var weightDecay: Double?
     package var proximal: Double?
+    package var optimizer: LocalOptimizer
   }
 
   package struct Cohort: Hashable, Sendable {
@@ -180,22 +181,6 @@ package struct RunConfiguration: Hashable, Sendable {
     return try Strategy(
       name: section.choice("name", default: "fedavg", of: ["fedavg": "fedavg"]),
       serverLearningRate: section.number("server-learning-rate", default: 1, expected: "a number above 0") { $0 > 0 })
-  }
-
-  private static func training(in top: ConfigurationSection) throws(ConfigurationError) -> Training {
-    let section = try top.section(
-      "training", keys: ["learning-rate", "local-epochs", "batch-size", "momentum", "weight-decay", "proximal"])
-    func optional(_ key: String, _ expected: String, _ isValid: (Double) -> Bool) throws(ConfigurationError) -> Double?
-    {
-      section.has(key) ? try section.number(key, expected: expected, where: isValid) : nil
-    }
-    return try Training(
-      learningRate: section.number("learning-rate", expected: "a number above 0") { $0 > 0 },
-      localEpochs: section.integer("local-epochs", default: 1, in: 1...10_000),
-      batchSize: section.integer("batch-size", default: 32, in: 1...1_000_000),
-      momentum: optional("momentum", "a number from 0 to below 1") { $0 >= 0 && $0 < 1 },
-      weightDecay: optional("weight-decay", "a number of at least 0") { $0 >= 0 },
-      proximal: optional("proximal", "a number of at least 0") { $0 >= 0 })
   }
 
   private static func cohort(in top: ConfigurationSection) throws(ConfigurationError) -> Cohort {

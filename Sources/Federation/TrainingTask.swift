@@ -18,10 +18,11 @@ package struct TrainingTask: Hashable, Sendable {
   package var holdOutFraction: Double
   /// Seeds shuffling and the hold-out split; logged, never secret.
   package var seed: UInt64
+  package var optimizer: LocalOptimizer
 
   package init(
     kind: Kind, aggregation: AggregationMode, architecture: String, dataScale: Double, holdOutFraction: Double,
-    seed: UInt64
+    seed: UInt64, optimizer: LocalOptimizer = LocalOptimizer()
   ) {
     self.kind = kind
     self.aggregation = aggregation
@@ -29,6 +30,7 @@ package struct TrainingTask: Hashable, Sendable {
     self.dataScale = dataScale
     self.holdOutFraction = holdOutFraction
     self.seed = seed
+    self.optimizer = optimizer
   }
 
   /// The bytes whose SHA-256 is the configuration's `trainer` field.
@@ -40,6 +42,7 @@ package struct TrainingTask: Hashable, Sendable {
     out.append(dataScale)
     out.append(holdOutFraction)
     out.append(seed)
+    out.append(prefixed: optimizer.description)
     return out.bytes
   }
 }

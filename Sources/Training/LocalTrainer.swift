@@ -61,49 +61,56 @@ package final class LocalTrainer {
     }
   }
 
-  private func load(_ parameters: ParameterSet) throws(TrainingError) {
-    do throws(KernelError) { try network.load(parameters) } catch { throw TrainingError(error) }
+  private func load(_ parameters: ParameterSet, dropoutSeed: UInt64 = 0) throws(TrainingError) {
+    do throws(KernelError) {
+      try network.load(parameters, dropoutSeed: dropoutSeed)
+    } catch {
+      throw TrainingError(error)
+    }
   }
 
-  /// Trains from `base` for the configured epochs, each over all examples in an order drawn from the seed.
+  /// Trains from `base` for the configured epochs or steps, each epoch over all examples in an order drawn from the seed.
   ///
   /// - Parameters:
-  ///   - seed: of the shuffles; the same seed, base, data and kernel class give the same bits.
+  ///   - round: for the schedule of the learning rate; from 1.
+  ///   - seed: of shuffles and dropout; the same seed, base, data and kernel class give the same bits.
   ///   - progress: told the finished fraction, from 0 to 1, after every step.
   ///   - isCancelled: asked before every step.
   /// - Throws: `TrainingError.wrongLayout`, `.notFinite`, `.cancelled`.
   package func train(
-    base: ParameterSet, configuration: TrainingConfiguration, seed: UInt64, progress: (Double) -> Void = { _ in },
-    isCancelled: () -> Bool = { false }
+    base: ParameterSet, configuration: TrainingConfiguration, round: UInt64 = 1, seed: UInt64,
+    progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws(TrainingError) -> TrainingResult {
     let batch = min(configuration.batchSize, training.count)
     if network.batchCapacity < batch {
       network = try Self.network(architecture, rows: batch, pool: pool, kernelClass: kernelClass)
     }
-    try load(base)
-    let rule = UpdateRule(
-      learningRate: Float(configuration.learningRate), momentum: Float(configuration.momentum ?? 0),
-      weightDecay: Float(configuration.weightDecay ?? 0), proximal: Float(configuration.proximal ?? 0))
-    let stepsPerEpoch = (training.count + batch - 1) / batch
     var choices = SeededGenerator(seed: seed, stream: "shuffle")
+    var dropout = SeededGenerator(seed: seed, stream: "dropout")
+    try load(base, dropoutSeed: dropout.next())
+    let rule = configuration.rule
+    let rate = Float(configuration.learningRate * configuration.optimizer.learningRateFactor(round: round))
+    let stepCount = configuration.stepCount(examples: training.count)
+    let stepsPerEpoch = (training.count + batch - 1) / batch
     var order = (0..<Int32(training.count)).map { $0 }
     var epochLosses: [Double] = []
-    for epoch in 0..<configuration.localEpochs {
-      choices.shuffle(&order)
-      var result = BatchResult()
-      for step in 0..<stepsPerEpoch {
-        if isCancelled() { throw .cancelled }
-        let rows = order[step * batch..<min(order.count, (step + 1) * batch)]
-        result += network.step(features: training.features, labels: training.labels, rows: rows, rule: rule)
-        guard result.lossSum.isFinite else { throw .notFinite(epoch: epoch + 1, step: step + 1) }
-        progress(Double(epoch * stepsPerEpoch + step + 1) / Double(configuration.localEpochs * stepsPerEpoch))
-      }
-      guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch + 1, step: stepsPerEpoch) }
+    var result = BatchResult()
+    for step in 0..<stepCount {
+      let (epoch, position) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+      if position == 0 { choices.shuffle(&order) }
+      if isCancelled() { throw .cancelled }
+      let rows = order[position * batch..<min(order.count, (position + 1) * batch)]
+      result += network.step(training.examples, rows: rows, rule: rule, learningRate: rate)
+      guard result.lossSum.isFinite else { throw .notFinite(epoch: epoch + 1, step: position + 1) }
+      progress(Double(step + 1) / Double(stepCount))
+      guard position == stepsPerEpoch - 1 || step == stepCount - 1 else { continue }
+      guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch + 1, step: position + 1) }
       epochLosses.append(result.lossSum / Double(result.count))
+      result = BatchResult()
     }
     let difference = zip(network.parameterValues, base.values).map { $0 - $1 }
     guard difference.allSatisfy(\.isFinite) else {
-      throw .notFinite(epoch: configuration.localEpochs, step: stepsPerEpoch)
+      throw .notFinite(epoch: epochLosses.count, step: stepsPerEpoch)
     }
     return TrainingResult(
       difference: difference, exampleCount: UInt64(training.count), epochLosses: epochLosses)
@@ -111,10 +118,13 @@ package final class LocalTrainer {
 
   /// Loss and accuracy of a model on the hold-out.
   ///
+  /// - Parameter observe: sees the outputs of one piece after another, with the first row of each.
   /// - Throws: `TrainingError.wrongLayout`; `.notFinite` (epoch and step 0) if the loss is not a finite number.
-  package func evaluate(_ parameters: ParameterSet) throws(TrainingError) -> RoundMetrics {
+  package func evaluate(
+    _ parameters: ParameterSet, observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
+  ) throws(TrainingError) -> RoundMetrics {
     try load(parameters)
-    let result = network.evaluate(features: holdOut.features, labels: holdOut.labels)
+    let result = network.evaluate(holdOut.examples, observe: observe)
     guard result.lossSum.isFinite else { throw .notFinite(epoch: 0, step: 0) }
     return RoundMetrics(
       lossSum: result.lossSum, correct: UInt64(result.correct), evaluated: UInt64(result.count))
@@ -126,7 +136,6 @@ extension TrainingError {
   fileprivate init(_ error: KernelError) {
     switch error {
     case .wrongLayout(let expected, let found): self = .wrongLayout(expected: expected, found: found)
-    case .unsupported(let name): self = .unsupported(name)
     case .classUnavailable(let kernelClass): self = .classUnavailable(kernelClass.rawValue)
     }
   }

@@ -61,8 +61,8 @@ package final class LocalWork {
         return ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
       }
       let result = try trainer.train(
-        base: base, configuration: TrainingConfiguration(configuration), seed: shuffleSeed(task, attempt),
-        progress: progress, isCancelled: isCancelled)
+        base: base, configuration: TrainingConfiguration(configuration, task.optimizer),
+        round: attempt.round.value, seed: shuffleSeed(task, attempt), progress: progress, isCancelled: isCancelled)
       return ClientUpdate(
         difference: result.difference, exampleCount: result.exampleCount, metrics: metrics)
     } catch {

@@ -24,6 +24,32 @@ package enum PortableMath {
     return exponent * ln2High + (2 * z + (2 * z * series + exponent * ln2Low))
   }
 
+  /// cos x with an absolute error below 2⁻⁵⁰.
+  ///
+  /// - Precondition: x is from 0 to π.
+  package static func cos(_ x: Double) -> Double {
+    precondition(x >= 0 && x <= .pi, "an angle from 0 to π")
+    // cos x = −cos(π − x) and 2 cos²(x/2) − 1 bring the argument below π/4.
+    guard x <= .pi / 2 else { return -cos(.pi - x) }
+    let half = x / 2, square = half * half
+    var sum = 1.0
+    for k in stride(from: 20, through: 2, by: -2) { sum = 1 - sum * square / Double(k * (k - 1)) }
+    return 2 * sum * sum - 1
+  }
+
+  /// xⁿ by repeated squaring.
+  package static func power(_ x: Double, _ n: UInt64) -> Double {
+    var result = 1.0
+    var factor = x
+    var left = n
+    while left > 0 {
+      if left & 1 == 1 { result *= factor }
+      factor *= factor
+      left >>= 1
+    }
+    return result
+  }
+
   /// eˣ; 0 below −745 and +∞ above 709.
   package static func exp(_ x: Double) -> Double {
     guard x > -745 else { return 0 }

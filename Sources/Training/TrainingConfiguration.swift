@@ -1,9 +1,12 @@
 import Federation
+import GradientKernel
 
 /// Why local training did not give an update.
 package enum TrainingError: Error, Equatable, Sendable {
   /// A setting out of its range; `expected` says which it is.
   case badSetting(name: String, found: Double, expected: String)
+  /// Numbers of a local optimizer out of their range.
+  case badOptimizer(String)
   /// The data set and the model differ in features or classes.
   case wrongDataset(features: Int, expectedFeatures: Int, classes: Int, expectedClasses: Int)
   case noExamples
@@ -11,7 +14,6 @@ package enum TrainingError: Error, Equatable, Sendable {
   case wrongLayout(expected: String, found: String)
   case classUnavailable(String)
   /// A layer or a loss that this worker does not compute.
-  case unsupported(String)
   /// The loss or a parameter is no longer a finite number; steps and epochs count from 1.
   case notFinite(epoch: Int, step: Int)
   case cancelled
@@ -30,11 +32,12 @@ package struct TrainingConfiguration: Hashable, Sendable {
   package var weightDecay: Double?
   /// μ of FedProx (Li et al. 2020): the pull towards the base model.
   package var proximal: Double?
+  package var optimizer: LocalOptimizer
 
   /// - Throws: `TrainingError.badSetting`.
   package init(
     learningRate: Double, localEpochs: Int, batchSize: Int, momentum: Double? = nil, weightDecay: Double? = nil,
-    proximal: Double? = nil
+    proximal: Double? = nil, optimizer: LocalOptimizer = LocalOptimizer()
   ) throws(TrainingError) {
     func check(_ name: String, _ value: Double, _ isGood: Bool, _ expected: String) throws(TrainingError) {
       guard isGood else { throw .badSetting(name: name, found: value, expected: expected) }
@@ -56,15 +59,40 @@ package struct TrainingConfiguration: Hashable, Sendable {
     self.momentum = momentum
     self.weightDecay = weightDecay
     self.proximal = proximal
+    guard optimizer.isValid else { throw .badOptimizer(optimizer.description) }
+    self.optimizer = optimizer
   }
 
-  /// What the configuration of an attempt asks for.
+  /// What the configuration of an attempt and its task ask for.
   ///
   /// - Throws: `TrainingError.badSetting`.
-  package init(_ round: RoundConfiguration) throws(TrainingError) {
+  package init(_ round: RoundConfiguration, _ optimizer: LocalOptimizer = LocalOptimizer()) throws(TrainingError) {
     try self.init(
       learningRate: round.learningRate, localEpochs: Int(clamping: round.localEpochs),
       batchSize: Int(clamping: round.batchSize), momentum: round.momentum, weightDecay: round.weightDecay,
-      proximal: round.proximal)
+      proximal: round.proximal, optimizer: optimizer)
+  }
+
+  /// Steps of one round.
+  package func stepCount(examples: Int) -> Int {
+    optimizer.steps.map { Int($0) } ?? localEpochs * ((examples + batchSize - 1) / batchSize)
+  }
+
+  /// The rule of every step.
+  var rule: OptimizerRule {
+    func moments(_ adam: LocalOptimizer.Adam, decoupled: Bool) -> OptimizerRule.Method {
+      .adam(
+        beta1: Float(adam.beta1), beta2: Float(adam.beta2), epsilon: Float(adam.epsilon), decoupled: decoupled)
+    }
+    let method: OptimizerRule.Method =
+      switch optimizer.method {
+      case .sgd: .sgd(momentum: Float(momentum ?? 0), nesterov: false)
+      case .nesterov: .sgd(momentum: Float(momentum ?? 0), nesterov: true)
+      case .adam(let adam): moments(adam, decoupled: false)
+      case .adamW(let adam): moments(adam, decoupled: true)
+      }
+    return OptimizerRule(
+      method, weightDecay: Float(weightDecay ?? 0), proximal: Float(proximal ?? 0),
+      clipNorm: optimizer.clipNorm.map { Float($0) }, exampleClipNorm: optimizer.exampleClipNorm.map { Float($0) })
   }
 }

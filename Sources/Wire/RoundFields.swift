@@ -75,13 +75,18 @@ extension TrainingTask {
       case MURMUR__AGGREGATION_MODE__AGGREGATION_MODE_PLAIN: .plain
       default: throw .badField("offer.task.aggregation", found: "\(message.aggregation.rawValue)", expected: "1 or 2")
       }
+    let text = try Field.text(
+      message.optimizer, "offer.task.optimizer", min: 1, max: LocalOptimizer.textByteCountMax)
+    guard let optimizer = LocalOptimizer(parsing: text) else {
+      throw .badField("offer.task.optimizer", found: "'\(text)'", expected: "a local optimizer such as 'sgd, clip 1.0'")
+    }
     self.init(
       kind: kind, aggregation: aggregation,
       architecture: try Field.text(
         message.architecture, "offer.task.architecture", min: 1, max: WireLimits.architectureBytesMax),
       dataScale: try Field.finite(message.data_scale, "offer.task.data_scale"),
       holdOutFraction: try Field.finite(message.hold_out_fraction, "offer.task.hold_out_fraction"),
-      seed: message.seed)
+      seed: message.seed, optimizer: optimizer)
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__TrainingTask> {
@@ -100,6 +105,7 @@ extension TrainingTask {
       $0.data_scale = dataScale
       $0.hold_out_fraction = holdOutFraction
       $0.seed = seed
+      $0.optimizer = arena.text(optimizer.description)
     }
   }
 }

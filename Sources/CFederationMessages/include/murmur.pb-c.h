@@ -431,10 +431,11 @@ struct  Murmur__TrainingTask
   double data_scale;
   double hold_out_fraction;
   uint64_t seed;
+  ProtobufCBinaryData optimizer;
 };
 #define MURMUR__TRAINING_TASK__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__training_task__descriptor) \
-    , MURMUR__TASK_KIND__TASK_KIND_UNSPECIFIED, MURMUR__AGGREGATION_MODE__AGGREGATION_MODE_UNSPECIFIED, {0,NULL}, 0, 0, 0 }
+    , MURMUR__TASK_KIND__TASK_KIND_UNSPECIFIED, MURMUR__AGGREGATION_MODE__AGGREGATION_MODE_UNSPECIFIED, {0,NULL}, 0, 0, 0, {0,NULL} }
 
 
 struct  Murmur__RoundOffer
