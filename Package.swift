@@ -76,6 +76,7 @@ let package = Package(
         "Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
         "Cryptography", .product(name: "Yams", package: "Yams"),
       ]),
+    module("DataSources", ["ModelRegistry", "Cryptography"]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["Federation", "CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
@@ -127,6 +128,7 @@ let package = Package(
     tests("Aggregation", ["Aggregation", "Federation", "CAllocations"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
+    tests("DataSources", ["DataSources", "ModelRegistry", "Cryptography"]),
     tests("Membership", ["Membership", "Federation"]),
     tests("Transfer", ["Transfer", "Federation"]),
     tests("ModelRegistry", ["ModelRegistry", "SecureAggregation", "Tensors", "Federation", "Cryptography"]),
