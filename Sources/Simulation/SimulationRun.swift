@@ -31,15 +31,18 @@ package struct SimulationRun: Sendable {
     self.seed = seed ?? scenario.seed
     let data = scenario.population.data
     do throws(DatasetError) {
-      let examples = try CSVDataset.load(
-        path: data.file, labelColumn: data.label, classCount: scenario.run.data.classes)
+      let examples = try DatasetFile.load(
+        path: data.file,
+        .init(
+          label: data.label, labelFile: data.labelFile, groupColumn: data.partition.groupColumn,
+          classCount: scenario.run.data.classes))
       guard examples.featureCount == scenario.run.data.features else {
         throw DatasetError.inconsistent(
           reason: "\(data.file): found \(examples.featureCount) features, expected \(scenario.run.data.features) for "
             + "'\(scenario.run.model.architecture)'")
       }
       let division = try DataDivision(
-        examples, parts: scenario.population.workers, alpha: data.dirichletAlpha, heldOut: data.heldOut,
+        examples, parts: scenario.population.workers, partition: data.partition, heldOut: data.heldOut,
         copies: data.copies, seed: data.seed)
       parts = division.parts
       heldOut = division.heldOut

@@ -3,6 +3,7 @@ import ClusterConfiguration
 import ClusterRuntime
 import Cryptography
 import Glibc
+import Training
 
 /// `--home`, or else the environment's MURMUR_HOME.
 struct HomeOption: ParsableArguments {
@@ -21,6 +22,25 @@ struct HomeOption: ParsableArguments {
     }
     return given.count > 1 && given.hasSuffix("/") ? String(given.dropLast()) : given
   }
+}
+
+/// Where the labels of a data file are.
+struct LabelOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The name of the label's column or array. Without it, the last column, or the array y or labels.",
+      valueName: "column"))
+  var label: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The labels of an IDX or NPY file. Without it, those beside an IDX file that the MNIST files' names imply.",
+      valueName: "file"))
+  var labelFile: String?
+
+  var reading: DatasetFile.Reading { .init(label: label, labelFile: labelFile) }
 }
 
 /// `--json` of commands that print results.

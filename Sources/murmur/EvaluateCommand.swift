@@ -24,7 +24,7 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("A safetensors file, or a folder that 'murmur pull' wrote.", valueName: "model"))
   var model: String
 
-  @Argument(help: ArgumentHelp("A CSV file: a header line, then one example a row.", valueName: "data"))
+  @Argument(help: ArgumentHelp("Labelled examples: CSV, IDX, NPY, NPZ or safetensors.", valueName: "data"))
   var data: String
 
   @Option(
@@ -35,10 +35,12 @@ struct EvaluateCommand: ParsableCommand {
   @Option(name: .long, help: ArgumentHelp("Every feature is divided by it.", valueName: "number"))
   var scale: Double?
 
+  @OptionGroup var labels: LabelOptions
+
   @Option(
-    name: .long, help: ArgumentHelp("The name of the label's column. Without it, the last column.", valueName: "column")
-  )
-  var label: String?
+    name: .long,
+    help: ArgumentHelp("Statistics by which the examples are normalised, from 'murmur data'.", valueName: "file"))
+  var normalisation: String?
 
   @Option(name: .long, help: ArgumentHelp("Threads to compute with.", valueName: "n"))
   var threads = 1
@@ -62,7 +64,7 @@ struct EvaluateCommand: ParsableCommand {
     let path = isFolder ? "\(model)/\(PulledModel.modelName)" : model
     let subject = try subject(manifestPath: "\(folder)/\(PulledModel.manifestName)")
     let parameters = try Self.parameters(at: path, of: subject.architecture)
-    let examples = try CSVDataset.load(path: data, labelColumn: label, divisor: Float(subject.scale))
+    let examples = try examples(scale: Float(subject.scale))
     let metrics = try Self.metrics(of: parameters, subject.architecture, on: examples, from: data, threads: threads)
     let result = EvaluationResult(
       model: path, data: data, examples: metrics.evaluated, correct: metrics.correct,
@@ -73,6 +75,13 @@ struct EvaluateCommand: ParsableCommand {
       Terminal.print("accuracy  \(Readable.decimal(result.accuracy, 4)) (\(result.correct) of \(result.examples))")
       Terminal.print("loss      \(Readable.decimal(result.loss, 4))")
     }
+  }
+
+  /// The data as the model was trained on it: normalised, then divided by the scale.
+  private func examples(scale: Float) throws -> Dataset {
+    let raw = try DatasetFile.load(path: data, labels.reading)
+    let normal = try normalisation.map { try Normalisation.load(path: $0).applied(to: raw, file: data) }
+    return (normal ?? raw).scaled(by: scale)
   }
 
   /// What the model computes: given, or from the manifest.

@@ -65,8 +65,11 @@ final class LocalHome {
   func prepare(threads: Int, file: String) throws -> Dealt {
     // The data first: a wrong row is found before anything is written.
     let population = federation.population
-    let examples = try CSVDataset.load(
-      path: population.data.file, labelColumn: population.data.label, classCount: federation.run.data.classes)
+    let examples = try DatasetFile.load(
+      path: population.data.file,
+      .init(
+        label: population.data.label, labelFile: population.data.labelFile,
+        groupColumn: population.data.partition.groupColumn, classCount: federation.run.data.classes))
     guard examples.featureCount == federation.run.data.features else {
       throw CommandFailure(
         .usage,
@@ -74,7 +77,7 @@ final class LocalHome {
           + "for '\(federation.run.model.architecture)'")
     }
     let division = try DataDivision(
-      examples, parts: population.workers, alpha: population.data.dirichletAlpha, heldOut: population.data.heldOut,
+      examples, parts: population.workers, partition: population.data.partition, heldOut: population.data.heldOut,
       copies: population.data.copies, seed: population.data.seed)
     let parts = division.parts.map(\.count)
     let forecast = try federation.run.forecast(

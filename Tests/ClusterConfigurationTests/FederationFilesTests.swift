@@ -13,7 +13,7 @@ struct FederationFilesTests {
     #expect(local.population.organisations == 8)
     #expect(local.population.servingNodes == 1)
     #expect(local.population.data.label == "digit")
-    #expect(local.population.data.dirichletAlpha == 0.5)
+    #expect(local.population.data.partition == .dirichlet(alpha: 0.5))
     #expect(local.population.data.heldOut == 0.2)
     #expect(local.run.name == "digits")
     #expect(local.run.aggregation == .secure)
@@ -51,7 +51,7 @@ struct FederationFilesTests {
       ),
       (
         "/dev/null", "/nowhere/x.csv",
-        "f.yaml:4: key 'data.file': found no file at /nowhere/x.csv, expected a CSV file with one example a row"
+        "f.yaml:4: key 'data.file': found no file at /nowhere/x.csv, expected a file of labelled examples"
       ),
       (
         "label: digit", "labels: digit",
@@ -66,6 +66,54 @@ struct FederationFilesTests {
     let text = Self.federation.replacing(old, with: new)
     let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
     #expect(error.description == line)
+  }
+
+  @Test(
+    "A federation file names one partitioner, or none for a skew over labels",
+    arguments: [
+      ("", .dirichlet(alpha: 0.5)), (", partition: {iid: true}", .iid),
+      (", partition: {dirichlet: 2}", .dirichlet(alpha: 2)), (", partition: {shards: 2}", .shards(perPart: 2)),
+      (", partition: {quantity: 0.3}", .quantity(alpha: 0.3)), (", partition: {column: ward}", .column("ward")),
+    ] as [(String, DataPartition)])
+  func partitions(_ text: String, _ expected: DataPartition) throws {
+    let federation = Self.federation.replacing("label: digit", with: "label: digit" + text)
+    #expect(try LocalFederation.read(file(federation)).population.data.partition == expected)
+  }
+
+  @Test(
+    "A partition of no partitioner, of several or out of range is refused",
+    arguments: [
+      (
+        "{}",
+        "data.partition': found no partitioner, "
+          + "expected exactly one of 'iid', 'dirichlet', 'shards', 'quantity' and 'column'"
+      ),
+      (
+        "{shards: 2, iid: true}",
+        "data.partition': found 'iid' and 'shards', "
+          + "expected exactly one of 'iid', 'dirichlet', 'shards', 'quantity' and 'column'"
+      ),
+      ("{iid: false}", "data.partition.iid': found false, expected true, or another partitioner"),
+      ("{dirichlet: 0}", "data.partition.dirichlet': found 0, expected a number above 0"),
+      ("{shards: 0}", "data.partition.shards': found 0, expected an integer from 1 to 10000"),
+      ("{quantity: -1}", "data.partition.quantity': found -1, expected a number above 0"),
+      ("{column: 3}", "data.partition.column': found 3, expected the name of a column"),
+      ("{shard: 2}", "data.partition.shard': found an unknown key, expected 'shards', the nearest known key"),
+    ])
+  func badPartitions(_ partition: String, _ complaint: String) throws {
+    let text = Self.federation.replacing("label: digit", with: "label: digit, partition: \(partition)")
+    let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
+    #expect(error.description == "f.yaml:4: key '" + complaint)
+  }
+
+  @Test("A worker's file names labels and normalisation beside its data, seen from its own folder")
+  func workerData() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "data: {file: a.npy, label: y, label-file: b.npy, normalisation: /n.json}\n", to: "worker.yaml")
+    let worker = try WorkerConfiguration.load(path: "\(folder.path)/worker.yaml")
+    #expect(worker.labelFile == "\(folder.path)/b.npy")
+    #expect(worker.normalisationFile == "/n.json")
   }
 
   @Test(

@@ -30,8 +30,7 @@ package enum WorkerProcess {
     let (home, configuration) = try load(options.home)
     let dataset: Dataset
     do throws(DatasetError) {
-      dataset = try CSVDataset.load(
-        path: options.data ?? configuration.dataFile, labelColumn: configuration.label)
+      dataset = try examples(of: configuration, file: options.data ?? configuration.dataFile)
     } catch {
       throw RuntimeError(.usage, error.description)
     }
@@ -52,6 +51,13 @@ package enum WorkerProcess {
     return try await run(
       home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: threads,
       endpoints: endpoints, ledger: ledger, logger: logger)
+  }
+
+  private static func examples(of configuration: WorkerConfiguration, file: String) throws(DatasetError) -> Dataset {
+    let examples = try DatasetFile.load(
+      path: file, .init(label: configuration.label, labelFile: configuration.labelFile))
+    guard let path = configuration.normalisationFile else { return examples }
+    return try Normalisation.load(path: path).applied(to: examples, file: file)
   }
 
   private static func run(

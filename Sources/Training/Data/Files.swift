@@ -45,4 +45,11 @@ func replaceFile(_ path: String, with bytes: [UInt8]) throws(DatasetError) {
   }
 }
 
-private func systemReason() -> String { strerror(errno).map { String(cString: $0) } ?? "error \(errno)" }
+/// What the last failed system call says.
+func systemReason() -> String { strerror(errno).map { String(cString: $0) } ?? "error \(errno)" }
+
+/// Whether something is at `path` (stat(2)).
+func fileExists(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0
+}

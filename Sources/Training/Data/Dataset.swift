@@ -6,12 +6,20 @@ package enum DatasetError: Error, Equatable, Sendable, CustomStringConvertible {
   case badHeader(file: String, found: String, expected: String)
   /// The first rows that are wrong, at most `CSVDataset.problemsMax`, and how many cells are wrong in all.
   case badRows(file: String, problems: [RowProblem], total: Int)
+  /// Something else than rows that is wrong with a file: `file` may go on with the place in it.
+  case badFile(file: String, found: String, expected: String)
   case noRows(file: String)
   case tooManyRows(file: String, max: Int)
   /// Features and labels that do not belong together.
   case inconsistent(reason: String)
   case badFraction(Double)
   case tooFewRows(found: Int, needed: Int)
+  /// A column with fewer groups than there are parts to deal them to.
+  case tooFewGroups(column: String, found: Int, needed: Int)
+  /// Examples that are to be dealt by a column and were read without one.
+  case noGroups(column: String)
+  /// Groups are dealt whole, and this part has got too few examples.
+  case smallPart(part: Int, found: Int, needed: Int)
 
   /// One wrong cell of a file.
   package struct RowProblem: Hashable, Sendable {
@@ -44,11 +52,17 @@ package enum DatasetError: Error, Equatable, Sendable, CustomStringConvertible {
       }
       let rest = total > problems.count ? ["… and \(total - problems.count) more"] : []
       return (lines + rest).joined(separator: "\n")
+    case .badFile(let file, let found, let expected): return "\(file): found \(found), expected \(expected)"
     case .noRows(let file): return "\(file): a header and no examples"
     case .tooManyRows(let file, let max): return "\(file): more than \(max) examples"
     case .inconsistent(let reason): return reason
     case .badFraction(let value): return "a hold-out fraction of \(value), expected one from 0 to below 1"
     case .tooFewRows(let found, let needed): return "\(found) examples, expected at least \(needed)"
+    case .tooFewGroups(let column, let found, let needed):
+      return "\(found) groups in column \(column), expected at least \(needed), one a part"
+    case .noGroups(let column): return "no groups, expected a column \(column) of names"
+    case .smallPart(let part, let found, let needed):
+      return "part \(part) gets \(found) examples of whole groups, expected at least \(needed)"
     }
   }
 }
@@ -64,6 +78,8 @@ package struct Dataset: Equatable, Sendable {
   /// The names of the columns of `features`.
   package let featureNames: [String]
   package let labelName: String
+  /// Which examples belong together; nil if nothing says so.
+  package let groups: Groups?
 
   package var count: Int { labels.count }
 
@@ -95,7 +111,7 @@ package struct Dataset: Equatable, Sendable {
 
   init(
     unchecked features: [Float], labels: [Int32], featureCount: Int, classCount: Int, featureNames: [String],
-    labelName: String
+    labelName: String, groups: Groups? = nil
   ) {
     self.features = features
     self.labels = labels
@@ -103,6 +119,7 @@ package struct Dataset: Equatable, Sendable {
     self.classCount = classCount
     self.featureNames = featureNames
     self.labelName = labelName
+    self.groups = groups
   }
 
   /// The given rows, in the given order.
@@ -114,7 +131,17 @@ package struct Dataset: Equatable, Sendable {
     for row in rows { chosen.append(contentsOf: features[row * featureCount..<(row + 1) * featureCount]) }
     return Dataset(
       unchecked: chosen, labels: rows.map { labels[$0] }, featureCount: featureCount, classCount: classCount,
-      featureNames: featureNames, labelName: labelName)
+      featureNames: featureNames, labelName: labelName, groups: groups?.subset(rows))
+  }
+
+  /// The examples of parts of one data set, one after another, without their groups.
+  ///
+  /// - Precondition: at least one part; all have the same columns.
+  init(joining parts: [Dataset]) {
+    precondition(parts.allSatisfy { $0.featureNames == parts[0].featureNames }, "parts have the same columns")
+    self.init(
+      unchecked: parts.flatMap(\.features), labels: parts.flatMap(\.labels), featureCount: parts[0].featureCount,
+      classCount: parts[0].classCount, featureNames: parts[0].featureNames, labelName: parts[0].labelName)
   }
 
   /// Every feature divided by `divisor`: pixels from 0 to 16 come into [0, 1] by 16.
@@ -122,9 +149,17 @@ package struct Dataset: Equatable, Sendable {
   /// - Precondition: the divisor is positive and finite.
   package func scaled(by divisor: Float) -> Dataset {
     precondition(divisor > 0 && divisor.isFinite, "features are divided by a positive number")
+    return replacing(features: features.map { $0 / divisor })
+  }
+
+  /// The same examples with other features.
+  ///
+  /// - Precondition: as many, all finite.
+  func replacing(features: [Float]) -> Dataset {
+    precondition(features.count == self.features.count, "every feature has one successor")
     return Dataset(
-      unchecked: features.map { $0 / divisor }, labels: labels, featureCount: featureCount, classCount: classCount,
-      featureNames: featureNames, labelName: labelName)
+      unchecked: features, labels: labels, featureCount: featureCount, classCount: classCount,
+      featureNames: featureNames, labelName: labelName, groups: groups)
   }
 
   /// How many examples each class has.

@@ -1,0 +1,40 @@
+import Federation
+
+extension Dataset {
+  /// Divides the examples at random, without regard to classes, into those to train on and those held out.
+  ///
+  /// - Parameter holdOut: the fraction held out, from 0 to below 1; rounded to whole examples.
+  /// - Throws: `DatasetError.badFraction`; `.tooFewRows` if nothing would be left to train on.
+  package func split(holdOut: Double, seed: UInt64) throws(DatasetError) -> (training: Dataset, holdOut: Dataset) {
+    let (training, held) = try splitRows(count: count, holdOut: holdOut, seed: seed)
+    return (subset(training), subset(held))
+  }
+
+  /// Deals the examples out to `parts`: every example is in exactly one, and within a part examples keep their order.
+  ///
+  /// Parts that are too small get examples of the then largest part, so that each has at least `minimum`; only parts by a
+  /// column are refused instead, since its groups stay whole.
+  ///
+  /// - Throws: `DatasetError.tooFewRows` for fewer than `parts · minimum` examples or fewer than there are shards;
+  ///   `.noGroups`, `.tooFewGroups` or `.smallPart` of a partition by a column.
+  package func partition(
+    _ partition: DataPartition, parts: Int, minimum: Int = 1, seed: UInt64
+  ) throws(DatasetError) -> [Dataset] {
+    var partitioner = Partitioner(
+      labels: labels, classCount: classCount, groups: groups, count: count, parts: parts, minimum: minimum, seed: seed)
+    return try partitioner.rows(partition).map { subset($0) }
+  }
+}
+
+/// As `Dataset.split`, for the numbers of rows, ascending.
+func splitRows(
+  count: Int, holdOut: Double, seed: UInt64
+) throws(DatasetError) -> (training: [Int], holdOut: [Int]) {
+  guard holdOut >= 0, holdOut < 1 else { throw .badFraction(holdOut) }
+  let held = Int((Double(count) * holdOut).rounded())
+  guard held < count else { throw .tooFewRows(found: count, needed: held + 1) }
+  var order = Array(0..<count)
+  var choices = SeededGenerator(seed: seed, stream: "hold-out")
+  choices.shuffle(&order)
+  return (order[held...].sorted(), order[..<held].sorted())
+}
