@@ -356,10 +356,10 @@ import Training
     let text = try folder.file("a.txt", Array("hello".utf8))
     #expect(
       Self.refusal { try DatasetFile.load(path: csv, .init(labelFile: npz)) }
-        == "a.csv: found a label file beside a csv file, expected none")
+        == "a.csv: found a label file beside format csv, expected none")
     #expect(
       Self.refusal { try DatasetFile.load(path: npz, .init(groupColumn: "ward")) }
-        == "a.npz: found a npz file, expected a CSV file with a column of groups")
+        == "a.npz: found format npz, expected a CSV file with a column of groups")
     #expect(
       Self.refusal { try DatasetFile.load(path: text) }.hasPrefix("a.txt: found a text, expected labelled examples"))
     #expect(throws: DatasetError.self) { try DatasetFile(path: csv).text() }

@@ -93,10 +93,10 @@ package struct DatasetFile {
   /// - Throws: `DatasetError`, with the place of what is wrong.
   package func dataset(_ reading: Reading = Reading()) throws(DatasetError) -> Dataset {
     if reading.labelFile != nil, format != .idx, format != .npy {
-      throw .badFile(file: path, found: "a label file beside a \(format.rawValue) file", expected: "none")
+      throw .badFile(file: path, found: "a label file beside format \(format.rawValue)", expected: "none")
     }
     guard format == .csv || reading.groupColumn == nil else {
-      throw .badFile(file: path, found: "a \(format.rawValue) file", expected: "a CSV file with a column of groups")
+      throw .badFile(file: path, found: "format \(format.rawValue)", expected: "a CSV file with a column of groups")
     }
     switch format {
     case .csv:
@@ -124,7 +124,7 @@ package struct DatasetFile {
   /// - Throws: `DatasetError.badFile` for another format and for bytes that are no UTF-8.
   package func text() throws(DatasetError) -> CharacterText {
     guard format == .text else {
-      throw .badFile(file: path, found: "a \(format.rawValue) file", expected: "a text, with a name that ends in .txt")
+      throw .badFile(file: path, found: "format \(format.rawValue)", expected: "a text, with a name that ends in .txt")
     }
     guard bytes.count <= Self.inflatedByteCountMax else {
       throw .fileTooLarge(file: path, max: Self.inflatedByteCountMax)
@@ -183,7 +183,7 @@ package struct DatasetFile {
     case .idx: return try IDXFile.parse(bytes, name: path)
     case .npy: return try NPYFile.parse(bytes, 0..<bytes.count, place: path)
     case .csv, .npz, .safetensors, .text:
-      throw .badFile(file: path, found: "a \(format.rawValue) file", expected: "one array: IDX or NPY")
+      throw .badFile(file: path, found: "format \(format.rawValue)", expected: "one array: IDX or NPY")
     }
   }
 

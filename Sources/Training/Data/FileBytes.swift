@@ -7,6 +7,8 @@ import Glibc
 final class FileBytes: @unchecked Sendable {  // Never written to after its init.
   /// From this size on a file is mapped instead of read.
   static let mappedByteCountMin = 16 << 20
+  /// Of what is read, whatever it is.
+  static let readByteCountMax = 1 << 30
 
   /// Valid as long as the object.
   let raw: UnsafeRawBufferPointer
@@ -24,12 +26,13 @@ final class FileBytes: @unchecked Sendable {  // Never written to after its init
 
   /// The bytes of a file.
   ///
-  /// - Throws: `DatasetError.unreadable`; `.fileTooLarge` for more than `byteCountMax` bytes.
+  /// - Throws: `DatasetError.unreadable`; `.fileTooLarge` for more than `byteCountMax` bytes, or `readByteCountMax` of a pipe.
   convenience init(path: String, byteCountMax: Int) throws(DatasetError) {
     if let mapping = try Self.map(path, byteCountMax: byteCountMax) {
       self.init(mapping: mapping)
     } else {
-      self.init(try readFile(path, byteCountMax: byteCountMax))
+      // What cannot be mapped is no ordinary file or a small one: a device or a pipe must not fill the memory.
+      self.init(try readFile(path, byteCountMax: min(byteCountMax, Self.readByteCountMax)))
     }
   }
 

@@ -38,8 +38,11 @@ func replaceFile(_ path: String, with bytes: [UInt8]) throws(DatasetError) {
     }
     offset += count
   }
-  guard fsync(descriptor) == 0, close(descriptor) == 0, rename(draft, path) == 0 else {
-    let reason = systemReason()
+  let isFlushed = fsync(descriptor) == 0
+  let reasonNotFlushed = systemReason()
+  let isClosed = close(descriptor) == 0
+  guard isFlushed, isClosed, rename(draft, path) == 0 else {
+    let reason = isFlushed ? systemReason() : reasonNotFlushed
     unlink(draft)
     throw .unwritable(file: path, reason: reason)
   }
