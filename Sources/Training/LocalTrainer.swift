@@ -30,12 +30,13 @@ package final class LocalTrainer {
   ///   - training: at least one example.
   ///   - holdOut: what `evaluate` judges by; may be empty.
   ///   - threads: at least 1; results do not depend on it.
-  /// - Throws: `TrainingError.wrongDataset`, `.noExamples`, `.classUnavailable`.
+  /// - Throws: `TrainingError.wrongTargets`, `.wrongDataset`, `.noExamples`, `.classUnavailable`.
   package init(
     _ architecture: ModelArchitecture, training: Dataset, holdOut: Dataset, threads: Int = 1,
     kernelClass: KernelClass = .best
   ) throws(TrainingError) {
     for dataset in [training, holdOut] {
+      guard dataset.hasOneClass else { throw .wrongTargets }
       guard dataset.featureCount == architecture.featureCount, dataset.classCount <= architecture.classCount else {
         throw .wrongDataset(
           features: dataset.featureCount, expectedFeatures: architecture.featureCount, classes: dataset.classCount,

@@ -6,6 +6,8 @@ package enum TrainingError: Error, Equatable, Sendable {
   case badSetting(name: String, found: Double, expected: String)
   /// The data set and the model differ in features or classes.
   case wrongDataset(features: Int, expectedFeatures: Int, classes: Int, expectedClasses: Int)
+  /// The data set has other targets than one class an example, which is what this trainer learns.
+  case wrongTargets
   case noExamples
   /// The base model has other tensors than the architecture.
   case wrongLayout(expected: String, found: String)

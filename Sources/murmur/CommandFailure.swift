@@ -43,7 +43,7 @@ struct CommandFailure: Error {
     case .unreadable(let file, _): DurableFile.exists(file) ? .failed : .notFound
     case .unwritable: .failed
     case .fileTooLarge, .badHeader, .badRows, .badFile, .noRows, .tooManyRows, .inconsistent, .badFraction, .tooFewRows,
-      .tooFewGroups, .noGroups, .smallPart:
+      .tooFewGroups, .noGroups, .noClasses, .smallPart:
       .usage
     }
   }

@@ -24,7 +24,7 @@ struct HomeOption: ParsableArguments {
   }
 }
 
-/// Where the labels of a data file are.
+/// Where a data file has what is to be predicted.
 struct LabelOptions: ParsableArguments {
   @Option(
     name: .long,
@@ -36,11 +36,24 @@ struct LabelOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "The labels of an IDX or NPY file. Without it, those beside an IDX file that the MNIST files' names imply.",
+      "In place of a label, the columns of numbers to predict, or the array of them.", valueName: "column,column"))
+  var target: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The labels, or the numbers to predict, of an IDX or NPY file. Without it, the labels beside an IDX file that the MNIST files' names imply.",
       valueName: "file"))
   var labelFile: String?
 
-  var reading: DatasetFile.Reading { .init(label: label, labelFile: labelFile) }
+  var reading: DatasetFile.Reading {
+    let targets = target?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    return .init(label: label, targets: targets, labelFile: labelFile)
+  }
+
+  func validate() throws {
+    guard label == nil || target == nil else { throw ValidationError("expected one of --label and --target") }
+  }
 }
 
 /// `--json` of commands that print results.

@@ -57,9 +57,12 @@ private struct DatasetInspection: Encodable {
   let features: Int
   let firstFeature: String
   let lastFeature: String
-  let label: String
-  let classes: Int
-  let labels: [Int]
+  /// Nil where numbers are to be predicted.
+  let label: String?
+  let classes: Int?
+  let labels: [Int]?
+  /// Nil where there is a label.
+  let targets: [String]?
   let minimum: Double
   let maximum: Double
   let mean: Double
@@ -77,9 +80,11 @@ private struct DatasetInspection: Encodable {
     features = dataset.featureCount
     firstFeature = dataset.featureNames.first ?? ""
     lastFeature = dataset.featureNames.last ?? ""
-    label = dataset.labelName
-    classes = dataset.classCount
-    labels = dataset.classCounts
+    switch dataset.targets {
+    case .classes(_, let classCount, _):
+      (label, classes, labels, targets) = (dataset.labelName, classCount, dataset.classCounts, nil)
+    case .values: (label, classes, labels, targets) = (nil, nil, nil, dataset.targetNames)
+    }
     (minimum, maximum, mean) = (overall.minimum, overall.maximum, overall.mean)
     groups = dataset.groups.map { groups in
       var counts = [Int](repeating: 0, count: groups.names.count)
@@ -96,9 +101,12 @@ private struct DatasetInspection: Encodable {
     Terminal.print("features  \(features), \(firstFeature) to \(lastFeature)")
     Terminal.print(
       "values    \(Readable.short(minimum)) to \(Readable.short(maximum)), mean \(Readable.short(mean))")
-    Terminal.print("label     \(label), \(classes) classes")
-    Terminal.print("")
-    Self.print(labels.enumerated().map { ("\($0)", $1) }, title: "class", of: examples)
+    if let targets { Terminal.print("targets   \(targets.joined(separator: ", "))") }
+    if let label, let classes, let labels {
+      Terminal.print("label     \(label), \(classes) classes")
+      Terminal.print("")
+      Self.print(labels.enumerated().map { ("\($0)", $1) }, title: "class", of: examples)
+    }
     if let groups {
       Terminal.print("")
       Self.print(groups.map { ($0.name, $0.examples) }, title: "group", of: examples)
@@ -133,7 +141,7 @@ private struct TextInspection: Encodable {
     compressed = source.isCompressed
     bytes = source.byteCount
     characters = text.characters.count
-    vocabulary = String(String.UnicodeScalarView(text.vocabulary))
+    vocabulary = String(String.UnicodeScalarView(text.vocabulary.characters))
     vocabularySize = text.vocabulary.count
     passages = text.passages.count
     roles = Set(text.passages.compactMap(\.role)).count

@@ -90,7 +90,10 @@ struct DataPartitionCommand: ParsableCommand {
   @OptionGroup var how: PartitionOptions
 
   @Option(
-    name: .long, help: ArgumentHelp("The fraction of the examples that no worker gets.", valueName: "fraction"))
+    name: .long,
+    help: ArgumentHelp(
+      "The fraction of the examples that no worker gets: at random, or the last passages of a text, with --column role "
+        + "of each role.", valueName: "fraction"))
   var holdOut = 0.2
 
   @Option(name: .long, help: ArgumentHelp("Of the hold-out and of the deal.", valueName: "number"))
@@ -112,7 +115,9 @@ struct DataPartitionCommand: ParsableCommand {
 
   @Option(
     name: .long,
-    help: ArgumentHelp("Write DIR/worker-1/data.csv and so on, and DIR/held-out.csv.", valueName: "dir"))
+    help: ArgumentHelp(
+      "Write DIR/worker-1/data.csv and so on, and DIR/held-out.csv; of a text, .txt files and everywhere "
+        + "vocabulary.json.", valueName: "dir"))
   var output: String?
 
   @Option(
@@ -156,11 +161,13 @@ struct DataPartitionCommand: ParsableCommand {
     guard normalise == nil else {
       throw CommandFailure(.usage, "--normalise: found a text, expected a table with features")
     }
+    let text = try source.text()
     let division = try TextDivision(
-      source.text(), parts: parts, partition: how.partition, heldOut: holdOut, seed: seed, file: file)
+      text, parts: parts, partition: how.partition, heldOut: holdOut, seed: seed, file: file)
     let (folders, shared) = try targets()
     let heldOutPath = "\(shared)/held-out.txt"
     try division.write(to: folders, heldOut: heldOutPath)
+    for folder in folders + [shared] { try text.vocabulary.write(to: "\(folder)/vocabulary.json") }
     try TextDivisionResult(division, paths: folders.map { "\($0)/data.txt" }, heldOut: heldOutPath).print(format)
   }
 
@@ -184,14 +191,15 @@ private struct DivisionResult: Encodable {
   struct Part: Encodable {
     let path: String
     let examples: Int
-    let labels: [Int]
-    let skew: Double
+    /// Examples of each class; nil where numbers are to be predicted.
+    let labels: [Int]?
+    let skew: Double?
 
     init(_ part: Dataset, path: String, all: [Int]) {
       self.path = path
       examples = part.count
-      labels = part.classCounts
-      skew = part.labelSkew(against: all)
+      labels = part.hasOneClass ? part.classCounts : nil
+      skew = part.hasOneClass ? part.labelSkew(against: all) : nil
     }
   }
 
@@ -208,10 +216,15 @@ private struct DivisionResult: Encodable {
 
   func print(_ format: OutputOption) throws {
     guard !format.json else { return Terminal.print(try JSONOutput.document(self)) }
-    var table = TextTable([("file", .left), ("examples", .right), ("labels", .right), ("skew", .right)])
+    let hasClasses = heldOut.labels != nil
+    var table = TextTable(
+      [("file", .left), ("examples", .right)] + (hasClasses ? [("labels", .right), ("skew", .right)] : []))
     for part in parts + [heldOut] {
-      table.append(
-        [part.path, "\(part.examples)", "\(part.labels.count { $0 > 0 })", Readable.decimal(part.skew, 2)])
+      var cells = [part.path, "\(part.examples)"]
+      if let labels = part.labels, let skew = part.skew {
+        cells += ["\(labels.count { $0 > 0 })", Readable.decimal(skew, 2)]
+      }
+      table.append(cells)
     }
     for line in table.lines { Terminal.print(line) }
   }

@@ -138,6 +138,8 @@ struct EvaluateCommand: ParsableCommand {
       let expected =
         features == expectedFeatures ? "labels from 0 to \(expectedClasses - 1)" : "\(expectedFeatures) features"
       throw CommandFailure(.usage, "\(data): found \(found), expected \(expected) for '\(architecture)'")
+    } catch TrainingError.wrongTargets {
+      throw CommandFailure(.usage, "\(data): found other targets, expected one class an example for '\(architecture)'")
     } catch TrainingError.notFinite {
       throw CommandFailure(.failed, "\(data): found a loss that is not a finite number, expected one")
     }

@@ -1,3 +1,4 @@
+import Federation
 import Testing
 import Training
 
@@ -71,5 +72,59 @@ import Training
       labelName: "y")
     let bytes = CSVDataset.encode(dataset)
     #expect(try CSVDataset.parse(bytes, file: "f.csv") == dataset)
+  }
+
+  private static func regression(_ text: String, _ targets: [String]) throws(DatasetError) -> Dataset {
+    try CSVDataset.parse(Array(text.utf8), file: "f.csv", targetColumns: targets, groupColumn: nil)
+  }
+
+  @Test("Columns of values to predict are read in the order in which they are named, beside features and groups")
+  func targets() throws {
+    let text = "price,a,ward,rent,b\n-1.5,1,n,2,3\n4,5,s,1e-3,6\n"
+    let dataset = try CSVDataset.parse(
+      Array(text.utf8), file: "f.csv", targetColumns: ["rent", "price"], groupColumn: "ward", divisor: 2)
+    #expect(dataset.targets == .values([2, -1.5, 1e-3, 4], width: 2))
+    #expect(dataset.targetNames == ["rent", "price"] && dataset.featureNames == ["a", "b"])
+    #expect(dataset.features == [0.5, 1.5, 2.5, 3])
+    #expect(dataset.groups?.names == ["n", "s"])
+    #expect(dataset.labels.isEmpty && dataset.classCount == 0 && dataset.count == 2)
+    let last = dataset.subset([1])
+    #expect(last.targets == .values([1e-3, 4], width: 2) && last.features == [2.5, 3])
+  }
+
+  @Test("Values to predict are written so that they read back")
+  func targetsWritten() throws {
+    let dataset = try Dataset(
+      features: [1, 2, 3, 4], targets: .values([0.1, -7, .leastNonzeroMagnitude, 3e38], width: 2), featureCount: 2,
+      targetNames: ["u", "v"])
+    #expect(try CSVDataset.parse(CSVDataset.encode(dataset), file: "f", targetColumns: ["u", "v"]) == dataset)
+  }
+
+  @Test("Wrong values and columns to predict are refused by name")
+  func wrongTargets() {
+    let problem = DatasetError.RowProblem(line: 3, column: "v", found: "'x'", expected: "a finite number")
+    #expect(throws: DatasetError.badRows(file: "f.csv", problems: [problem], total: 1)) {
+      try Self.regression("a,v\n1,2\n1,x\n", ["v"])
+    }
+    for (targets, found, expected) in [
+      (["w"], "columns a,v", "a target column named w"), (["a", "v"], "no feature", "at least one beside"),
+      (["v", "v"], "column v as target and as target", "different columns"), ([""], "columns a,v", "a target column"),
+    ] {
+      let error = #expect(throws: DatasetError.self) { try Self.regression("a,v\n1,2\n", targets) }
+      #expect(
+        error?.description.contains("found \(found), expected \(expected)") == true, "\(String(describing: error))")
+    }
+    #expect(throws: DatasetError.noRows(file: "f.csv")) { try Self.regression("a,v\n", ["v"]) }
+  }
+
+  @Test("Values are dealt at random or by groups, not by class, and held out at random")
+  func targetsDealt() throws {
+    let text = "a,v\n" + (0..<40).map { "\($0),\($0)\n" }.joined()
+    let dataset = try Self.regression(text, ["v"])
+    #expect(throws: DatasetError.noClasses) { try dataset.partition(.standard, parts: 2, seed: 1) }
+    let division = try DataDivision(dataset, parts: 3, partition: .iid, heldOut: 0.25, seed: 1)
+    #expect(division.heldOut.count == 10)
+    for part in division.parts + [division.heldOut] { #expect(part.targets == .values(part.features, width: 1)) }
+    #expect(division.heldOut.features != (30..<40).map(Float.init))
   }
 }

@@ -315,6 +315,55 @@ import Training
     #expect(refusal.hasPrefix("f.csv.gz: ") && refusal.contains(complaint), "\(refusal)")
   }
 
+  // MARK: Targets and texts
+
+  @Test("Values to predict come from a label file or an array, of one column or several")
+  func values() throws {
+    let folder = try DataFolder()
+    let x = try folder.file("x.npy", Self.x)
+    let wide = DataFiles.npy("<f4", "(4, 2)", DataFiles.f32([0, 1, 2, 3, 4, 5, 6, -7.5]))
+    let y = try folder.file("y.npy", wide)
+    let dataset = try DatasetFile.load(path: x, .init(targets: ["force"], labelFile: y, divisor: 2))
+    #expect(dataset.targets == .values([0, 1, 2, 3, 4, 5, 6, -7.5], width: 2))
+    #expect(dataset.targetNames == ["force0", "force1"] && dataset.features == Self.features.map { $0 / 2 })
+    let one = DataFiles.npy("<f8", "(4,)", DataFiles.f64([1, 2, 3, 4]))
+    let npz = try folder.file(
+      "d.npz", DataFiles.zip([.init(name: "x.npy", bytes: Self.x), .init(name: "v.npy", bytes: one)]))
+    let archive = try DatasetFile.load(path: npz, .init(targets: ["v"]))
+    #expect(archive.targets == .values([1, 2, 3, 4], width: 1) && archive.targetNames == ["v"])
+    let bad = try folder.file("y.npy", DataFiles.npy("<f4", "(4,)", DataFiles.f32([0, .nan, 0, 0])))
+    for (reading, complaint) in [
+      (DatasetFile.Reading(targets: ["v"], labelFile: bad), "nan in example 1, value 0, expected a finite number"),
+      (.init(targets: ["v", "w"], labelFile: bad), "2 targets, expected one array of format npy"),
+      (.init(label: "y", targets: ["v"], labelFile: bad), "a label and targets, expected one of them"),
+    ] {
+      let refusal = Self.refusal { try DatasetFile.load(path: x, reading) }
+      #expect(refusal.contains(complaint), "\(refusal)")
+    }
+  }
+
+  @Test("A text is read as sequences, by the vocabulary of a run and by its roles")
+  func sequences() throws {
+    let folder = try DataFolder()
+    let path = try folder.file("play.txt", Array("A:\nho ho\n\nB:\nhe\n".utf8))
+    let vocabulary = try #require(CharacterVocabulary(Array("zyxABeho \n:".unicodeScalars)))
+    let dataset = try DatasetFile.load(
+      path: path, .init(groupColumn: "role", divisor: 16, sequenceLength: 2, vocabulary: vocabulary))
+    #expect(dataset.classCount == 11 && dataset.vocabulary == vocabulary)
+    #expect(Array(dataset.features[..<2]) == [3, 10])
+    #expect(dataset.groups?.names == ["A", "B"])
+    for (reading, complaint) in [
+      (DatasetFile.Reading(groupColumn: "town", sequenceLength: 2), "expected a column town of names"),
+      (.init(targets: ["v"], sequenceLength: 2), "targets of a text"), (.init(), "or a length of sequences"),
+      (.init(labelFile: path, sequenceLength: 2), "a label file beside format text"),
+    ] {
+      let refusal = Self.refusal { try DatasetFile.load(path: path, reading) }
+      #expect(refusal.contains(complaint), "\(refusal)")
+    }
+    let csv = try folder.file("a.csv", Array("a,y\n1,0\n".utf8))
+    #expect(Self.refusal { try DatasetFile.load(path: csv, .init(sequenceLength: 2)) }.contains("expected a text"))
+  }
+
   // MARK: Safetensors, recognition, large files
 
   @Test("Safetensors files with x and y are read; others are refused by name")

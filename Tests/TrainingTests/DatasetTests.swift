@@ -124,6 +124,15 @@ struct DatasetTests {
   func inconsistent() {
     #expect(throws: DatasetError.self) { try Dataset(features: [1], labels: [0], featureCount: 2, classCount: 1) }
     #expect(throws: DatasetError.self) { try Dataset(features: [1], labels: [1], featureCount: 1, classCount: 1) }
+    for targets in [
+      Dataset.Targets.values([1, 2, 3], width: 2), .values([.nan, 0], width: 1), .values([], width: 0),
+      .classes([0, 1, 0], classCount: 2, perExample: 2), .classes([0, 1, 0, 2], classCount: 2, perExample: 2),
+    ] {
+      #expect(throws: DatasetError.self) { try Dataset(features: [1, 2], targets: targets, featureCount: 1) }
+    }
+    #expect(throws: DatasetError.self) {
+      try Dataset(features: [1], targets: .values([1, 2], width: 2), featureCount: 1, targetNames: ["a"])
+    }
     #expect(throws: DatasetError.self) { try Dataset(features: [.nan], labels: [0], featureCount: 1, classCount: 1) }
   }
 

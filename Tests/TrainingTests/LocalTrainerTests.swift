@@ -142,6 +142,9 @@ struct LocalTrainerTests {
       throws: TrainingError.wrongDataset(features: 2, expectedFeatures: 2, classes: 3, expectedClasses: 2)
     ) { try LocalTrainer(architecture, training: data, holdOut: data) }
     let good = try ModelArchitecture(parsing: "mlp 2-3")
+    let values = try Dataset(features: [1, 2], targets: .values([1], width: 1), featureCount: 2)
+    #expect(throws: TrainingError.wrongTargets) { try LocalTrainer(good, training: values, holdOut: data) }
+    #expect(throws: TrainingError.wrongTargets) { try LocalTrainer(good, training: data, holdOut: values) }
     #expect(throws: TrainingError.noExamples) {
       try LocalTrainer(good, training: data.subset([]), holdOut: data)
     }

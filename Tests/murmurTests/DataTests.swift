@@ -86,6 +86,21 @@ import Testing
     #expect(header == "x,label")
   }
 
+  @Test("Numbers to predict are dealt and looked at without classes")
+  func regression() async throws {
+    let workspace = try Workspace()
+    let file = try workspace.file("rent.csv", "rent,x,y\n" + (0..<40).map { "\($0)5,\($0),1\n" }.joined())
+    let text = try await Program.run("data", "inspect", file, "--target", "rent,y")
+    #expect(
+      text.code == 0 && text.output.hasSuffix("features  1, x to x\nvalues    0 to 39, mean 19.5\ntargets   rent, y\n"))
+    let dealt = try await Program.run(
+      "data", "partition", file, "--parts", "3", "--output", workspace.path, "--iid", "--target", "rent")
+    #expect(dealt.code == 0 && dealt.output.hasPrefix("file"), "\(dealt)")
+    #expect(!dealt.output.contains("skew"))
+    let part = try String(contentsOfFile: workspace.path + "/worker-1/data.csv", encoding: .utf8)
+    #expect(part.hasPrefix("x,y,rent\n"))
+  }
+
   @Test("A text is dealt by its roles")
   func partitionText() async throws {
     let workspace = try Workspace()
@@ -95,6 +110,9 @@ import Testing
     #expect(result.code == 0, "\(result)")
     let third = try String(contentsOfFile: workspace.path + "/worker-3/data.txt", encoding: .utf8)
     #expect(third.split(separator: "\n").filter { $0.hasSuffix(":") } == [Substring](repeating: "R2:", count: 10))
+    let vocabulary = try String(contentsOfFile: workspace.path + "/worker-3/vocabulary.json", encoding: .utf8)
+    #expect(try vocabulary == String(contentsOfFile: workspace.path + "/vocabulary.json", encoding: .utf8))
+    #expect(vocabulary.contains("\"\\n 0123456789:Reiln\""), "\(vocabulary)")
   }
 
   @Test(
@@ -106,6 +124,16 @@ import Testing
       (["partition", "WARDS", "--parts", "7", "--output", "/nowhere/x", "--column", "ward"], 2, "6 groups in column"),
       (["partition", "WARDS", "--parts", "2", "--output", "x", "--column", "town"], 2, "a group column named town"),
       (["partition", "WARDS", "--parts", "2", "--output", "x", "--normalise", "most"], 2, "--normalise"),
+      (["inspect", "WARDS", "--label", "x", "--target", "x"], 2, "one of --label and --target"),
+      (
+        ["partition", "WARDS", "--parts", "2", "--output", "x", "--target", "x", "--column", "ward", "--alpha", "1"], 2,
+        "at most one"
+      ),
+      (["partition", "WARDS", "--parts", "2", "--output", "/nowhere/x", "--target", "x,label"], 2, "column ward"),
+      (
+        ["partition", "UNWARDED", "--parts", "2", "--output", "/nowhere/x", "--target", "x"], 2,
+        "without one class each"
+      ),
       (["inspect", "WARDS"], 2, "wards.csv:2: column ward: found 'ward 0', expected a finite number"),
       (["inspect", "nowhere.npz"], 3, "nowhere.npz"), (["stats", "WARDS", "--hold-out", "1"], 2, "--hold-out"),
       (["get"], 2, "--list"), (["get", "mnist", "--list"], 2, "--list"),
@@ -119,9 +147,10 @@ import Testing
   func refusals(arguments: [String], code: Int32, complaint: String) async throws {
     let workspace = try Workspace()
     let file = try workspace.file("wards.csv", Self.wards)
+    let unwarded = try workspace.file("unwarded.csv", Self.withoutWards)
     let out = workspace.path + "/out"
     let result = try await Program.run(
-      ["data"] + arguments.map { $0 == "WARDS" ? file : $0 == "OUT" ? out : $0 })
+      ["data"] + arguments.map { $0 == "WARDS" ? file : $0 == "UNWARDED" ? unwarded : $0 == "OUT" ? out : $0 })
     #expect(result.code == code, "\(result)")
     #expect(result.error.hasPrefix("murmur: ") && result.error.contains(complaint), "\(result)")
     #expect((try? FileManager.default.contentsOfDirectory(atPath: out)) ?? [] == [])

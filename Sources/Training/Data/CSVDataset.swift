@@ -1,4 +1,5 @@
-/// Examples in comma-separated files (RFC 4180): a header of column names, then one example a line, every cell a number.
+/// Examples in comma-separated files (RFC 4180): a header of column names, then one example a line, every cell a number. One
+/// column has the class, or some have the values that are to be predicted.
 ///
 /// Lines end in LF or CRLF; quotes around cells, a byte-order mark and blank lines at the end do not count.
 package enum CSVDataset {
@@ -13,36 +14,40 @@ package enum CSVDataset {
   ///
   /// - Parameters:
   ///   - labelColumn: its name; the last column if nil. All others are features, in the file's order.
+  ///   - targetColumns: the names of columns of values to predict, in the order in which they are wanted; there is no label
+  ///     then, and the last column is a feature like others.
   ///   - groupColumn: a column whose texts say which examples belong together; no feature. Nil for none.
   ///   - classCount: labels are whole numbers from 0 to below it; one more than the largest label if nil.
   ///   - divisor: every feature is divided by it.
   /// - Throws: `DatasetError`; wrong cells come together as `.badRows`.
   package static func load(
-    path: String, labelColumn: String? = nil, groupColumn: String? = nil, classCount: Int? = nil, divisor: Float = 1
+    path: String, labelColumn: String? = nil, targetColumns: [String] = [], groupColumn: String? = nil,
+    classCount: Int? = nil, divisor: Float = 1
   ) throws(DatasetError) -> Dataset {
     try parse(
       FileBytes(path: path, byteCountMax: fileByteCountMax), file: path, labelColumn: labelColumn,
-      groupColumn: groupColumn, classCount: classCount, divisor: divisor)
+      targetColumns: targetColumns, groupColumn: groupColumn, classCount: classCount, divisor: divisor)
   }
 
   /// Reads a file's bytes; `file` only names it in errors.
   package static func parse(
-    _ bytes: [UInt8], file: String, labelColumn: String? = nil, groupColumn: String? = nil, classCount: Int? = nil,
-    divisor: Float = 1
+    _ bytes: [UInt8], file: String, labelColumn: String? = nil, targetColumns: [String] = [],
+    groupColumn: String? = nil, classCount: Int? = nil, divisor: Float = 1
   ) throws(DatasetError) -> Dataset {
     try parse(
-      FileBytes(bytes), file: file, labelColumn: labelColumn, groupColumn: groupColumn, classCount: classCount,
-      divisor: divisor)
+      FileBytes(bytes), file: file, labelColumn: labelColumn, targetColumns: targetColumns, groupColumn: groupColumn,
+      classCount: classCount, divisor: divisor)
   }
 
   static func parse(
-    _ bytes: FileBytes, file: String, labelColumn: String?, groupColumn: String?, classCount: Int?, divisor: Float
+    _ bytes: FileBytes, file: String, labelColumn: String?, targetColumns: [String], groupColumn: String?,
+    classCount: Int?, divisor: Float
   ) throws(DatasetError) -> Dataset {
     precondition(divisor > 0 && divisor.isFinite, "features are divided by a positive number")
     var records = CSVRecords(bytes)
     var cells: [CSVCell] = []
     let header = try header(&records, &cells, file: file)
-    let columns = try CSVColumns(header, label: labelColumn, group: groupColumn, file: file)
+    let columns = try CSVColumns(header, label: labelColumn, targets: targetColumns, group: groupColumn, file: file)
     var reader = CSVRowReader(
       columns: columns, classCountMax: min(classCount ?? classCountMax, classCountMax), divisor: divisor)
     var blankLine: Int?
@@ -55,17 +60,17 @@ package enum CSVDataset {
         reader.note(.init(line: blank, column: nil, found: "a blank line", expected: "\(header.count) cells"))
         blankLine = nil
       }
-      guard reader.labels.count < rowCountMax else { throw .tooManyRows(file: file, max: rowCountMax) }
+      guard reader.rowCount < rowCountMax else { throw .tooManyRows(file: file, max: rowCountMax) }
       reader.read(record, cells, of: records)
     }
     guard reader.problemCount == 0 else {
       throw .badRows(file: file, problems: reader.problems, total: reader.problemCount)
     }
-    guard let largest = reader.labels.max() else { throw .noRows(file: file) }
+    guard reader.rowCount > 0 else { throw .noRows(file: file) }
     return Dataset(
-      unchecked: reader.features, labels: reader.labels, featureCount: columns.featureNames.count,
-      classCount: classCount ?? Int(largest) + 1, featureNames: columns.featureNames,
-      labelName: header[columns.label], groups: try reader.groups(file: file))
+      unchecked: reader.features, targets: reader.targets(classCount: classCount),
+      featureCount: columns.featureNames.count, featureNames: columns.featureNames, targetNames: columns.targetNames,
+      groups: try reader.groups(file: file))
   }
 
   private static func header(
@@ -99,18 +104,25 @@ package enum CSVDataset {
     return names
   }
 
-  /// The file's bytes as `write` writes them: features in order, then the label.
+  /// The file's bytes as `write` writes them: features in order, then the label or the values to predict.
+  ///
+  /// - Precondition: no text.
   package static func encode(_ dataset: Dataset) -> [UInt8] {
-    var out = Array((dataset.featureNames + [dataset.labelName]).map(quotedIfNeeded).joined(separator: ",").utf8)
+    precondition(dataset.vocabulary == nil, "a text stays a text")
+    var out = Array((dataset.featureNames + dataset.targetNames).map(quotedIfNeeded).joined(separator: ",").utf8)
     out.append(0x0A)
     for row in 0..<dataset.count {
       for value in dataset.features[row * dataset.featureCount..<(row + 1) * dataset.featureCount] {
-        // Whole numbers without a fraction; others in the shortest form that reads back as the same bits.
-        let whole = Int(exactly: value).flatMap { abs($0) < 1 << 24 ? $0 : nil }
-        out.append(contentsOf: (whole.map(String.init) ?? value.description).utf8)
+        out.append(contentsOf: text(value).utf8)
         out.append(UInt8(ascii: ","))
       }
-      out.append(contentsOf: String(dataset.labels[row]).utf8)
+      let last =
+        switch dataset.targets {
+        case .classes(let labels, _, let perExample):
+          labels[row * perExample..<(row + 1) * perExample].map { String($0) }
+        case .values(let values, let width): values[row * width..<(row + 1) * width].map(text)
+        }
+      out.append(contentsOf: last.joined(separator: ",").utf8)
       out.append(0x0A)
     }
     return out
@@ -122,6 +134,11 @@ package enum CSVDataset {
   /// - Throws: `DatasetError.unwritable`.
   package static func write(_ dataset: Dataset, to path: String) throws(DatasetError) {
     try replaceFile(path, with: encode(dataset))
+  }
+
+  /// Whole numbers without a fraction; others in the shortest form that reads back as the same bits.
+  private static func text(_ value: Float) -> String {
+    Int(exactly: value).flatMap { abs($0) < 1 << 24 ? String($0) : nil } ?? value.description
   }
 
   /// A name as a cell.
@@ -139,32 +156,69 @@ package enum CSVDataset {
 
 /// Which column is what.
 private struct CSVColumns {
-  let header: [String]
-  let label: Int
-  let group: Int?
-  let featureNames: [String]
+  enum Role: Equatable {
+    case feature
+    case label
+    /// A place among the values to predict.
+    case target(Int)
+    case group
+  }
 
-  init(_ header: [String], label: String?, group: String?, file: String) throws(DatasetError) {
-    func index(of name: String, _ role: String) throws(DatasetError) -> Int {
+  let header: [String]
+  /// Of each column.
+  let roles: [Role]
+  let featureNames: [String]
+  /// Of the label, or of the values to predict.
+  let targetNames: [String]
+  let groupName: String?
+  /// Values to predict; 0 for a label.
+  let width: Int
+
+  init(
+    _ header: [String], label: String?, targets: [String], group: String?, file: String
+  ) throws(DatasetError) {
+    precondition(label == nil || targets.isEmpty, "an example has a class or values")
+    var roles = [Role](repeating: .feature, count: header.count)
+    func take(_ index: Int, _ role: Role) throws(DatasetError) {
+      guard roles[index] == .feature else {
+        throw .badHeader(
+          file: file, found: "column \(header[index]) as \(Self.word(roles[index])) and as \(Self.word(role))",
+          expected: "different columns")
+      }
+      roles[index] = role
+    }
+    func take(_ name: String, _ role: Role) throws(DatasetError) {
       guard let index = header.firstIndex(of: name) else {
         throw .badHeader(
           file: file, found: "columns \(CSVDataset.shortened(header.joined(separator: ",")))",
-          expected: "a \(role) column named \(name)")
+          expected: "a \(Self.word(role)) column named \(name)")
       }
-      return index
+      try take(index, role)
     }
-    let labelIndex = if let label { try index(of: label, "label") } else { header.count - 1 }
-    let groupIndex: Int? = if let group { try index(of: group, "group") } else { nil }
-    guard groupIndex != labelIndex else {
-      throw .badHeader(
-        file: file, found: "column \(header[labelIndex]) as label and as group", expected: "different columns")
+    if let label {
+      try take(label, .label)
+    } else if targets.isEmpty {
+      try take(header.count - 1, .label)
     }
+    for (place, name) in targets.enumerated() { try take(name, .target(place)) }
+    if let group { try take(group, .group) }
     self.header = header
-    self.label = labelIndex
-    self.group = groupIndex
-    featureNames = header.indices.filter { $0 != labelIndex && $0 != groupIndex }.map { header[$0] }
+    self.roles = roles
+    featureNames = header.indices.filter { roles[$0] == .feature }.map { header[$0] }
+    targetNames = targets.isEmpty ? header.indices.filter { roles[$0] == .label }.map { header[$0] } : targets
+    groupName = group
+    width = targets.count
     guard !featureNames.isEmpty else {
       throw .badHeader(file: file, found: "no feature", expected: "at least one beside label and group")
+    }
+  }
+
+  private static func word(_ role: Role) -> String {
+    switch role {
+    case .feature: "feature"
+    case .label: "label"
+    case .target: "target"
+    case .group: "group"
     }
   }
 }
@@ -175,7 +229,8 @@ private struct CSVRowReader {
   let classCountMax: Int
   let divisor: Float
   private(set) var features: [Float] = []
-  private(set) var labels: [Int32] = []
+  private var labels: [Int32] = []
+  private var values: [Float] = []
   private var groupNames: [String] = []
   private(set) var problems: [DatasetError.RowProblem] = []
   private(set) var problemCount = 0
@@ -184,6 +239,14 @@ private struct CSVRowReader {
     self.columns = columns
     self.classCountMax = classCountMax
     self.divisor = divisor
+  }
+
+  var rowCount: Int { columns.width == 0 ? labels.count : values.count / columns.width }
+
+  /// What the rows say is to be predicted.
+  func targets(classCount: Int?) -> Dataset.Targets {
+    guard columns.width == 0 else { return .values(values, width: columns.width) }
+    return .classes(labels, classCount: classCount ?? Int(labels.max() ?? 0) + 1, perExample: 1)
   }
 
   mutating func note(_ problem: DatasetError.RowProblem) {
@@ -201,29 +264,37 @@ private struct CSVRowReader {
       guard cells.count == expected else {
         return note(.init(line: line, column: nil, found: "\(cells.count) cells", expected: "\(expected) cells"))
       }
+      values.append(contentsOf: repeatElement(0, count: columns.width))
       for column in cells.indices { read(cells[column], column, records) }
     }
   }
 
   /// What the group column says of all rows; nil without one.
   func groups(file: String) throws(DatasetError) -> Dataset.Groups? {
-    guard let group = columns.group else { return nil }
-    return try Dataset.Groups(column: columns.header[group], of: groupNames, file: file)
+    guard let name = columns.groupName else { return nil }
+    return try Dataset.Groups(column: name, of: groupNames, file: file)
   }
 
   private mutating func read(_ cell: CSVCell, _ column: Int, _ records: CSVRecords) {
     let bytes = UnsafeRawBufferPointer(rebasing: records.file.raw[cell.start..<cell.end])
-    if column == columns.label {
+    switch columns.roles[column] {
+    case .label:
       let label = Self.wholeNumber(bytes).flatMap { $0 < classCountMax ? $0 : nil }
       labels.append(Int32(label ?? 0))
       if label == nil { note(cell, column, records, expected: "a class from 0 to \(classCountMax - 1)") }
-    } else if column == columns.group {
+    case .group:
       groupNames.append(records.text(cell))
       if bytes.isEmpty { note(cell, column, records, expected: "the name of a group") }
-    } else if let value = Self.number(bytes) {
+    case .target(let place):
+      guard let value = Self.number(bytes) else {
+        return note(cell, column, records, expected: "a finite number")
+      }
+      values[values.count - columns.width + place] = value
+    case .feature:
+      guard let value = Self.number(bytes) else {
+        return note(cell, column, records, expected: "a finite number")
+      }
       features.append(value / divisor)
-    } else {
-      note(cell, column, records, expected: "a finite number")
     }
   }
 

@@ -11,16 +11,6 @@ package struct CharacterText: Equatable, Sendable {
     package let range: Range<Int>
   }
 
-  /// Input and target of a next-character model: target `i` of a sequence is the character behind input `i`.
-  package struct Sequences: Equatable, Sendable {
-    package let count: Int
-    package let length: Int
-    /// Shape [count, length], indices into the vocabulary.
-    package let inputs: [Int32]
-    /// Shape [count, length].
-    package let targets: [Int32]
-  }
-
   /// The name of the only column by which a text can be dealt: its speaking roles.
   package static let roleColumn = "role"
   /// The longest line that is taken for a role's name.
@@ -28,8 +18,8 @@ package struct CharacterText: Equatable, Sendable {
 
   /// Unicode scalars, as they stand in the file.
   package let characters: [Unicode.Scalar]
-  /// Each character once, in ascending order: the index of a character is its number for a model.
-  package let vocabulary: [Unicode.Scalar]
+  /// Of this text alone.
+  package let vocabulary: CharacterVocabulary
   package let passages: [Passage]
 
   /// - Parameter file: in errors.
@@ -48,7 +38,7 @@ package struct CharacterText: Equatable, Sendable {
 
   private init(_ characters: [Unicode.Scalar]) {
     self.characters = characters
-    vocabulary = Set(characters).sorted()
+    vocabulary = CharacterVocabulary(of: characters)
     passages = Self.passages(of: characters)
   }
 
@@ -59,53 +49,56 @@ package struct CharacterText: Equatable, Sendable {
     return String(out)
   }
 
-  /// The numbers of characters.
+  /// The text cut into sequences that do not overlap, for a model that predicts the next character: the class at a place is
+  /// the character behind it.
   ///
-  /// - Throws: `DatasetError.inconsistent` for a character that the vocabulary lacks.
-  package func encode(_ text: String) throws(DatasetError) -> [Int32] {
-    let numbers = numbers
-    var out: [Int32] = []
-    for (offset, character) in text.unicodeScalars.enumerated() {
-      guard let number = numbers[character] else {
-        throw .inconsistent(
-          reason:
-            "character \(offset) is U+\(String(character.value, radix: 16, uppercase: true)), expected one of the "
-            + "\(vocabulary.count) of the vocabulary")
-      }
-      out.append(number)
+  /// - Parameters:
+  ///   - sequenceLength: characters of one; from 1 to `DatasetFile.featureCountMax`. What is too short for another one is
+  ///     left out.
+  ///   - vocabulary: of the run; the text's own if nil.
+  ///   - byRole: whether sequences stay within what one role says, whose passages are put together, and are grouped by it.
+  ///   - file: in errors.
+  /// - Throws: `DatasetError.badRows` for characters that the vocabulary lacks; `.noGroups` without roles; `.badFile` for a
+  ///   text that is too short.
+  package func dataset(
+    sequenceLength: Int, vocabulary: CharacterVocabulary? = nil, byRole: Bool = false, file: String
+  ) throws(DatasetError) -> Dataset {
+    guard (1...DatasetFile.featureCountMax).contains(sequenceLength) else {
+      throw .badFile(
+        file: file, found: "sequences of \(sequenceLength)",
+        expected: "a length from 1 to \(DatasetFile.featureCountMax)")
     }
-    return out
-  }
-
-  /// The characters behind numbers.
-  ///
-  /// - Throws: `DatasetError.inconsistent` for a number that is none of the vocabulary's.
-  package func decode(_ numbers: [Int32]) throws(DatasetError) -> String {
-    var out = String.UnicodeScalarView()
-    for (offset, number) in numbers.enumerated() {
-      guard vocabulary.indices.contains(Int(number)) else {
-        throw .inconsistent(reason: "number \(offset) is \(number), expected 0…\(vocabulary.count - 1)")
-      }
-      out.append(vocabulary[Int(number)])
+    guard !byRole || hasRoles else { throw .noGroups(column: Self.roleColumn) }
+    let vocabulary = vocabulary ?? self.vocabulary
+    let numbers = try vocabulary.numbers(of: characters, file: file)
+    var features: [Float] = []
+    var labels: [Int32] = []
+    var roles: [String] = []
+    for (role, ranges) in byRole ? passagesByRole : [("", [0..<characters.count])] {
+      let stream = ranges.flatMap { numbers[$0] }
+      let count = max(0, stream.count - 1) / sequenceLength
+      features += stream[..<(count * sequenceLength)].lazy.map(Float.init)
+      labels += stream[1..<(count * sequenceLength + 1)]
+      roles += [String](repeating: role, count: count)
     }
-    return String(out)
+    guard !features.isEmpty else {
+      throw .badFile(
+        file: file, found: "\(characters.count) characters", expected: "at least \(sequenceLength + 1) in a row")
+    }
+    return Dataset(
+      unchecked: features,
+      targets: .classes(labels, classCount: vocabulary.count, perExample: sequenceLength), featureCount: sequenceLength,
+      featureNames: (0..<sequenceLength).map { "c\($0)" }, targetNames: ["next"],
+      groups: byRole ? try Dataset.Groups(column: Self.roleColumn, of: roles, file: file) : nil, vocabulary: vocabulary)
   }
 
-  /// The text cut into sequences that do not overlap; what is too short for another one is left out.
-  ///
-  /// - Precondition: `length ≥ 1`.
-  package func sequences(length: Int) -> Sequences {
-    precondition(length >= 1, "a sequence has at least one character")
-    let numbers = numbers
-    let all = characters.map { numbers[$0] ?? 0 }
-    let count = (all.count - 1) / length
-    return Sequences(
-      count: count, length: length, inputs: Array(all[..<(count * length)]),
-      targets: Array(all[1..<(count * length + 1)]))
-  }
+  var hasRoles: Bool { passages.contains { $0.role != nil } }
 
-  private var numbers: [Unicode.Scalar: Int32] {
-    Dictionary(uniqueKeysWithValues: vocabulary.enumerated().map { ($1, Int32($0)) })
+  /// What each role says, in the order of their names; what comes before the first role has the name "".
+  private var passagesByRole: [(role: String, ranges: [Range<Int>])] {
+    Dictionary(grouping: passages) { $0.role ?? "" }
+      .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+      .map { ($0.key, $0.value.map(\.range)) }
   }
 
   // MARK: Passages
@@ -140,62 +133,5 @@ package struct CharacterText: Equatable, Sendable {
     var name = String.UnicodeScalarView()
     name.append(contentsOf: line.dropLast())
     return String(name)
-  }
-}
-
-/// A text divided into what nobody trains on and one part a worker, passage by passage.
-package struct TextDivision: Equatable, Sendable {
-  package struct Part: Equatable, Sendable {
-    package let text: String
-    package let passages: Int
-    /// Different ones.
-    package let roles: Int
-  }
-
-  package let parts: [Part]
-  package let heldOut: Part
-
-  /// - Parameters:
-  ///   - partition: `.iid`, `.quantity`, or `.column("role")`; the others need classes, which a text has not.
-  ///   - heldOut: the fraction of the passages that no part gets.
-  ///   - file: in errors.
-  /// - Throws: `DatasetError.badFile`, `.badFraction`, and what a partition throws.
-  package init(
-    _ text: CharacterText, parts: Int, partition: DataPartition, heldOut: Double, seed: UInt64, file: String
-  ) throws(DatasetError) {
-    switch partition {
-    case .iid, .quantity, .column: break
-    case .dirichlet, .shards:
-      throw .badFile(
-        file: file, found: "a text, whose passages have no classes",
-        expected: "a partition at random, by quantity or by column \(CharacterText.roleColumn)")
-    }
-    let (training, held) = try splitRows(count: text.passages.count, holdOut: heldOut, seed: seed)
-    let hasRoles = text.passages.contains { $0.role != nil }
-    let groups =
-      hasRoles
-      ? try Dataset.Groups(
-        column: CharacterText.roleColumn, of: training.map { text.passages[$0].role ?? "" }, file: file) : nil
-    var partitioner = Partitioner(
-      labels: [], classCount: 0, groups: groups, count: training.count, parts: parts, minimum: 1, seed: seed)
-    self.parts = try partitioner.rows(partition).map { rows in
-      Part(text, rows.map { text.passages[training[$0]] })
-    }
-    self.heldOut = Part(text, held.map { text.passages[$0] })
-  }
-
-  /// Writes `data.txt` into each of the folders, which are there, and what is held out to `path`.
-  ///
-  /// - Throws: `DatasetError.unwritable`.
-  package func write(to folders: [String], heldOut path: String) throws(DatasetError) {
-    for (folder, part) in zip(folders, parts) { try replaceFile("\(folder)/data.txt", with: Array(part.text.utf8)) }
-    try replaceFile(path, with: Array(heldOut.text.utf8))
-  }
-}
-
-extension TextDivision.Part {
-  fileprivate init(_ text: CharacterText, _ passages: [CharacterText.Passage]) {
-    self.init(
-      text: text.text(of: passages), passages: passages.count, roles: Set(passages.compactMap(\.role)).count)
   }
 }

@@ -1,155 +1,151 @@
-/// Why examples could not be read, written or divided.
-package enum DatasetError: Error, Equatable, Sendable, CustomStringConvertible {
-  case unreadable(file: String, reason: String)
-  case unwritable(file: String, reason: String)
-  case fileTooLarge(file: String, max: Int)
-  case badHeader(file: String, found: String, expected: String)
-  /// The first rows that are wrong, at most `CSVDataset.problemsMax`, and how many cells are wrong in all.
-  case badRows(file: String, problems: [RowProblem], total: Int)
-  /// Something else than rows that is wrong with a file: `file` may go on with the place in it.
-  case badFile(file: String, found: String, expected: String)
-  case noRows(file: String)
-  case tooManyRows(file: String, max: Int)
-  /// Features and labels that do not belong together.
-  case inconsistent(reason: String)
-  case badFraction(Double)
-  case tooFewRows(found: Int, needed: Int)
-  /// A column with fewer groups than there are parts to deal them to.
-  case tooFewGroups(column: String, found: Int, needed: Int)
-  /// Examples that are to be dealt by a column and were read without one.
-  case noGroups(column: String)
-  /// Groups are dealt whole, and this part has got too few examples.
-  case smallPart(part: Int, found: Int, needed: Int)
-
-  /// One wrong cell of a file.
-  package struct RowProblem: Hashable, Sendable {
-    /// From 1; the header is line 1.
-    package var line: Int
-    /// The column's name; nil if the row as a whole is wrong.
-    package var column: String?
-    package var found: String
-    package var expected: String
-
-    package init(line: Int, column: String?, found: String, expected: String) {
-      self.line = line
-      self.column = column
-      self.found = found
-      self.expected = expected
-    }
-  }
-
-  package var description: String {
-    switch self {
-    case .unreadable(let file, let reason): return "\(file): cannot be read: \(reason)"
-    case .unwritable(let file, let reason): return "\(file): cannot be written: \(reason)"
-    case .fileTooLarge(let file, let max): return "\(file): larger than \(max) bytes"
-    case .badHeader(let file, let found, let expected):
-      return "\(file):1: found \(found), expected \(expected)"
-    case .badRows(let file, let problems, let total):
-      let lines = problems.map { problem in
-        "\(file):\(problem.line): \(problem.column.map { "column \($0): " } ?? "")found \(problem.found), "
-          + "expected \(problem.expected)"
-      }
-      let rest = total > problems.count ? ["… and \(total - problems.count) more"] : []
-      return (lines + rest).joined(separator: "\n")
-    case .badFile(let file, let found, let expected): return "\(file): found \(found), expected \(expected)"
-    case .noRows(let file): return "\(file): a header and no examples"
-    case .tooManyRows(let file, let max): return "\(file): more than \(max) examples"
-    case .inconsistent(let reason): return reason
-    case .badFraction(let value): return "a hold-out fraction of \(value), expected one from 0 to below 1"
-    case .tooFewRows(let found, let needed): return "\(found) examples, expected at least \(needed)"
-    case .tooFewGroups(let column, let found, let needed):
-      return "\(found) groups in column \(column), expected at least \(needed), one a part"
-    case .noGroups(let column): return "no groups, expected a column \(column) of names"
-    case .smallPart(let part, let found, let needed):
-      return "part \(part) gets \(found) examples of whole groups, expected at least \(needed)"
-    }
-  }
-}
-
-/// Labelled examples for classification.
+/// Examples to learn from: features, and what a model is to make of them.
 package struct Dataset: Equatable, Sendable {
-  /// Shape [count, featureCount], row-major; all finite.
+  /// What a model is to make of the examples.
+  package enum Targets: Equatable, Sendable {
+    /// A class for each example, or, of sequences, one for each place. The labels have shape [count, perExample], each in
+    /// `0 ..< classCount`.
+    case classes([Int32], classCount: Int, perExample: Int)
+    /// Numbers, shape [count, width]; all finite.
+    case values([Float], width: Int)
+  }
+
+  /// Shape [count, featureCount], row-major; all finite. Of a text, the numbers of its characters.
   package let features: [Float]
-  /// Shape [count], each in `0 ..< classCount`.
-  package let labels: [Int32]
+  package let targets: Targets
   package let featureCount: Int
-  package let classCount: Int
   /// The names of the columns of `features`.
   package let featureNames: [String]
-  package let labelName: String
+  /// One for classes, or one for each column of values.
+  package let targetNames: [String]
   /// Which examples belong together; nil if nothing says so.
   package let groups: Groups?
+  /// What the features of a text are numbers of, and its classes; nil where features are quantities.
+  package let vocabulary: CharacterVocabulary?
 
-  package var count: Int { labels.count }
+  package var count: Int { features.count / featureCount }
 
+  /// The classes; empty where targets are values.
+  package var labels: [Int32] { if case .classes(let labels, _, _) = targets { labels } else { [] } }
+
+  /// 0 where targets are values.
+  package var classCount: Int { if case .classes(_, let classCount, _) = targets { classCount } else { 0 } }
+
+  /// Whether every example has exactly one class.
+  package var hasOneClass: Bool { if case .classes(_, _, perExample: 1) = targets { true } else { false } }
+
+  /// The name of the only target, or of the first one.
+  package var labelName: String { targetNames[0] }
+
+  /// Examples of one class each.
+  ///
   /// - Parameter featureNames: `x0`, `x1` … if nil.
-  /// - Throws: `DatasetError.inconsistent` for counts that do not fit, a label out of range or a feature that is not
-  ///   finite.
+  /// - Throws: as `init(features:targets:)`.
   package init(
     features: [Float], labels: [Int32], featureCount: Int, classCount: Int, featureNames: [String]? = nil,
     labelName: String = "label"
   ) throws(DatasetError) {
-    guard featureCount >= 1, classCount >= 1, features.count == labels.count * featureCount else {
-      throw .inconsistent(
-        reason: "\(features.count) features for \(labels.count) labels, expected \(featureCount) a label")
+    try self.init(
+      features: features, targets: .classes(labels, classCount: classCount, perExample: 1), featureCount: featureCount,
+      featureNames: featureNames, targetNames: [labelName])
+  }
+
+  /// Examples of any targets.
+  ///
+  /// - Parameters:
+  ///   - featureNames: `x0`, `x1` … if nil.
+  ///   - targetNames: `label` for classes, `y0`, `y1` … for values, if nil.
+  /// - Throws: `DatasetError.inconsistent` for counts that do not fit, a label out of range, or a feature or value that is
+  ///   not finite.
+  package init(
+    features: [Float], targets: Targets, featureCount: Int, featureNames: [String]? = nil, targetNames: [String]? = nil
+  ) throws(DatasetError) {
+    guard featureCount >= 1, features.count % featureCount == 0 else {
+      throw .inconsistent(reason: "\(features.count) features, expected \(featureCount) an example")
     }
     let names = featureNames ?? (0..<featureCount).map { "x\($0)" }
     guard names.count == featureCount else {
       throw .inconsistent(reason: "\(names.count) feature names for \(featureCount) features")
     }
-    for (row, label) in labels.enumerated() where label < 0 || label >= classCount {
-      throw .inconsistent(reason: "example \(row) has label \(label), expected 0…\(classCount - 1)")
-    }
+    let count = features.count / featureCount
+    try Self.check(targets, count: count)
     if let bad = features.firstIndex(where: { !$0.isFinite }) {
       throw .inconsistent(reason: "example \(bad / featureCount) has a \(names[bad % featureCount]) that is not finite")
     }
+    let targetNames = targetNames ?? targets.standardNames
+    guard targetNames.count == targets.standardNames.count else {
+      throw .inconsistent(reason: "\(targetNames.count) names for \(targets.standardNames.count) targets")
+    }
     self.init(
-      unchecked: features, labels: labels, featureCount: featureCount, classCount: classCount, featureNames: names,
-      labelName: labelName)
+      unchecked: features, targets: targets, featureCount: featureCount, featureNames: names, targetNames: targetNames)
+  }
+
+  private static func check(_ targets: Targets, count: Int) throws(DatasetError) {
+    switch targets {
+    case .classes(let labels, let classCount, let perExample):
+      guard classCount >= 1, perExample >= 1, labels.count == count * perExample else {
+        throw .inconsistent(reason: "\(labels.count) labels for \(count) examples, expected \(perExample) an example")
+      }
+      for (i, label) in labels.enumerated() where label < 0 || label >= classCount {
+        throw .inconsistent(reason: "example \(i / perExample) has label \(label), expected 0…\(classCount - 1)")
+      }
+    case .values(let values, let width):
+      guard width >= 1, values.count == count * width else {
+        throw .inconsistent(reason: "\(values.count) target values for \(count) examples, expected \(width) an example")
+      }
+      if let bad = values.firstIndex(where: { !$0.isFinite }) {
+        throw .inconsistent(reason: "example \(bad / width) has a target that is not finite")
+      }
+    }
   }
 
   init(
-    unchecked features: [Float], labels: [Int32], featureCount: Int, classCount: Int, featureNames: [String],
-    labelName: String, groups: Groups? = nil
+    unchecked features: [Float], targets: Targets, featureCount: Int, featureNames: [String], targetNames: [String],
+    groups: Groups? = nil, vocabulary: CharacterVocabulary? = nil
   ) {
     self.features = features
-    self.labels = labels
+    self.targets = targets
     self.featureCount = featureCount
-    self.classCount = classCount
     self.featureNames = featureNames
-    self.labelName = labelName
+    self.targetNames = targetNames
     self.groups = groups
+    self.vocabulary = vocabulary
   }
 
   /// The given rows, in the given order.
   ///
   /// - Precondition: every row is in `0 ..< count`.
   package func subset(_ rows: [Int]) -> Dataset {
-    var chosen: [Float] = []
-    chosen.reserveCapacity(rows.count * featureCount)
-    for row in rows { chosen.append(contentsOf: features[row * featureCount..<(row + 1) * featureCount]) }
-    return Dataset(
-      unchecked: chosen, labels: rows.map { labels[$0] }, featureCount: featureCount, classCount: classCount,
-      featureNames: featureNames, labelName: labelName, groups: groups?.subset(rows))
+    Dataset(
+      unchecked: Self.choose(rows, of: features, width: featureCount), targets: targets.subset(rows),
+      featureCount: featureCount, featureNames: featureNames, targetNames: targetNames, groups: groups?.subset(rows),
+      vocabulary: vocabulary)
+  }
+
+  /// Rows of a row-major table.
+  fileprivate static func choose<Element>(_ rows: [Int], of table: [Element], width: Int) -> [Element] {
+    var chosen: [Element] = []
+    chosen.reserveCapacity(rows.count * width)
+    for row in rows { chosen.append(contentsOf: table[row * width..<(row + 1) * width]) }
+    return chosen
   }
 
   /// The examples of parts of one data set, one after another, without their groups.
   ///
-  /// - Precondition: at least one part; all have the same columns.
+  /// - Precondition: at least one part; all have the same columns and kinds of targets.
   init(joining parts: [Dataset]) {
     precondition(parts.allSatisfy { $0.featureNames == parts[0].featureNames }, "parts have the same columns")
     self.init(
-      unchecked: parts.flatMap(\.features), labels: parts.flatMap(\.labels), featureCount: parts[0].featureCount,
-      classCount: parts[0].classCount, featureNames: parts[0].featureNames, labelName: parts[0].labelName)
+      unchecked: parts.flatMap(\.features), targets: Targets(joining: parts.map(\.targets)),
+      featureCount: parts[0].featureCount, featureNames: parts[0].featureNames, targetNames: parts[0].targetNames,
+      vocabulary: parts[0].vocabulary)
   }
 
-  /// Every feature divided by `divisor`: pixels from 0 to 16 come into [0, 1] by 16.
+  /// Every feature divided by `divisor`: pixels from 0 to 16 come into [0, 1] by 16. The numbers of characters stay.
   ///
   /// - Precondition: the divisor is positive and finite.
   package func scaled(by divisor: Float) -> Dataset {
     precondition(divisor > 0 && divisor.isFinite, "features are divided by a positive number")
-    return replacing(features: features.map { $0 / divisor })
+    return vocabulary == nil ? replacing(features: features.map { $0 / divisor }) : self
   }
 
   /// The same examples with other features.
@@ -158,14 +154,52 @@ package struct Dataset: Equatable, Sendable {
   func replacing(features: [Float]) -> Dataset {
     precondition(features.count == self.features.count, "every feature has one successor")
     return Dataset(
-      unchecked: features, labels: labels, featureCount: featureCount, classCount: classCount,
-      featureNames: featureNames, labelName: labelName, groups: groups)
+      unchecked: features, targets: targets, featureCount: featureCount, featureNames: featureNames,
+      targetNames: targetNames, groups: groups, vocabulary: vocabulary)
   }
 
-  /// How many examples each class has.
+  /// How many labels each class has; empty where targets are values.
   package var classCounts: [Int] {
     var counts = [Int](repeating: 0, count: classCount)
     for label in labels { counts[Int(label)] += 1 }
     return counts
   }
+}
+
+extension Dataset.Targets {
+  fileprivate var standardNames: [String] {
+    switch self {
+    case .classes: ["label"]
+    case .values(_, let width): (0..<width).map { "y\($0)" }
+    }
+  }
+
+  fileprivate func subset(_ rows: [Int]) -> Dataset.Targets {
+    switch self {
+    case .classes(let labels, let classCount, let perExample):
+      .classes(
+        Dataset.choose(rows, of: labels, width: perExample), classCount: classCount, perExample: perExample)
+    case .values(let values, let width): .values(Dataset.choose(rows, of: values, width: width), width: width)
+    }
+  }
+
+  /// - Precondition: at least one; all of one kind and width.
+  fileprivate init(joining parts: [Dataset.Targets]) {
+    switch parts[0] {
+    case .classes(_, let classCount, let perExample):
+      self = .classes(
+        parts.flatMap { part in
+          guard case .classes(let labels, classCount, perExample) = part else { Self.differ() }
+          return labels
+        },
+        classCount: classCount, perExample: perExample)
+    case .values(_, let width):
+      self = .values(
+        parts.flatMap { part in
+          guard case .values(let values, width) = part else { Self.differ() }
+          return values
+        }, width: width)
+    }
+  }
+  private static func differ() -> Never { preconditionFailure("parts of one data set have one kind of targets") }
 }

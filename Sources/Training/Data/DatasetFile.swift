@@ -27,25 +27,35 @@ package struct DatasetFile {
     /// CSV: the label's column, the last one if nil. NPZ and safetensors: the array of the labels, `y` or `labels` if nil.
     /// IDX and NPY: how the label is called, `label` if nil.
     package var label: String?
+    /// In place of a label, what is to be predicted as numbers. CSV: columns. NPZ and safetensors: one array. IDX and NPY:
+    /// how the one array in the label file is called. Empty for a label.
+    package var targets: [String]
     /// IDX and NPY: the file of the labels. Nil for the one beside an IDX file whose name has `labels-idx1` where this one
     /// has `images-idx3`.
     package var labelFile: String?
-    /// CSV: the column that says which examples belong together; it is no feature then.
+    /// CSV: the column that says which examples belong together; it is no feature then. Text: `role`.
     package var groupColumn: String?
     /// Labels are whole numbers from 0 to below it; one more than the largest label if nil.
     package var classCount: Int?
-    /// Every feature is divided by it.
+    /// Every feature is divided by it, but for the characters of a text.
     package var divisor: Float
+    /// Text: the characters of an example. Nil for other formats.
+    package var sequenceLength: Int?
+    /// Text: that of the run; the text's own if nil.
+    package var vocabulary: CharacterVocabulary?
 
     package init(
-      label: String? = nil, labelFile: String? = nil, groupColumn: String? = nil, classCount: Int? = nil,
-      divisor: Float = 1
+      label: String? = nil, targets: [String] = [], labelFile: String? = nil, groupColumn: String? = nil,
+      classCount: Int? = nil, divisor: Float = 1, sequenceLength: Int? = nil, vocabulary: CharacterVocabulary? = nil
     ) {
       self.label = label
+      self.targets = targets
       self.labelFile = labelFile
       self.groupColumn = groupColumn
       self.classCount = classCount
       self.divisor = divisor
+      self.sequenceLength = sequenceLength
+      self.vocabulary = vocabulary
     }
   }
 
@@ -95,8 +105,14 @@ package struct DatasetFile {
     if reading.labelFile != nil, format != .idx, format != .npy {
       throw .badFile(file: path, found: "a label file beside format \(format.rawValue)", expected: "none")
     }
-    guard format == .csv || reading.groupColumn == nil else {
+    guard format == .csv || format == .text || reading.groupColumn == nil else {
       throw .badFile(file: path, found: "format \(format.rawValue)", expected: "a CSV file with a column of groups")
+    }
+    guard reading.label == nil || reading.targets.isEmpty else {
+      throw .badFile(file: path, found: "a label and targets", expected: "one of them")
+    }
+    guard format == .text || reading.sequenceLength == nil && reading.vocabulary == nil else {
+      throw .badFile(file: path, found: "sequences of format \(format.rawValue)", expected: "a text")
     }
     switch format {
     case .csv:
@@ -104,19 +120,41 @@ package struct DatasetFile {
         throw .fileTooLarge(file: path, max: CSVDataset.fileByteCountMax)
       }
       return try CSVDataset.parse(
-        bytes, file: path, labelColumn: reading.label, groupColumn: reading.groupColumn,
+        bytes, file: path, labelColumn: reading.label, targetColumns: reading.targets, groupColumn: reading.groupColumn,
         classCount: reading.classCount, divisor: reading.divisor)
     case .idx, .npy:
       let labelPath = if let given = reading.labelFile { given } else { try impliedLabelFile() }
       let labels = try DatasetFile(path: labelPath)
       return try examples(
-        array(), labels: labels.array(), labelName: reading.label ?? "label", reading)
+        array(), labels: labels.array(), name: try oneTarget(reading) ?? reading.label ?? "label", reading)
     case .npz, .safetensors:
-      let (features, labels, name) = try namedArrays(label: reading.label)
-      return try examples(features, labels: labels, labelName: name, reading)
-    case .text:
-      throw .badFile(file: path, found: "a text", expected: "labelled examples: CSV, IDX, NPY, NPZ or safetensors")
+      let (features, labels, name) = try namedArrays(label: oneTarget(reading) ?? reading.label)
+      return try examples(features, labels: labels, name: name, reading)
+    case .text: return try sequences(reading)
     }
+  }
+
+  private func sequences(_ reading: Reading) throws(DatasetError) -> Dataset {
+    guard let length = reading.sequenceLength else {
+      throw .badFile(
+        file: path, found: "a text",
+        expected: "labelled examples: CSV, IDX, NPY, NPZ or safetensors; or a length of sequences")
+    }
+    guard reading.targets.isEmpty else {
+      throw .badFile(file: path, found: "targets of a text", expected: "none: the next character is what is predicted")
+    }
+    if let column = reading.groupColumn, column != CharacterText.roleColumn { throw .noGroups(column: column) }
+    return try text().dataset(
+      sequenceLength: length, vocabulary: reading.vocabulary, byRole: reading.groupColumn != nil, file: path)
+  }
+
+  /// The array of values to predict; nil for a label.
+  private func oneTarget(_ reading: Reading) throws(DatasetError) -> String? {
+    guard reading.targets.count <= 1 else {
+      throw .badFile(
+        file: path, found: "\(reading.targets.count) targets", expected: "one array of format \(format.rawValue)")
+    }
+    return reading.targets.first
   }
 
   /// The text of a file for language models.
@@ -229,7 +267,7 @@ package struct DatasetFile {
   }
 
   private func examples(
-    _ features: NumericArray, labels: NumericArray, labelName: String, _ reading: Reading
+    _ features: NumericArray, labels: NumericArray, name: String, _ reading: Reading
   ) throws(DatasetError) -> Dataset {
     guard !features.shape.isEmpty, features.rowLength >= 1, features.rowLength <= Self.featureCountMax,
       features.rowCount <= CSVDataset.rowCountMax, features.rowCount * features.rowLength <= Self.valueCountMax
@@ -241,14 +279,28 @@ package struct DatasetFile {
     }
     guard features.rowCount == labels.rowCount else {
       throw .badFile(
-        file: labels.place, found: "\(labels.rowCount) labels", expected: "\(features.rowCount), one an example")
+        file: labels.place, found: "\(labels.rowCount) \(reading.targets.isEmpty ? "labels" : "targets")",
+        expected: "\(features.rowCount), one an example")
     }
     guard features.rowCount > 0 else { throw .noRows(file: features.place) }
-    let bound = min(reading.classCount ?? CSVDataset.classCountMax, CSVDataset.classCountMax)
-    let classes = try labels.labels(classCountMax: bound)
+    let targets = try targets(labels, reading)
     return Dataset(
-      unchecked: try features.floats(divisor: reading.divisor), labels: classes, featureCount: features.rowLength,
-      classCount: reading.classCount ?? Int(classes.max() ?? 0) + 1,
-      featureNames: (0..<features.rowLength).map { "x\($0)" }, labelName: labelName)
+      unchecked: try features.floats(divisor: reading.divisor, named: "feature x"), targets: targets,
+      featureCount: features.rowLength, featureNames: (0..<features.rowLength).map { "x\($0)" },
+      targetNames: labels.rowLength == 1 ? [name] : (0..<labels.rowLength).map { "\(name)\($0)" })
+  }
+
+  private func targets(_ array: NumericArray, _ reading: Reading) throws(DatasetError) -> Dataset.Targets {
+    guard reading.targets.isEmpty else {
+      guard (1...Self.featureCountMax).contains(array.rowLength) else {
+        throw .badFile(
+          file: array.place, found: "targets of shape \(array.shape)",
+          expected: "1 to \(Self.featureCountMax) values an example")
+      }
+      return .values(try array.floats(divisor: 1, named: "value "), width: array.rowLength)
+    }
+    let bound = min(reading.classCount ?? CSVDataset.classCountMax, CSVDataset.classCountMax)
+    let labels = try array.labels(classCountMax: bound)
+    return .classes(labels, classCount: reading.classCount ?? Int(labels.max() ?? 0) + 1, perExample: 1)
   }
 }

@@ -50,14 +50,14 @@ package struct DatasetStatistics: Equatable, Sendable {
 
 extension Dataset {
   /// How far these examples' labels are from those of others: half the sum of the differences of the classes' shares
-  /// (total variation), from 0 for the same shares to 1 for no class in common.
+  /// (total variation), from 0 for the same shares to 1 for no class in common; 0 without labels.
   package func labelSkew(against others: [Int]) -> Double {
     let total = others.reduce(0, +)
-    guard count > 0, total > 0 else { return 0 }
+    guard !labels.isEmpty, total > 0 else { return 0 }
     let own = classCounts
     let differences = (0..<max(own.count, others.count)).map { label in
       abs(
-        (label < own.count ? Double(own[label]) / Double(count) : 0)
+        (label < own.count ? Double(own[label]) / Double(labels.count) : 0)
           - (label < others.count ? Double(others[label]) / Double(total) : 0))
     }
     return differences.reduce(0, +) / 2

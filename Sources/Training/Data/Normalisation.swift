@@ -56,8 +56,11 @@ package struct Normalisation: Equatable, Sendable, Codable {
   /// The same examples, normalised.
   ///
   /// - Parameter file: of the examples, in errors.
-  /// - Throws: `DatasetError.badFile` for other features, or a value that is not finite afterwards.
+  /// - Throws: `DatasetError.badFile` for other features, for a text, or a value that is not finite afterwards.
   package func applied(to dataset: Dataset, file: String) throws(DatasetError) -> Dataset {
+    guard dataset.vocabulary == nil else {
+      throw .badFile(file: file, found: "the characters of a text", expected: "features that are quantities")
+    }
     guard dataset.featureNames == features else {
       let index = zip(dataset.featureNames, features).enumerated().first { $1.0 != $1.1 }?.offset
       throw .badFile(

@@ -63,8 +63,9 @@ struct NumericArray {
 
   /// All elements divided by `divisor`, in order.
   ///
+  /// - Parameter name: of an element of an example, in errors, in front of its index.
   /// - Throws: `DatasetError.badFile` for the first that is not a finite F32 number.
-  func floats(divisor: Float) throws(DatasetError) -> [Float] {
+  func floats(divisor: Float, named name: String) throws(DatasetError) -> [Float] {
     let count = rowCount * rowLength
     let length = max(1, rowLength)
     var out: [Float] = []
@@ -73,7 +74,7 @@ struct NumericArray {
       let value = Float(number(at: i)) / divisor
       guard value.isFinite else {
         throw .badFile(
-          file: place, found: "\(number(at: i)) in example \(i / length), feature x\(i % length)",
+          file: place, found: "\(number(at: i)) in example \(i / length), \(name)\(i % length)",
           expected: "a finite number")
       }
       out.append(value)

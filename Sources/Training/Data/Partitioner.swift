@@ -32,11 +32,15 @@ struct Partitioner {
   ///
   /// Parts that are too small get rows of the then largest part, but for `.column`, whose groups stay whole.
   ///
-  /// - Throws: `DatasetError.tooFewRows` for fewer than `parts · minimum` rows, or fewer than there are shards;
-  ///   `.noGroups`, `.tooFewGroups` or `.smallPart` of `.column`.
+  /// - Throws: `DatasetError.tooFewRows` for fewer than `parts · minimum` rows, or fewer than there are shards; `.noClasses`
+  ///   of `.dirichlet` and `.shards` for rows without classes; `.noGroups`, `.tooFewGroups` or `.smallPart` of `.column`.
   mutating func rows(_ partition: DataPartition) throws(DatasetError) -> [[Int]] {
     let (needed, overflow) = parts.multipliedReportingOverflow(by: minimum)
     guard !overflow, count >= needed else { throw .tooFewRows(found: count, needed: overflow ? .max : needed) }
+    switch partition {
+    case .dirichlet, .shards: guard labels.count == count else { throw .noClasses }
+    case .iid, .quantity, .column: break
+    }
     switch partition {
     case .iid: return fill(Self.cut(shuffled(), into: parts))
     case .dirichlet(let alpha): return fill(labelSkew(alpha: alpha))
