@@ -74,8 +74,8 @@ let package = Package(
     module(
       "ClusterConfiguration",
       [
-        "Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
-        "Cryptography", .product(name: "Yams", package: "Yams"),
+        "Rounds", "Aggregation", "SecureAggregation", "DataSources", "ModelRegistry", "GradientKernel", "Tensors",
+        "Federation", "Cryptography", .product(name: "Yams", package: "Yams"),
       ]),
     module("DataSources", ["ModelRegistry", "Cryptography"]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),

@@ -1,3 +1,4 @@
+import Federation
 import ModelRegistry
 
 /// What the coordinator's owner decides: `coordinator.yaml` in its folder.
@@ -44,12 +45,8 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
 
 /// What a data owner decides: `worker.yaml` in the worker's folder.
 package struct WorkerConfiguration: Hashable, Sendable {
-  /// Path of a file of labelled examples (Protocols/data.md), seen from the working directory.
-  package var dataFile: String
-  /// Name of the label's column or array.
-  package var label: String
-  /// Path of the labels of an IDX or NPY file; nil for those beside an IDX file.
-  package var labelFile: String?
+  /// Paths are seen from the working directory.
+  package var examples: ExampleFile
   /// Path of the statistics by which the examples are normalised; nil to take them as they are.
   package var normalisationFile: String?
   package var policy: WorkerPolicy
@@ -66,11 +63,13 @@ package struct WorkerConfiguration: Hashable, Sendable {
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
     let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
-    let data = try top.section("data", keys: ["file", "label", "label-file", "normalisation"])
+    let data = try top.section(
+      "data", keys: ["file"] + ConfigurationSection.readingKeys + ["column", "normalisation"])
+    let path = file.resolve(try data.text("file", expected: "the path of a data file"))
+    var examples = try data.exampleFile(path: path, needsLabel: true)
+    if data.has("column") { examples.column = try data.text("column", expected: "the name of a column") }
     return try WorkerConfiguration(
-      dataFile: file.resolve(data.text("file", expected: "the path of a data file")),
-      label: data.text("label", expected: "the name of the label's column"),
-      labelFile: data.path("label-file", expected: "the path of a file of labels"),
+      examples: examples,
       normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
       stateDirectory: top.folder("state-directory", default: "state"))

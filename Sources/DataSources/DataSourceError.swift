@@ -1,10 +1,10 @@
 import ModelRegistry
 
-/// Why a file of a data set did not get its name. Nothing of it is left then.
+/// Why a file of a data set did not get its name. At most a part of it is left then, from which a download goes on.
 package enum DataSourceError: Error, Equatable, Sendable, CustomStringConvertible {
   /// No answer, or a connection that failed.
   case unreachable(url: String, reason: String)
-  /// An answer other than 200.
+  /// An answer other than the file, or the rest of it that was asked for.
   case refused(url: String, status: Int)
   /// The connection ended before the file did.
   case truncated(url: String, found: Int, expected: Int)
@@ -21,6 +21,8 @@ package enum DataSourceError: Error, Equatable, Sendable, CustomStringConvertibl
   /// The file to copy from is not there, or has another length.
   case missing(path: String)
   case wrongLength(path: String, found: Int, expected: Int)
+  /// Another process fetches the file.
+  case busy(path: String)
   case file(FileError)
   case cancelled
 
@@ -40,6 +42,7 @@ package enum DataSourceError: Error, Equatable, Sendable, CustomStringConvertibl
       "\(path): found a file of SHA-256 \(found), expected none or one of \(expected); remove it to fetch the file"
     case .missing(let path): "\(path): found no such file, expected one to copy"
     case .wrongLength(let path, let found, let expected): "\(path): found \(found) bytes, expected \(expected)"
+    case .busy(let path): "\(path): found another process writing it, expected none"
     case .file(let error): error.description
     case .cancelled: "interrupted"
     }

@@ -3,7 +3,8 @@ import FoundationNetworking
 
 /// One file over HTTP, written as it comes and named only when it is complete and right.
 ///
-/// A download that fails or is interrupted leaves nothing, and the next one starts over: the files are small.
+/// What came before a download failed or was interrupted stays, and the next one asks for the rest only (RFC 9110, 14.2); the
+/// digest is that of the whole file either way. What turns out to be wrong is forgotten.
 package struct Download: Sendable {
   /// Time without a byte after which it gives up.
   package var patience = Duration.seconds(30)
@@ -32,7 +33,7 @@ package struct Download: Sendable {
         switch error {
         case .unreachable, .refused, .silent: continue
         case .truncated, .tooLong, .wrongDigest, .tooSlow, .badAddress, .occupied, .missing, .wrongLength, .file,
-          .cancelled:
+          .busy, .cancelled:
           throw error
         }
       }
@@ -51,8 +52,30 @@ package struct Download: Sendable {
     _ file: DataSource.File, from url: URL, to path: String, progress: (Int) -> Void
   ) async throws(DataSourceError) {
     let text = url.absoluteString
-    let target = try VerifiedFile(file, from: text, to: path)
-    let transfer = HTTPTransfer(url, byteCountMax: file.byteCount, patience: patience)
+    let target = try VerifiedFile(file, from: text, to: path, resuming: true)
+    let begin = ContinuousClock.now
+    guard target.byteCount > 0 else { return try await fetch(url, into: target, since: begin, progress: progress) }
+    do throws(DataSourceError) {
+      if target.isComplete { return try target.commit() }
+      return try await fetch(url, into: target, since: begin, progress: progress)
+    } catch {
+      // The part may be of another file, or the place may not give the rest of one: once more, from the beginning.
+      switch error {
+      case .wrongDigest, .tooLong: break
+      case .refused(_, let status) where status == 206 || status == 416: break
+      default: throw error
+      }
+    }
+    try target.restart()
+    try await fetch(url, into: target, since: begin, progress: progress)
+  }
+
+  /// - Parameter target: what is there already is not asked for again.
+  private func fetch(
+    _ url: URL, into target: VerifiedFile, since begin: ContinuousClock.Instant, progress: (Int) -> Void
+  ) async throws(DataSourceError) {
+    let text = url.absoluteString
+    let transfer = HTTPTransfer(url, from: target.byteCount, byteCountMax: target.expectedByteCount, patience: patience)
     defer { transfer.stop() }
     let ticker = Task { [transfer] in
       while !Task.isCancelled {
@@ -62,23 +85,28 @@ package struct Download: Sendable {
     }
     defer { ticker.cancel() }
     let clock = ContinuousClock()
-    let begin = clock.now
-    var heard = begin
+    var heard = clock.now
+    var receivedByteCount = 0
     for await event in transfer.events {
       switch event {
-      case .answered(let status):
-        guard status == 200 else { throw .refused(url: text, status: status) }
+      case .answered(let status, let range):
+        if target.byteCount > 0, status == 206 {
+          guard range?.hasPrefix("bytes \(target.byteCount)-") == true else { throw .refused(url: text, status: 206) }
+        } else {
+          guard status == 200 else { throw .refused(url: text, status: status) }
+          if target.byteCount > 0 { try target.restart() }  // The place gives the whole file instead.
+        }
         heard = clock.now
       case .received(let bytes):
         try target.append(bytes)
+        receivedByteCount += bytes.count
         heard = clock.now
         progress(target.byteCount)
       case .ended(nil):
-        try target.commit()
-        return
+        return try target.commit()
       case .ended(let reason?):
-        guard target.byteCount > 0 else { throw .unreachable(url: text, reason: reason) }
-        throw .truncated(url: text, found: target.byteCount, expected: file.byteCount)
+        guard receivedByteCount > 0 else { throw .unreachable(url: text, reason: reason) }
+        throw .truncated(url: text, found: target.byteCount, expected: target.expectedByteCount)
       case .tick:
         let now = clock.now
         guard now - heard < patience else { throw .silent(url: text, seconds: patience / .seconds(1)) }
@@ -92,7 +120,8 @@ package struct Download: Sendable {
 /// A GET as a stream of events. Bytes wait in the stream, at most those of the file and one piece.
 private final class HTTPTransfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {  // State is the queue's.
   enum Event: Sendable {
-    case answered(status: Int)
+    /// With the header `Content-Range`.
+    case answered(status: Int, range: String?)
     case received([UInt8])
     /// Nil for an orderly end.
     case ended(reason: String?)
@@ -105,21 +134,23 @@ private final class HTTPTransfer: NSObject, URLSessionDataDelegate, @unchecked S
   private var byteCount = 0
   private var session: URLSession?
 
-  init(_ url: URL, byteCountMax: Int, patience: Duration) {
+  /// - Parameter offset: bytes at the beginning that are not asked for.
+  init(_ url: URL, from offset: Int, byteCountMax: Int, patience: Duration) {
     (events, continuation) = AsyncStream.makeStream(of: Event.self)
     self.byteCountMax = byteCountMax
     super.init()
     let configuration = URLSessionConfiguration.ephemeral
     configuration.httpCookieStorage = nil
     configuration.urlCache = nil
-    // The caller's own deadline comes first.
-    configuration.timeoutIntervalForRequest = 2 * (patience / .seconds(1)) + 1
+    // The caller's own deadline comes first, also where the machine has no time for it at once.
+    configuration.timeoutIntervalForRequest = 2 * (patience / .seconds(1)) + 60
     let queue = OperationQueue()
     queue.maxConcurrentOperationCount = 1
     let session = URLSession(configuration: configuration, delegate: self, delegateQueue: queue)
     self.session = session
     var request = URLRequest(url: url)
     request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")  // The digest is of the file as it is stored.
+    if offset > 0 { request.setValue("bytes=\(offset)-", forHTTPHeaderField: "Range") }
     session.dataTask(with: request).resume()
   }
 
@@ -135,7 +166,9 @@ private final class HTTPTransfer: NSObject, URLSessionDataDelegate, @unchecked S
     _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
     completionHandler: @escaping (URLSession.ResponseDisposition) -> Void
   ) {
-    continuation.yield(.answered(status: (response as? HTTPURLResponse)?.statusCode ?? 0))
+    let answer = response as? HTTPURLResponse
+    continuation.yield(
+      .answered(status: answer?.statusCode ?? 0, range: answer?.value(forHTTPHeaderField: "Content-Range")))
     completionHandler(.allow)
   }
 

@@ -3,33 +3,97 @@ import Foundation
 import ModelRegistry
 
 /// A file that is hashed while it is written and gets its name only with the right SHA-256. Until then it stands beside it
-/// under a temporary name, and is gone if this value goes.
+/// as `NAME.partial`, which one process at a time writes to.
+///
+/// A download leaves it there when it ends early, so that the next one can go on; nobody takes it for the file.
 final class VerifiedFile {
   private let file: DataSource.File
   /// What the bytes come from, in errors.
   private let place: String
+  private let path: String
+  private let partialPath: String
+  private let descriptor: Int32
+  /// Whether an unfinished file stays.
+  private let isKept: Bool
   private var hash = SHA256()
-  private var writer: DurableFileWriter
   private(set) var byteCount = 0
 
-  /// - Parameter path: the file's name in the end.
-  init(_ file: DataSource.File, from place: String, to path: String) throws(DataSourceError) {
+  /// - Parameters:
+  ///   - path: the file's name in the end.
+  ///   - resuming: whether to go on behind what is there, and to leave what there will be.
+  /// - Throws: `DataSourceError.busy`, `.file`.
+  init(_ file: DataSource.File, from place: String, to path: String, resuming: Bool) throws(DataSourceError) {
     self.file = file
     self.place = place
-    do throws(FileError) {
-      writer = try DurableFileWriter(path: path)
-    } catch {
-      throw .file(error)
+    self.path = path
+    partialPath = path + ".partial"
+    isKept = resuming
+    descriptor = open(partialPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+    guard descriptor >= 0 else { throw .file(FileError(operation: .create, path: path, code: errno)) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .busy(path: partialPath) }
+    // Between open and flock another process may have given the file its name.
+    var (own, named) = (stat(), stat())
+    guard fstat(descriptor, &own) == 0, stat(partialPath, &named) == 0, own.st_ino == named.st_ino else {
+      throw .busy(path: partialPath)
     }
+    isLocked = true
+    if resuming { try readBack() } else { try restart() }
+  }
+
+  private var isLocked = false
+  private var isDone = false
+
+  deinit {
+    if isLocked, !isDone, !isKept || byteCount == 0 { unlink(partialPath) }
+    if descriptor >= 0 { close(descriptor) }
+  }
+
+  var expectedByteCount: Int { file.byteCount }
+  var isComplete: Bool { byteCount == file.byteCount }
+
+  /// Hashes what an earlier download left; starts over if it is more than the file has.
+  private func readBack() throws(DataSourceError) {
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(descriptor, &piece, piece.count)
+      if count == 0 { return }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .file(FileError(operation: .read, path: partialPath, code: errno))
+      }
+      guard count <= file.byteCount - byteCount else { return try restart() }
+      hash.update(Array(piece[..<count]))
+      byteCount += count
+    }
+  }
+
+  /// Forgets all bytes.
+  ///
+  /// - Throws: `DataSourceError.file`.
+  func restart() throws(DataSourceError) {
+    guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
+      throw .file(FileError(operation: .write, path: partialPath, code: errno))
+    }
+    hash = SHA256()
+    byteCount = 0
   }
 
   /// - Throws: `DataSourceError.tooLong` before a byte more than the file has is written; `.file`.
   func append(_ bytes: [UInt8]) throws(DataSourceError) {
-    guard bytes.count <= file.byteCount - byteCount else { throw .tooLong(place: place, expected: file.byteCount) }
-    do throws(FileError) {
-      try writer.append(bytes)
-    } catch {
-      throw .file(error)
+    guard bytes.count <= file.byteCount - byteCount else {
+      try restart()
+      throw .tooLong(place: place, expected: file.byteCount)
+    }
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { raw in
+        write(descriptor, raw.baseAddress.map { $0 + written }, raw.count - written)
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .file(FileError(operation: .write, path: partialPath, code: errno))
+      }
+      written += count
     }
     hash.update(bytes)
     byteCount += bytes.count
@@ -37,18 +101,23 @@ final class VerifiedFile {
 
   /// Gives the file its name.
   ///
-  /// - Throws: `DataSourceError.truncated`, `.wrongDigest`, `.file`.
+  /// - Throws: `DataSourceError.truncated`; `.wrongDigest`, after which all bytes are forgotten; `.file`.
   func commit() throws(DataSourceError) {
-    guard byteCount == file.byteCount else {
-      throw .truncated(url: place, found: byteCount, expected: file.byteCount)
-    }
+    guard isComplete else { throw .truncated(url: place, found: byteCount, expected: file.byteCount) }
     let found = hexadecimal(hash.finalize())
-    guard found == file.digest else { throw .wrongDigest(place: place, found: found, expected: file.digest) }
+    guard found == file.digest else {
+      try restart()
+      throw .wrongDigest(place: place, found: found, expected: file.digest)
+    }
+    guard fsync(descriptor) == 0 else {
+      throw .file(FileError(operation: .synchronise, path: partialPath, code: errno))
+    }
     do throws(FileError) {
-      try writer.commit()
+      try DurableFile.rename(partialPath, to: path)
     } catch {
       throw .file(error)
     }
+    isDone = true
   }
 }
 
@@ -86,7 +155,7 @@ extension DataSource.File {
       throw error.code == EFBIG ? .tooLong(place: found, expected: byteCount) : .file(error)
     }
     guard bytes.count == byteCount else { throw .wrongLength(path: found, found: bytes.count, expected: byteCount) }
-    let copy = try VerifiedFile(self, from: found, to: path)
+    let copy = try VerifiedFile(self, from: found, to: path, resuming: false)
     try copy.append(bytes)
     try copy.commit()
   }

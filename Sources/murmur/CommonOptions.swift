@@ -2,6 +2,7 @@ import ArgumentParser
 import ClusterConfiguration
 import ClusterRuntime
 import Cryptography
+import Federation
 import Glibc
 import Training
 
@@ -49,6 +50,12 @@ struct LabelOptions: ParsableArguments {
   var reading: DatasetFile.Reading {
     let targets = target?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
     return .init(label: label, targets: targets, labelFile: labelFile)
+  }
+
+  /// The options that say the same as a description.
+  static func arguments(_ file: ExampleFile) -> [String] {
+    (file.label.map { ["--label", $0] } ?? [])
+      + (file.targets.isEmpty ? [] : ["--target", file.targets.joined(separator: ",")])
   }
 
   func validate() throws {

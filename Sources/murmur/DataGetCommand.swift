@@ -10,8 +10,9 @@ struct DataGetCommand: AsyncParsableCommand {
     commandName: "get",
     abstract: "Fetch a public data set from its official place, or take it from a path, and check its SHA-256.",
     discussion: """
-      A file gets its name only if it is, byte for byte, the one that this program knows. What fails or is interrupted \
-      leaves nothing; the same command then starts that file over, and skips those that are there.
+      A file gets its name only if it is, byte for byte, the one that this program knows. What is interrupted leaves \
+      NAME.partial; the same command then asks for the rest of it, and skips the files that are there. Federation and \
+      scenario files find a data set by 'source: NAME' where this command puts it without --output.
 
       Examples:
 
@@ -39,7 +40,8 @@ struct DataGetCommand: AsyncParsableCommand {
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
-      "The folder to write to; made if it is not there. Without it, the data set's name.", valueName: "dir"))
+      "The folder to write to; made if it is not there. Without it, NAME in the folder in the environment's MURMUR_DATA, "
+        + "or else in ~/.cache/murmuration.", valueName: "dir"))
   var output: String?
 
   @OptionGroup var format: OutputOption
@@ -57,7 +59,11 @@ struct DataGetCommand: AsyncParsableCommand {
         "\(name): found no data set of that name, expected one of "
           + DataSource.all.map(\.name).joined(separator: ", "))
     }
-    let directory = output ?? source.name
+    guard !source.places.isEmpty || from != nil || mirror != nil else {
+      throw CommandFailure(
+        .usage, "\(name): found neither --from nor --mirror, expected one: this data set has no public place")
+    }
+    let directory = output ?? source.cacheDirectory()
     try DurableFile.createDirectory(directory)
     let task = Task {
       for file in source.files { try await get(file, of: source, to: "\(directory)/\(file.localName)") }
@@ -128,7 +134,7 @@ extension DataSourceError {
     case .tooLong, .wrongDigest, .wrongLength: .verificationFailed
     case .badAddress, .occupied: .usage
     case .missing: .notFound
-    case .file, .cancelled: .failed
+    case .busy, .file, .cancelled: .failed
     }
   }
 }

@@ -4,8 +4,8 @@ import Federation
 import ModelRegistry
 import Training
 
-extension Normalisation.Method: ExpressibleByArgument {}
-extension Normalisation.Scope: ExpressibleByArgument {}
+extension NormalisationMethod: ExpressibleByArgument {}
+extension NormalisationScope: ExpressibleByArgument {}
 
 /// Which partitioner: at most one of its options.
 struct PartitionOptions: ParsableArguments {
@@ -148,12 +148,12 @@ struct DataPartitionCommand: ParsableCommand {
     var reading = labels.reading
     reading.groupColumn = how.partition.groupColumn
     var division = try DataDivision(
-      source.dataset(reading), parts: parts, partition: how.partition, heldOut: holdOut, seed: seed)
+      source.dataset(reading), parts: parts, partition: how.partition, heldOut: .fraction(holdOut), seed: seed)
     let statistics = try normalise.map { try division.normalise($0, normaliseBy, file: file) }
     let (folders, shared) = try targets()
     let heldOutPath = "\(shared)/held-out.csv"
     try division.write(to: folders, heldOut: heldOutPath)
-    try statistics?.write(to: "\(shared)/normalisation.json")
+    try statistics?.write(to: "\(shared)/\(DealtData.normalisationName)")
     try DivisionResult(division, paths: folders.map { "\($0)/data.csv" }, heldOut: heldOutPath).print(format)
   }
 
@@ -167,7 +167,7 @@ struct DataPartitionCommand: ParsableCommand {
     let (folders, shared) = try targets()
     let heldOutPath = "\(shared)/held-out.txt"
     try division.write(to: folders, heldOut: heldOutPath)
-    for folder in folders + [shared] { try text.vocabulary.write(to: "\(folder)/vocabulary.json") }
+    for folder in folders + [shared] { try text.vocabulary.write(to: "\(folder)/\(DealtData.vocabularyName)") }
     try TextDivisionResult(division, paths: folders.map { "\($0)/data.txt" }, heldOut: heldOutPath).print(format)
   }
 

@@ -34,8 +34,8 @@ import Testing
   @Test("A file with the right digest gets its name, and nothing else is left", arguments: [0, 1, 70_000])
   func isRight(firstPiece: Int) async throws {
     let whole = LoopbackServer.response(Self.content)
-    let server = try LoopbackServer { path in
-      path == "/set/a.bin"
+    let server = try LoopbackServer { request in
+      request.path == "/set/a.bin"
         ? .bytes([Array(whole[..<firstPiece]), Array(whole[firstPiece...])])
         : .bytes([LoopbackServer.response([], status: "404 Not Found")])
     }
@@ -82,7 +82,7 @@ import Testing
     let target = try Target()
     let error = await #expect(throws: DataSourceError.self) { try await Self.run(target, [server.place]) }
     #expect(error == .truncated(url: "\(server.place)/a.bin", found: 1_000, expected: Self.content.count))
-    #expect(target.names == [])
+    #expect(target.names == ["b.bin.partial"])
   }
 
   @Test("A body that is too long is given up before it is written")
@@ -103,7 +103,7 @@ import Testing
     await #expect(throws: DataSourceError.tooSlow(url: "\(server.place)/a.bin", seconds: 0.5)) {
       try await Self.run(target, [server.place], limit: .milliseconds(500))
     }
-    #expect(target.names == [])
+    #expect(target.names == ["b.bin.partial"])
   }
 
   @Test("A status other than 200 is named", arguments: [("404 Not Found", 404), ("503 Busy", 503), ("206 Part", 206)])
@@ -125,7 +125,7 @@ import Testing
     await #expect(throws: DataSourceError.silent(url: "\(server.place)/a.bin", seconds: 0.5)) {
       try await Self.run(target, [server.place], patience: .milliseconds(500))
     }
-    #expect(target.names == [])
+    #expect(target.names == (byteCount == 0 ? [] : ["b.bin.partial"]))
   }
 
   @Test("A place that does not answer or refuses leads to the next one; a wrong digest does not")
@@ -157,19 +157,124 @@ import Testing
     #expect(target.names == [])
   }
 
-  @Test("A download that is cancelled leaves nothing, and the next one starts over")
+  /// What the server was asked for, in order.
+  private final class Ranges: @unchecked Sendable {
+    private let lock = NSLock()
+    private var list: [String] = []
+    func append(_ range: String?) { lock.withLock { list.append(range ?? "all") } }
+    var all: [String] { lock.withLock { list } }
+  }
+
+  @Test("A download that is cancelled leaves its part, and the next one asks for the rest only")
   func cancelled() async throws {
     let whole = LoopbackServer.response(Self.content)
     let slow = try LoopbackServer { _ in .silence(after: Array(whole[..<5_000])) }
-    let good = try LoopbackServer { _ in .bytes([whole]) }
+    let target = try Target()
+    let part = target.path + ".partial"
+    let task = Task { try await Self.run(target, [slow.place]) }
+    while (try? Data(contentsOf: URL(filePath: part)).isEmpty) ?? true { try await Task.sleep(for: .milliseconds(5)) }
+    task.cancel()
+    await #expect(throws: DataSourceError.cancelled) { try await task.value }
+    #expect(target.names == ["b.bin.partial"])
+    let offset = try Data(contentsOf: URL(filePath: part)).count
+    #expect(offset > 0)
+    let ranges = Ranges()
+    let good = try LoopbackServer { request in
+      ranges.append(request.range)
+      return .bytes([LoopbackServer.rest(of: Self.content, from: offset)])
+    }
+    try await Self.run(target, [good.place])
+    #expect(ranges.all == ["\(offset)-"])
+    #expect(target.names == ["b.bin"])
+    #expect(try Data(contentsOf: URL(filePath: target.path)).elementsEqual(Self.content))
+  }
+
+  @Test("A download goes on as often as it is interrupted, at other places too, and never asks for a byte twice")
+  func goesOn() async throws {
+    let target = try Target()
+    let ranges = Ranges()
+    for _ in 0..<3 {
+      let server = try LoopbackServer { request in
+        ranges.append(request.range)
+        let offset = request.range.flatMap { Int($0.dropLast()) } ?? 0
+        let answer =
+          offset == 0 ? LoopbackServer.response(Self.content) : LoopbackServer.rest(of: Self.content, from: offset)
+        // Headers are less than a thousand bytes.
+        return .bytes([offset < 100_000 ? Array(answer[..<51_000]) : answer])
+      }
+      do throws(DataSourceError) {
+        try await Self.run(target, [server.place])
+      } catch {
+        guard case .truncated = error else {
+          Issue.record("\(error)")
+          return
+        }
+        #expect(target.names == ["b.bin.partial"])
+      }
+    }
+    #expect(ranges.all.count == 3 && ranges.all[0] == "all" && Set(ranges.all).count == 3)
+    #expect(target.names == ["b.bin"])
+    #expect(try Self.file.isThere(at: target.path))
+  }
+
+  @Test(
+    "A place that does not give the rest, or gives another rest, is asked for all of the file",
+    arguments: ["whole", "other range", "no range", "416", "wrong part", "too much"])
+  func startsOver(how: String) async throws {
+    let target = try Target()
+    let ranges = Ranges()
+    var part = Array(Self.content[..<5_000])
+    if how == "wrong part" { part[77] ^= 1 }
+    try Data(part).write(to: URL(filePath: target.path + ".partial"))
+    let server = try LoopbackServer { request in
+      ranges.append(request.range)
+      guard request.range == "5000-", how != "whole" else { return .bytes([LoopbackServer.response(Self.content)]) }
+      switch how {
+      case "other range": return .bytes([LoopbackServer.rest(of: Self.content, from: 5_000, announced: 4_999)])
+      case "no range": return .bytes([LoopbackServer.response(Self.content, status: "206 Partial Content")])
+      case "416": return .bytes([LoopbackServer.response([], status: "416 Range Not Satisfiable")])
+      case "too much": return .bytes([LoopbackServer.rest(of: Self.content + [0], from: 5_000)])
+      default: return .bytes([LoopbackServer.rest(of: Self.content, from: 5_000)])
+      }
+    }
+    try await Self.run(target, [server.place])
+    #expect(ranges.all == (how == "whole" ? ["5000-"] : ["5000-", "all"]))
+    #expect(target.names == ["b.bin"])
+    #expect(try Self.file.isThere(at: target.path))
+  }
+
+  @Test("A part that is the whole file is taken without asking; one that is longer or wrong is forgotten")
+  func wholePart() async throws {
+    let target = try Target()
+    let ranges = Ranges()
+    let server = try LoopbackServer { request in
+      ranges.append(request.range)
+      return .bytes([LoopbackServer.response(Self.content)])
+    }
+    var wrong = Self.content
+    wrong[0] ^= 1
+    for (part, asked) in [(Self.content, []), (Self.content + [0], ["all"]), (wrong, ["all", "all"])] {
+      try? FileManager.default.removeItem(atPath: target.path)
+      try Data(part).write(to: URL(filePath: target.path + ".partial"))
+      try await Self.run(target, [server.place])
+      #expect(ranges.all == asked)
+      #expect(target.names == ["b.bin"])
+      #expect(try Self.file.isThere(at: target.path))
+    }
+  }
+
+  @Test("Two downloads of one file do not mix")
+  func busy() async throws {
+    let whole = LoopbackServer.response(Self.content)
+    let slow = try LoopbackServer { _ in .silence(after: Array(whole[..<5_000])) }
     let target = try Target()
     let task = Task { try await Self.run(target, [slow.place]) }
     while target.names.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+    await #expect(throws: DataSourceError.busy(path: target.path + ".partial")) {
+      try await Self.run(target, [slow.place])
+    }
     task.cancel()
-    await #expect(throws: DataSourceError.cancelled) { try await task.value }
-    #expect(target.names == [])
-    try await Self.run(target, [good.place])
-    #expect(target.names == ["b.bin"])
+    _ = await task.result
   }
 
   @Test("A file is copied from a folder or from itself, by any of its names")
@@ -223,10 +328,22 @@ import Testing
     ) { try Self.file.isThere(at: target.path) }
   }
 
+  @Test(
+    "Data sets are kept where the environment says, or in the user's cache",
+    arguments: [
+      (["MURMUR_DATA": "/d", "XDG_CACHE_HOME": "/c", "HOME": "/h"], "/d/mnist"),
+      (["MURMUR_DATA": "", "XDG_CACHE_HOME": "/c", "HOME": "/h"], "/c/murmuration/mnist"),
+      (["HOME": "/h"], "/h/.cache/murmuration/mnist"), ([:], "murmuration/mnist"),
+    ])
+  func cache(environment: [String: String], folder: String) {
+    #expect(DataSource.named("mnist")?.cacheDirectory(environment) == folder)
+  }
+
   @Test("Every source has different files with whole digests, and is found by its name", arguments: DataSource.all)
   func catalogue(source: DataSource) {
     #expect(DataSource.named(source.name) == source)
     #expect(Set(source.files.map(\.localName)).count == source.files.count)
+    #expect(source.files.map(\.localName).contains(source.examples))
     #expect(source.places.allSatisfy { $0.hasPrefix("https://") && !$0.hasSuffix("/") })
     for file in source.files {
       #expect(file.digest.count == 64 && file.digest.allSatisfy { $0.isHexDigit && !$0.isUppercase })

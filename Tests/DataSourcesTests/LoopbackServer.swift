@@ -11,13 +11,19 @@ final class LoopbackServer: Sendable {
     case drip(Duration)
   }
 
+  struct Request: Sendable {
+    let path: String
+    /// What stands behind `Range: bytes=`.
+    let range: String?
+  }
+
   let port: UInt16
   private let descriptor: Int32
-  private let answer: @Sendable (_ path: String) -> Answer
+  private let answer: @Sendable (Request) -> Answer
 
   var place: String { "http://127.0.0.1:\(port)/set" }
 
-  init(_ answer: @escaping @Sendable (String) -> Answer) throws {
+  init(_ answer: @escaping @Sendable (Request) -> Answer) throws {
     self.answer = answer
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -47,11 +53,21 @@ final class LoopbackServer: Sendable {
   }
 
   /// A whole answer, with the length that `length` says.
-  static func response(_ body: [UInt8], status: String = "200 OK", length: Int? = nil) -> [UInt8] {
-    Array("HTTP/1.1 \(status)\r\nContent-Length: \(length ?? body.count)\r\nConnection: close\r\n\r\n".utf8) + body
+  static func response(
+    _ body: [UInt8], status: String = "200 OK", length: Int? = nil, header: String = ""
+  ) -> [UInt8] {
+    let head = "HTTP/1.1 \(status)\r\nContent-Length: \(length ?? body.count)\r\n\(header)Connection: close\r\n\r\n"
+    return Array(head.utf8) + body
   }
 
-  private static func serve(_ connection: Int32, _ answer: (String) -> Answer) {
+  /// The rest of a file from `offset` on, announced as the part of `total` bytes that it is.
+  static func rest(of file: [UInt8], from offset: Int, announced: Int? = nil) -> [UInt8] {
+    response(
+      Array(file[offset...]), status: "206 Partial Content",
+      header: "Content-Range: bytes \(announced ?? offset)-\(file.count - 1)/\(file.count)\r\n")
+  }
+
+  private static func serve(_ connection: Int32, _ answer: (Request) -> Answer) {
     defer { close(connection) }
     var request: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
@@ -60,8 +76,13 @@ final class LoopbackServer: Sendable {
       guard count > 0, request.count < 65_536 else { return }
       request += buffer[..<count]
     }
-    let path = String(decoding: request, as: UTF8.self).split(separator: " ").dropFirst().first.map(String.init) ?? ""
-    switch answer(path) {
+    let lines = String(decoding: request, as: UTF8.self).split(separator: "\r\n")
+    let prefix = "Range: bytes="
+    switch answer(
+      Request(
+        path: lines.first?.split(separator: " ").dropFirst().first.map(String.init) ?? "",
+        range: lines.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }))
+    {
     case .bytes(let pieces):
       for piece in pieces where !write(piece, to: connection) { return }
     case .silence(let bytes):

@@ -122,7 +122,7 @@ import Training
     let text = "a,v\n" + (0..<40).map { "\($0),\($0)\n" }.joined()
     let dataset = try Self.regression(text, ["v"])
     #expect(throws: DatasetError.noClasses) { try dataset.partition(.standard, parts: 2, seed: 1) }
-    let division = try DataDivision(dataset, parts: 3, partition: .iid, heldOut: 0.25, seed: 1)
+    let division = try DataDivision(dataset, parts: 3, partition: .iid, heldOut: .fraction(0.25), seed: 1)
     #expect(division.heldOut.count == 10)
     for part in division.parts + [division.heldOut] { #expect(part.targets == .values(part.features, width: 1)) }
     #expect(division.heldOut.features != (30..<40).map(Float.init))

@@ -95,7 +95,7 @@ import Training
   @Test("A division is normalised by its parts alone, whatever is held out")
   func division() throws {
     let table = try Self.table((0..<200).map { Float($0) })
-    var division = try DataDivision(table, parts: 4, partition: .iid, heldOut: 0.25, seed: 1)
+    var division = try DataDivision(table, parts: 4, partition: .iid, heldOut: .fraction(0.25), seed: 1)
     let before = division
     let normalisation = try division.normalise(.standard, .feature, file: "f")
     #expect(try division.heldOut == normalisation.applied(to: before.heldOut, file: "f"))

@@ -137,7 +137,7 @@ import Testing
       (["inspect", "WARDS"], 2, "wards.csv:2: column ward: found 'ward 0', expected a finite number"),
       (["inspect", "nowhere.npz"], 3, "nowhere.npz"), (["stats", "WARDS", "--hold-out", "1"], 2, "--hold-out"),
       (["get"], 2, "--list"), (["get", "mnist", "--list"], 2, "--list"),
-      (["get", "imagenet"], 3, "mnist, shakespeare"),
+      (["get", "imagenet"], 3, "mnist, mnist10k, shakespeare"),
       (["get", "mnist", "--from", "a", "--mirror", "b"], 2, "one of --from and --mirror"),
       (["get", "shakespeare", "--from", "/nowhere", "--output", "OUT"], 3, "/nowhere/tinyshakespeare.txt"),
       (["get", "shakespeare", "--mirror", "http://127.0.0.1:1", "--output", "OUT"], 6, "127.0.0.1:1/input.txt"),
@@ -197,5 +197,44 @@ import Testing
     let result = try await Program.run("up", file, "--home", workspace.path + "/home")
     #expect(result.code == 0, "\(result)")
     #expect(result.output.contains("48 examples dealt out"), "\(result)")
+  }
+
+  @Test("A source that was not fetched is refused with the file, the key, the line and the command that fetches it")
+  func missingSource() async throws {
+    let workspace = try Workspace()
+    let federation = try TinyFederation().write(to: workspace)
+    let text = try String(contentsOfFile: federation, encoding: .utf8)
+    let line = try #require(
+      text.split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.contains("file:") })
+    let file = try workspace.file(
+      "federation.yaml", text.replacing(/file: .*/, with: "source: mnist10k"))
+    let result = try await Program.run(
+      "up", file, "--home", workspace.path + "/home", environment: ["MURMUR_DATA": workspace.path])
+    #expect(result.code == 2)
+    #expect(
+      result.error.contains(
+        "federation.yaml:\(line + 1): key 'data.source': found no file at \(workspace.path)/mnist10k/images-idx3-ubyte.gz, "
+          + "expected that of 'murmur data get mnist10k'"), "\(result)")
+    let get = try await Program.run("data", "get", "mnist10k", environment: ["MURMUR_DATA": workspace.path])
+    #expect(get.code == 2 && get.error.contains("this data set has no public place"), "\(get)")
+  }
+
+  @Test("A source is found where 'murmur data get' puts it", .enabled(if: realShakespeare != nil))
+  func source() async throws {
+    let workspace = try Workspace()
+    let mnist = URL(filePath: Self.realShakespeare ?? "").deletingLastPathComponent().path + "/mnist10k"
+    let environment = ["MURMUR_DATA": workspace.path + "/cache"]
+    let get = try await Program.run("data", "get", "mnist10k", "--from", mnist, environment: environment)
+    #expect(get.code == 0, "\(get)")
+    let federation = try TinyFederation(features: 784).write(to: workspace)
+    let text = try String(contentsOfFile: federation, encoding: .utf8)
+      .replacing(/file: .*/, with: "source: mnist10k")
+      .replacing("label: digit", with: "training: {first: 300}").replacing("0.2", with: "{last: 200}")
+      .replacing("scale: 16", with: "scale: 255")
+    let file = try workspace.file("federation.yaml", text)
+    let result = try await Program.run("up", file, "--home", workspace.path + "/home", environment: environment)
+    #expect(result.code == 0, "\(result)")
+    #expect(result.output.contains("300 examples dealt out") && result.output.contains("200 held out"), "\(result)")
+    #expect(result.output.contains("of 200 held-out examples"), "\(result)")
   }
 }

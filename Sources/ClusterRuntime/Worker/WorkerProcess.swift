@@ -30,7 +30,7 @@ package enum WorkerProcess {
     let (home, configuration) = try load(options.home)
     let dataset: Dataset
     do throws(DatasetError) {
-      dataset = try examples(of: configuration, file: options.data ?? configuration.dataFile)
+      dataset = try examples(of: configuration, file: options.data)
     } catch {
       throw RuntimeError(.usage, error.description)
     }
@@ -53,11 +53,13 @@ package enum WorkerProcess {
       endpoints: endpoints, ledger: ledger, logger: logger)
   }
 
-  private static func examples(of configuration: WorkerConfiguration, file: String) throws(DatasetError) -> Dataset {
-    let examples = try DatasetFile.load(
-      path: file, .init(label: configuration.label, labelFile: configuration.labelFile))
+  /// - Parameter file: in place of the configuration's.
+  private static func examples(of configuration: WorkerConfiguration, file: String?) throws(DatasetError) -> Dataset {
+    var source = configuration.examples
+    source.path = file ?? source.path
+    let examples = try DatasetFile.load(source)
     guard let path = configuration.normalisationFile else { return examples }
-    return try Normalisation.load(path: path).applied(to: examples, file: file)
+    return try Normalisation.load(path: path).applied(to: examples, file: source.path)
   }
 
   private static func run(

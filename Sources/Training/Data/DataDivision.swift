@@ -11,14 +11,14 @@ package struct DataDivision: Equatable, Sendable {
 
   /// - Parameters:
   ///   - partition: how the parts differ.
-  ///   - heldOut: the fraction of the examples that no part gets.
+  ///   - heldOut: the examples that no part gets.
   ///   - copies: how often each of the others is dealt, for more parts than there are examples; at least 1.
   ///   - seed: of both; the same seed gives the same division.
-  /// - Throws: `DatasetError.badFraction`, and what `Dataset.partition` throws.
+  /// - Throws: `DatasetError.badFraction`, `.tooFewRows`, and what `Dataset.partition` throws.
   package init(
-    _ examples: Dataset, parts: Int, partition: DataPartition, heldOut: Double, copies: Int = 1, seed: UInt64
+    _ examples: Dataset, parts: Int, partition: DataPartition, heldOut: HoldOut, copies: Int = 1, seed: UInt64
   ) throws(DatasetError) {
-    let (once, held) = try examples.split(holdOut: heldOut, seed: seed)
+    let (once, held) = try examples.split(heldOut, seed: seed)
     let training = copies > 1 ? once.subset((0..<copies).flatMap { _ in 0..<once.count }) : once
     let least = max(1, min(Self.partCountMin, training.count / (2 * parts)))
     self.parts = try training.partition(
@@ -34,11 +34,18 @@ package struct DataDivision: Equatable, Sendable {
     _ method: Normalisation.Method, _ scope: Normalisation.Scope, file: String
   ) throws(DatasetError) -> Normalisation {
     let normalisation = Normalisation(method, scope, of: Dataset(joining: parts))
+    try apply(normalisation, file: file)
+    return normalisation
+  }
+
+  /// Normalises everything by statistics that are there.
+  ///
+  /// - Throws: as `Normalisation.applied`; the division is then unchanged.
+  package mutating func apply(_ normalisation: Normalisation, file: String) throws(DatasetError) {
     var normal: [Dataset] = []
     for part in parts { normal.append(try normalisation.applied(to: part, file: file)) }
     heldOut = try normalisation.applied(to: heldOut, file: file)
     parts = normal
-    return normalisation
   }
 
   /// Writes `data.csv` into each of the folders, which are there, and what is held out to `path`.

@@ -14,6 +14,21 @@ extension Dataset {
     return (subset(training), subset(held))
   }
 
+  /// Divides the examples into those to train on and those held out, as a plan says.
+  ///
+  /// - Parameter seed: of a hold-out at random.
+  /// - Throws: as `split(holdOut:seed:)`; `DatasetError.tooFewRows` for more rows than there are.
+  package func split(_ holdOut: HoldOut, seed: UInt64) throws(DatasetError) -> (training: Dataset, holdOut: Dataset) {
+    switch holdOut {
+    case .fraction(let fraction): return try split(holdOut: fraction, seed: seed)
+    case .last(let last, let first):
+      let training = first ?? max(1, count - last)
+      let (needed, overflow) = training.addingReportingOverflow(last)
+      guard !overflow, count >= needed else { throw .tooFewRows(found: count, needed: overflow ? .max : needed) }
+      return (subset(Array(0..<training)), subset(Array(count - last..<count)))
+    }
+  }
+
   /// Deals the examples out to `parts`: every example is in exactly one, and within a part examples keep their order.
   ///
   /// Parts that are too small get examples of the then largest part, so that each has at least `minimum`; only parts by a

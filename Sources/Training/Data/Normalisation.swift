@@ -1,21 +1,11 @@
+import Federation
 import Foundation
 
 /// A shift and a scale for every feature, found on the training part and kept with the model, so that whoever uses it
 /// later treats other data in the same way: `(value − offset) ÷ scale`.
 package struct Normalisation: Equatable, Sendable, Codable {
-  package enum Method: String, CaseIterable, Codable, Sendable {
-    /// Mean 0, standard deviation 1.
-    case standard
-    /// From 0 to 1.
-    case minMax = "min-max"
-  }
-
-  package enum Scope: String, CaseIterable, Codable, Sendable {
-    /// Every feature by its own statistics.
-    case feature
-    /// All features by one statistic: what pixels of an image need.
-    case global
-  }
+  package typealias Method = NormalisationMethod
+  package typealias Scope = NormalisationScope
 
   /// Of the JSON file.
   package static let fileByteCountMax = 64 << 20
