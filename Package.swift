@@ -37,6 +37,7 @@ let package = Package(
     .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
     .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CFederationMessages", dependencies: ["CProtobufC"]),
     .target(name: "CKernels"),
     .target(name: "CSecretMemory", dependencies: ["COpenSSL"]),
@@ -50,7 +51,7 @@ let package = Package(
     module("SecureAggregation", ["Federation", "Cryptography", "CKernels"], settings: canary),
     module("Aggregation", ["Federation"]),
     module("GradientKernel", ["Tensors", "CKernels"]),
-    module("Training", ["GradientKernel", "Federation", "Tensors"]),
+    module("Training", ["GradientKernel", "Federation", "Tensors", "CZlib"]),
 
     // Cores: events in, actions out.
     module("Membership", ["Federation"]),
@@ -73,9 +74,10 @@ let package = Package(
     module(
       "ClusterConfiguration",
       [
-        "Rounds", "Aggregation", "SecureAggregation", "ModelRegistry", "GradientKernel", "Tensors", "Federation",
-        "Cryptography", .product(name: "Yams", package: "Yams"),
+        "Rounds", "Aggregation", "SecureAggregation", "DataSources", "ModelRegistry", "GradientKernel", "Tensors",
+        "Federation", "Cryptography", .product(name: "Yams", package: "Yams"),
       ]),
+    module("DataSources", ["ModelRegistry", "Cryptography"]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["Federation", "CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
@@ -96,7 +98,8 @@ let package = Package(
     .executableTarget(
       name: "murmur",
       dependencies: [
-        "ClusterRuntime", "Simulation", "Training", "Conformance", "ClusterConfiguration", "ModelRegistry", "Rounds",
+        "ClusterRuntime", "Simulation", "Training", "DataSources", "Conformance", "ClusterConfiguration",
+        "ModelRegistry", "Rounds",
         "SecureAggregation", "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -127,6 +130,7 @@ let package = Package(
     tests("Aggregation", ["Aggregation", "Federation", "CAllocations"]),
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors", "CAllocations"], exclude: ["Vectors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
+    tests("DataSources", ["DataSources", "ModelRegistry", "Cryptography"]),
     tests("Membership", ["Membership", "Federation"]),
     tests("Transfer", ["Transfer", "Federation"]),
     tests("ModelRegistry", ["ModelRegistry", "SecureAggregation", "Tensors", "Federation", "Cryptography"]),

@@ -199,6 +199,22 @@ package struct ConfigurationSection {
     return out
   }
 
+  /// A text, or a list of different ones.
+  func texts(_ key: String, expected: String) throws(ConfigurationError) -> [String] {
+    try required(key, expected) { node in
+      guard case .sequence(let sequence) = node else { return Self.text(of: node).map { [$0] } }
+      let found = sequence.compactMap { Self.text(of: $0) }
+      return !found.isEmpty && found.count == sequence.count && Set(found).count == found.count ? found : nil
+    }
+  }
+
+  /// Whether the value is a mapping.
+  ///
+  /// - Precondition: the key is there.
+  func isMapping(_ key: String) -> Bool {
+    members.first { $0.key == key }.map { if case .mapping = $0.value { true } else { false } } ?? false
+  }
+
   /// Whether the value is a text rather than a mapping; nil if the key is missing.
   package func isText(_ key: String) -> Bool? {
     members.first { $0.key == key }.map { Self.text(of: $0.value) != nil }

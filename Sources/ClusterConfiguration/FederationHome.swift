@@ -174,7 +174,8 @@ package enum FederationHome {
     switch party.certificate.certificate.role {
     case .coordinator: files["coordinator.yaml"] = PartyTemplate.coordinator
     case .worker:
-      files["worker.yaml"] = PartyTemplate.worker(dataFile: plan.dataFile, label: plan.label, threads: plan.threads)
+      files["worker.yaml"] = PartyTemplate.worker(
+        ExampleFile(path: plan.dataFile, label: plan.label), threads: plan.threads)
       files["policy.yaml"] = plan.policy.text
     case .servingNode: files["serving.yaml"] = PartyTemplate.serving
     case .operator: files["run.yaml"] = PartyTemplate.run

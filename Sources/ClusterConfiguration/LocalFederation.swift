@@ -1,30 +1,13 @@
 import Federation
-import ModelRegistry
 
 /// The parties of a federation on one machine, real or simulated, and the data that is dealt to its workers.
 package struct Population: Hashable, Sendable {
-  /// One labelled table, split: a held-out part for the consumer, the rest over the workers.
-  package struct Data: Hashable, Sendable {
-    /// Path of a CSV file with one example a row, seen from the working directory.
-    package var file: String
-    /// Name of the label's column.
-    package var label: String
-    /// Fraction of the examples that no worker gets.
-    package var heldOut: Double
-    /// How often each of the other examples is dealt: more than once for more workers than there are examples.
-    package var copies: Int
-    /// α of the Dirichlet distribution over labels by which the rest is dealt; small is skewed.
-    package var dirichletAlpha: Double
-    /// Of the split and of the deal.
-    package var seed: UInt64
-  }
-
   package var name: FederationID
   package var workers: Int
   /// Worker i belongs to organisation i mod organisations, both from 0.
   package var organisations: Int
   package var servingNodes: Int
-  package var data: Data
+  package var data: DataPlan
 
   static let keys = ["name", "workers", "organisations", "serving-nodes", "data"]
 
@@ -33,24 +16,7 @@ package struct Population: Hashable, Sendable {
     workers = try section.integer("workers", in: 1...100_000)
     organisations = try section.integer("organisations", default: workers, in: 1...workers)
     servingNodes = try section.integer("serving-nodes", default: 1, in: 0...64)
-    let data = try section.section("data", keys: ["file", "label", "held-out", "copies", "partition", "seed"])
-    let written = try data.text("file", expected: "the path of a CSV file")
-    let file = section.file.resolve(written)
-    guard DurableFile.exists(file) else {
-      throw data.error(at: "file", found: "no file at \(file)", expected: "a CSV file with one example a row")
-    }
-    let alpha: Double
-    if data.has("partition") {
-      let partition = try data.section("partition", keys: ["dirichlet"])
-      alpha = try partition.number("dirichlet", expected: "a number above 0") { $0 > 0 }
-    } else {
-      alpha = 0.5
-    }
-    self.data = try Data(
-      file: file, label: data.text("label", expected: "the name of the label's column"),
-      heldOut: data.number("held-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 },
-      copies: data.integer("copies", default: 1, in: 1...1000), dirichletAlpha: alpha,
-      seed: data.integer("seed", default: 1, in: 0...UInt64.max))
+    data = try section.section("data", keys: ConfigurationSection.planKeys).dataPlan()
   }
 
   /// Names and organisations of the workers: `worker-1` of `organisation-1`, and so on.

@@ -1,3 +1,4 @@
+import Federation
 import ModelRegistry
 
 /// What the coordinator's owner decides: `coordinator.yaml` in its folder.
@@ -44,10 +45,10 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
 
 /// What a data owner decides: `worker.yaml` in the worker's folder.
 package struct WorkerConfiguration: Hashable, Sendable {
-  /// Path of a CSV file with one example a row, seen from the working directory.
-  package var dataFile: String
-  /// Name of the label's column.
-  package var label: String
+  /// Paths are seen from the working directory.
+  package var examples: ExampleFile
+  /// Path of the statistics by which the examples are normalised; nil to take them as they are.
+  package var normalisationFile: String?
   package var policy: WorkerPolicy
   /// nil for one thread a core.
   package var threads: Int?
@@ -62,10 +63,14 @@ package struct WorkerConfiguration: Hashable, Sendable {
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
     let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
-    let data = try top.section("data", keys: ["file", "label"])
+    let data = try top.section(
+      "data", keys: ["file"] + ConfigurationSection.readingKeys + ["column", "normalisation"])
+    let path = file.resolve(try data.text("file", expected: "the path of a data file"))
+    var examples = try data.exampleFile(path: path, needsLabel: true)
+    if data.has("column") { examples.column = try data.text("column", expected: "the name of a column") }
     return try WorkerConfiguration(
-      dataFile: file.resolve(data.text("file", expected: "the path of a CSV file")),
-      label: data.text("label", expected: "the name of the label's column"),
+      examples: examples,
+      normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
       stateDirectory: top.folder("state-directory", default: "state"))
   }
@@ -113,6 +118,11 @@ extension ConfigurationSection {
       let isPort = port == "*" || port.allSatisfy(\.isNumber) && UInt16(port).map { $0 > 0 } == true
       return !host.isEmpty && !host.contains("/") && isPort ? text : nil
     }
+  }
+
+  /// The path of a file, seen from the folder of this one; nil if the key is missing.
+  func path(_ key: String, expected: String) throws(ConfigurationError) -> String? {
+    has(key) ? file.resolve(try text(key, expected: expected)) : nil
   }
 
   /// The path of a folder, seen from the folder of the file.

@@ -19,16 +19,32 @@ package enum PartyTemplate {
     """
 
   /// The text of a worker's `worker.yaml`.
-  package static func worker(dataFile: String, label: String, threads: Int?) -> String {
-    """
-    # What the owner of this worker's data decides; the worker's law is in policy.yaml.
-    data:
-      file: "\(dataFile)"
-      label: "\(label)"
-    policy: policy.yaml
-    state-directory: state
-    \(threads.map { "threads: \($0)\n" } ?? "")
-    """
+  package static func worker(_ examples: ExampleFile, threads: Int?) -> String {
+    var data = [("file", quoted(examples.path))]
+    if let label = examples.label { data.append(("label", quoted(label))) }
+    if !examples.targets.isEmpty {
+      data.append(("target", "[" + examples.targets.map(quoted).joined(separator: ", ") + "]"))
+    }
+    if let labelFile = examples.labelFile { data.append(("label-file", quoted(labelFile))) }
+    if let column = examples.column { data.append(("column", quoted(column))) }
+    if let length = examples.sequenceLength { data.append(("sequence", "\(length)")) }
+    if let vocabulary = examples.vocabularyFile { data.append(("vocabulary", quoted(vocabulary))) }
+    return """
+      # What the owner of this worker's data decides; the worker's law is in policy.yaml.
+      data:
+      \(data.map { "  \($0.0): \($0.1)" }.joined(separator: "\n"))
+      policy: policy.yaml
+      state-directory: state
+      \(threads.map { "threads: \($0)\n" } ?? "")
+      """
+  }
+
+  /// A text as YAML in double quotes (YAML 1.2, 7.3.1).
+  private static func quoted(_ text: String) -> String {
+    let escapes: [Character: String] = [
+      "\\": "\\\\", "\"": "\\\"", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\r\n": "\\r\\n",
+    ]
+    return "\"" + text.map { escapes[$0] ?? String($0) }.joined() + "\""
   }
 
   static let run = """

@@ -29,20 +29,12 @@ package struct SimulationRun: Sendable {
   package init(_ scenario: SimulationScenario, seed: UInt64? = nil) throws(SimulationError) {
     self.scenario = scenario
     self.seed = seed ?? scenario.seed
-    let data = scenario.population.data
     do throws(DatasetError) {
-      let examples = try CSVDataset.load(
-        path: data.file, labelColumn: data.label, classCount: scenario.run.data.classes)
-      guard examples.featureCount == scenario.run.data.features else {
-        throw DatasetError.inconsistent(
-          reason: "\(data.file): found \(examples.featureCount) features, expected \(scenario.run.data.features) for "
-            + "'\(scenario.run.model.architecture)'")
-      }
-      let division = try DataDivision(
-        examples, parts: scenario.population.workers, alpha: data.dirichletAlpha, heldOut: data.heldOut,
-        copies: data.copies, seed: data.seed)
-      parts = division.parts
-      heldOut = division.heldOut
+      let dealt = try DealtData(
+        scenario.population.data, parts: scenario.population.workers, features: scenario.run.data.features,
+        classCount: scenario.run.data.classes, model: "\(scenario.run.model.architecture)")
+      parts = dealt.parts
+      heldOut = dealt.heldOut
     } catch {
       throw .data(error.description)
     }

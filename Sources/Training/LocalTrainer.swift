@@ -12,6 +12,51 @@ package struct TrainingResult: Equatable, Sendable {
   package let epochLosses: [Double]
 }
 
+extension Dataset {
+  /// What a network reads.
+  package var examples: Examples {
+    switch targets {
+    case .classes(let labels, _, _): Examples(features: features, labels: labels)
+    case .values(let values, _): Examples(features: features, targets: .values(values))
+    }
+  }
+
+  /// Whether a model can be trained on it.
+  ///
+  /// - Throws: `TrainingError.wrongTargets`, `.wrongDataset`, `.wrongToken`.
+  package func check(for architecture: ModelArchitecture) throws(TrainingError) {
+    let width = architecture.labelsPerExample
+    switch targets {
+    case .values(_, let found):
+      guard architecture.classCount == 0, found == width else {
+        throw .wrongTargets(
+          found: "\(found) numbers an example", expected: Self.targets(of: architecture))
+      }
+    case .classes(_, _, let found):
+      guard architecture.classCount > 0, found == width else {
+        throw .wrongTargets(
+          found: found == 1 ? "one class an example" : "\(found) classes an example",
+          expected: Self.targets(of: architecture))
+      }
+    }
+    guard featureCount == architecture.featureCount, classCount <= architecture.classCount else {
+      throw .wrongDataset(
+        features: featureCount, expectedFeatures: architecture.featureCount, classes: classCount,
+        expectedClasses: architecture.classCount)
+    }
+    guard case .tokens(_, let vocabulary) = architecture.input else { return }
+    for feature in features where !(feature >= 0 && feature < Float(vocabulary) && feature == feature.rounded()) {
+      throw .wrongToken(feature, vocabulary: vocabulary)
+    }
+  }
+
+  private static func targets(of architecture: ModelArchitecture) -> String {
+    let width = architecture.labelsPerExample
+    if architecture.classCount == 0 { return "\(width) numbers an example" }
+    return width == 1 ? "one class an example" : "\(width) classes an example, one a time step"
+  }
+}
+
 /// Trains and evaluates one model on one worker's own examples.
 ///
 /// Keeps threads and workspaces between rounds. One user at a time, on a thread that may compute for long.
@@ -21,6 +66,7 @@ package final class LocalTrainer {
   package let holdOut: Dataset
   package let kernelClass: KernelClass
   private let pool: ThreadPool
+  private let examples: Examples
   private var network: Network
 
   /// Rows of one piece of an evaluation, at least.
@@ -30,24 +76,19 @@ package final class LocalTrainer {
   ///   - training: at least one example.
   ///   - holdOut: what `evaluate` judges by; may be empty.
   ///   - threads: at least 1; results do not depend on it.
-  /// - Throws: `TrainingError.wrongDataset`, `.noExamples`, `.classUnavailable`.
+  /// - Throws: what `Dataset.check` throws; `TrainingError.noExamples`, `.classUnavailable`.
   package init(
     _ architecture: ModelArchitecture, training: Dataset, holdOut: Dataset, threads: Int = 1,
     kernelClass: KernelClass = .best
   ) throws(TrainingError) {
-    for dataset in [training, holdOut] {
-      guard dataset.featureCount == architecture.featureCount, dataset.classCount <= architecture.classCount else {
-        throw .wrongDataset(
-          features: dataset.featureCount, expectedFeatures: architecture.featureCount, classes: dataset.classCount,
-          expectedClasses: architecture.classCount)
-      }
-    }
+    for dataset in [training, holdOut] { try dataset.check(for: architecture) }
     guard training.count > 0 else { throw .noExamples }
     self.architecture = architecture
     self.training = training
     self.holdOut = holdOut
     self.kernelClass = kernelClass
     pool = ThreadPool(threads: threads)
+    examples = training.examples
     network = try Self.network(architecture, rows: Self.evaluationRows, pool: pool, kernelClass: kernelClass)
   }
 
@@ -81,39 +122,79 @@ package final class LocalTrainer {
     base: ParameterSet, configuration: TrainingConfiguration, round: UInt64 = 1, seed: UInt64,
     progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws(TrainingError) -> TrainingResult {
+    let batch = try makeRoom(for: configuration)
+    try load(base, dropoutSeed: Self.dropoutSeed(seed))
+    let rule = configuration.rule
+    let rate = Float(configuration.learningRate * configuration.optimizer.learningRateFactor(round: round))
+    let stepCount = configuration.stepCount(examples: training.count)
+    var pass = TrainingPass(examples: training.count, batch: batch, seed: seed)
+    var epochLosses: [Double] = []
+    while pass.stepsDone < stepCount {
+      if isCancelled() { throw .cancelled }
+      let (epoch, step) = (pass.epoch, pass.step)
+      try take(pass.next(), of: &pass, rule, rate: rate)
+      progress(Double(pass.stepsDone) / Double(stepCount))
+      guard pass.isAtEndOfEpoch || pass.stepsDone == stepCount else { continue }
+      guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch, step: step) }
+      epochLosses.append(pass.takeMeanLoss())
+    }
+    let difference = zip(network.parameterValues, base.values).map { $0 - $1 }
+    guard difference.allSatisfy(\.isFinite) else {
+      throw .notFinite(epoch: epochLosses.count, step: pass.stepsPerEpoch)
+    }
+    return TrainingResult(
+      difference: difference, exampleCount: UInt64(training.count), epochLosses: epochLosses)
+  }
+
+  /// Trains from `base` for so many epochs in one piece, as where all data are in one place: the optimizer keeps what it
+  /// remembers, and an epoch is a round of the schedule.
+  ///
+  /// - Parameters:
+  ///   - epochEnded: told each epoch, from 1, with its mean loss and the metrics of the hold-out after it.
+  /// - Returns: the parameters after the last epoch.
+  /// - Throws: as `train`.
+  package func trainAlone(
+    base: ParameterSet, configuration: TrainingConfiguration, epochs: Int, seed: UInt64,
+    epochEnded: (_ epoch: Int, _ meanLoss: Double, RoundMetrics) -> Void = { _, _, _ in }
+  ) throws(TrainingError) -> ParameterSet {
+    let batch = try makeRoom(for: configuration)
+    try load(base, dropoutSeed: Self.dropoutSeed(seed))
+    let rule = configuration.rule
+    var pass = TrainingPass(examples: training.count, batch: batch, seed: seed)
+    for epoch in 1...max(1, epochs) {
+      let factor = configuration.optimizer.learningRateFactor(round: UInt64(epoch))
+      repeat {
+        try take(pass.next(), of: &pass, rule, rate: Float(configuration.learningRate * factor))
+      } while !pass.isAtEndOfEpoch
+      guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch, step: pass.stepsPerEpoch) }
+      let loss = pass.takeMeanLoss()
+      epochEnded(epoch, loss, try judge())
+    }
+    var result = base
+    result.values = network.parameterValues
+    return result
+  }
+
+  private static func dropoutSeed(_ seed: UInt64) -> UInt64 {
+    var choices = SeededGenerator(seed: seed, stream: "dropout")
+    return choices.next()
+  }
+
+  /// - Returns: the examples of one step.
+  private func makeRoom(for configuration: TrainingConfiguration) throws(TrainingError) -> Int {
     let batch = min(configuration.batchSize, training.count)
     if network.batchCapacity < batch {
       network = try Self.network(architecture, rows: batch, pool: pool, kernelClass: kernelClass)
     }
-    var choices = SeededGenerator(seed: seed, stream: "shuffle")
-    var dropout = SeededGenerator(seed: seed, stream: "dropout")
-    try load(base, dropoutSeed: dropout.next())
-    let rule = configuration.rule
-    let rate = Float(configuration.learningRate * configuration.optimizer.learningRateFactor(round: round))
-    let stepCount = configuration.stepCount(examples: training.count)
-    let stepsPerEpoch = (training.count + batch - 1) / batch
-    var order = (0..<Int32(training.count)).map { $0 }
-    var epochLosses: [Double] = []
-    var result = BatchResult()
-    for step in 0..<stepCount {
-      let (epoch, position) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-      if position == 0 { choices.shuffle(&order) }
-      if isCancelled() { throw .cancelled }
-      let rows = order[position * batch..<min(order.count, (position + 1) * batch)]
-      result += network.step(training.examples, rows: rows, rule: rule, learningRate: rate)
-      guard result.lossSum.isFinite else { throw .notFinite(epoch: epoch + 1, step: position + 1) }
-      progress(Double(step + 1) / Double(stepCount))
-      guard position == stepsPerEpoch - 1 || step == stepCount - 1 else { continue }
-      guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch + 1, step: position + 1) }
-      epochLosses.append(result.lossSum / Double(result.count))
-      result = BatchResult()
-    }
-    let difference = zip(network.parameterValues, base.values).map { $0 - $1 }
-    guard difference.allSatisfy(\.isFinite) else {
-      throw .notFinite(epoch: epochLosses.count, step: stepsPerEpoch)
-    }
-    return TrainingResult(
-      difference: difference, exampleCount: UInt64(training.count), epochLosses: epochLosses)
+    return batch
+  }
+
+  private func take(
+    _ rows: ArraySlice<Int32>, of pass: inout TrainingPass, _ rule: OptimizerRule, rate: Float
+  ) throws(TrainingError) {
+    pass.result += network.step(examples, rows: rows, rule: rule, learningRate: rate)
+    guard pass.result.lossSum.isFinite else { throw .notFinite(epoch: pass.epoch, step: pass.step) }
+    pass.advance()
   }
 
   /// Loss and accuracy of a model on the hold-out.
@@ -124,6 +205,14 @@ package final class LocalTrainer {
     _ parameters: ParameterSet, observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
   ) throws(TrainingError) -> RoundMetrics {
     try load(parameters)
+    return try judge(observe)
+  }
+
+  /// The parameters in hand on the hold-out.
+  private func judge(
+    _ observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
+  ) throws(TrainingError) -> RoundMetrics {
+    guard holdOut.count > 0 else { return RoundMetrics(lossSum: 0, correct: 0, evaluated: 0) }
     let result = network.evaluate(holdOut.examples, observe: observe)
     guard result.lossSum.isFinite else { throw .notFinite(epoch: 0, step: 0) }
     return RoundMetrics(

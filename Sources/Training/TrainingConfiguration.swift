@@ -9,11 +9,14 @@ package enum TrainingError: Error, Equatable, Sendable {
   case badOptimizer(String)
   /// The data set and the model differ in features or classes.
   case wrongDataset(features: Int, expectedFeatures: Int, classes: Int, expectedClasses: Int)
+  /// The data set's targets are not what the model's loss takes.
+  case wrongTargets(found: String, expected: String)
+  /// A feature that is no token number of the model's vocabulary.
+  case wrongToken(Float, vocabulary: Int)
   case noExamples
   /// The base model has other tensors than the architecture.
   case wrongLayout(expected: String, found: String)
   case classUnavailable(String)
-  /// A layer or a loss that this worker does not compute.
   /// The loss or a parameter is no longer a finite number; steps and epochs count from 1.
   case notFinite(epoch: Int, step: Int)
   case cancelled

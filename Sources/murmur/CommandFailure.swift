@@ -42,7 +42,9 @@ struct CommandFailure: Error {
     switch error {
     case .unreadable(let file, _): DurableFile.exists(file) ? .failed : .notFound
     case .unwritable: .failed
-    case .fileTooLarge, .badHeader, .badRows, .noRows, .tooManyRows, .inconsistent, .badFraction, .tooFewRows: .usage
+    case .fileTooLarge, .badHeader, .badRows, .badFile, .noRows, .tooManyRows, .inconsistent, .badFraction, .tooFewRows,
+      .tooFewGroups, .noGroups, .noClasses, .smallPart:
+      .usage
     }
   }
 }

@@ -2,7 +2,9 @@ import ArgumentParser
 import ClusterConfiguration
 import ClusterRuntime
 import Cryptography
+import Federation
 import Glibc
+import Training
 
 /// `--home`, or else the environment's MURMUR_HOME.
 struct HomeOption: ParsableArguments {
@@ -20,6 +22,44 @@ struct HomeOption: ParsableArguments {
       throw CommandFailure(.usage, "--home: found neither it nor MURMUR_HOME, expected the folder of \(party)")
     }
     return given.count > 1 && given.hasSuffix("/") ? String(given.dropLast()) : given
+  }
+}
+
+/// Where a data file has what is to be predicted.
+struct LabelOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The name of the label's column or array. Without it, the last column, or the array y or labels.",
+      valueName: "column"))
+  var label: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "In place of a label, the columns of numbers to predict, or the array of them.", valueName: "column,column"))
+  var target: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The labels, or the numbers to predict, of an IDX or NPY file. Without it, the labels beside an IDX file that the MNIST files' names imply.",
+      valueName: "file"))
+  var labelFile: String?
+
+  var reading: DatasetFile.Reading {
+    let targets = target?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    return .init(label: label, targets: targets, labelFile: labelFile)
+  }
+
+  /// The options that say the same as a description.
+  static func arguments(_ file: ExampleFile) -> [String] {
+    (file.label.map { ["--label", $0] } ?? [])
+      + (file.targets.isEmpty ? [] : ["--target", file.targets.joined(separator: ",")])
+  }
+
+  func validate() throws {
+    guard label == nil || target == nil else { throw ValidationError("expected one of --label and --target") }
   }
 }
 

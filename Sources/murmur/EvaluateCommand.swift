@@ -24,7 +24,7 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("A safetensors file, or a folder that 'murmur pull' wrote.", valueName: "model"))
   var model: String
 
-  @Argument(help: ArgumentHelp("A CSV file: a header line, then one example a row.", valueName: "data"))
+  @Argument(help: ArgumentHelp("Labelled examples: CSV, IDX, NPY, NPZ or safetensors.", valueName: "data"))
   var data: String
 
   @Option(
@@ -35,10 +35,20 @@ struct EvaluateCommand: ParsableCommand {
   @Option(name: .long, help: ArgumentHelp("Every feature is divided by it.", valueName: "number"))
   var scale: Double?
 
+  @OptionGroup var labels: LabelOptions
+
   @Option(
-    name: .long, help: ArgumentHelp("The name of the label's column. Without it, the last column.", valueName: "column")
-  )
-  var label: String?
+    name: .long,
+    help: ArgumentHelp("Statistics by which the examples are normalised, from 'murmur data'.", valueName: "file"))
+  var normalisation: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Also count an example as found if its class is among the k best; repeatable.", valueName: "k"))
+  var topK: [Int] = []
+
+  @Flag(name: .long, help: "Also count which class is taken for which, with precision and recall.")
+  var confusion = false
 
   @Option(name: .long, help: ArgumentHelp("Threads to compute with.", valueName: "n"))
   var threads = 1
@@ -50,6 +60,7 @@ struct EvaluateCommand: ParsableCommand {
     guard (1...1024).contains(threads) else {
       throw ValidationError("--threads: found \(threads), expected 1 to 1024")
     }
+    for rank in topK where rank < 1 { throw ValidationError("--top-k: found \(rank), expected at least 1") }
     if let scale, !(scale > 0 && scale.isFinite) {
       throw ValidationError("--scale: found \(scale), expected a number above 0")
     }
@@ -62,17 +73,30 @@ struct EvaluateCommand: ParsableCommand {
     let path = isFolder ? "\(model)/\(PulledModel.modelName)" : model
     let subject = try subject(manifestPath: "\(folder)/\(PulledModel.manifestName)")
     let parameters = try Self.parameters(at: path, of: subject.architecture)
-    let examples = try CSVDataset.load(path: data, labelColumn: label, divisor: Float(subject.scale))
-    let metrics = try Self.metrics(of: parameters, subject.architecture, on: examples, from: data, threads: threads)
-    let result = EvaluationResult(
-      model: path, data: data, examples: metrics.evaluated, correct: metrics.correct,
-      accuracy: metrics.accuracy ?? 0, loss: metrics.loss ?? 0)
-    if output.json {
-      Terminal.print(try JSONOutput.document(result))
-    } else {
-      Terminal.print("accuracy  \(Readable.decimal(result.accuracy, 4)) (\(result.correct) of \(result.examples))")
-      Terminal.print("loss      \(Readable.decimal(result.loss, 4))")
+    let examples = try examples(scale: Float(subject.scale))
+    let ranks = try ranks(of: subject.architecture)
+    let evaluation = try evaluation(of: parameters, subject.architecture, on: examples, ranks: ranks)
+    let result = EvaluationResult(model: path, data: data, evaluation, withConfusion: confusion)
+    Terminal.print(output.json ? try JSONOutput.document(result) : result.text)
+  }
+
+  /// The k of each top-k accuracy.
+  private func ranks(of architecture: ModelArchitecture) throws -> [Int] {
+    for rank in topK where rank > architecture.classCount {
+      throw CommandFailure(
+        .usage,
+        architecture.classCount == 0
+          ? "--top-k: found a regression, expected a model of classes"
+          : "--top-k: found \(rank), expected at most \(architecture.classCount), the classes of '\(architecture)'")
     }
+    return topK
+  }
+
+  /// The data as the model was trained on it: normalised, then divided by the scale.
+  private func examples(scale: Float) throws -> Dataset {
+    let raw = try DatasetFile.load(path: data, labels.reading)
+    let normal = try normalisation.map { try Normalisation.load(path: $0).applied(to: raw, file: data) }
+    return (normal ?? raw).scaled(by: scale)
   }
 
   /// What the model computes: given, or from the manifest.
@@ -117,30 +141,24 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  private static func metrics(
-    of parameters: ParameterSet, _ architecture: ModelArchitecture, on examples: Dataset, from data: String,
-    threads: Int
-  ) throws -> RoundMetrics {
+  private func evaluation(
+    of parameters: ParameterSet, _ architecture: ModelArchitecture, on examples: Dataset, ranks: [Int]
+  ) throws -> ModelEvaluation {
     do {
-      let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples, threads: threads)
-      return try trainer.evaluate(parameters)
+      return try ModelEvaluation(
+        of: parameters, architecture, on: examples, threads: threads, topK: ranks, confusion: confusion)
     } catch TrainingError.wrongDataset(let features, let expectedFeatures, let classes, let expectedClasses) {
       let found = features == expectedFeatures ? "labels up to \(classes - 1)" : "\(features) features"
       let expected =
         features == expectedFeatures ? "labels from 0 to \(expectedClasses - 1)" : "\(expectedFeatures) features"
       throw CommandFailure(.usage, "\(data): found \(found), expected \(expected) for '\(architecture)'")
+    } catch TrainingError.wrongTargets(let found, let expected) {
+      throw CommandFailure(.usage, "\(data): found \(found), expected \(expected) for '\(architecture)'")
+    } catch TrainingError.wrongToken(let token, let vocabulary) {
+      throw CommandFailure(
+        .usage, "\(data): found the token \(token), expected whole numbers below \(vocabulary) for '\(architecture)'")
     } catch TrainingError.notFinite {
       throw CommandFailure(.failed, "\(data): found a loss that is not a finite number, expected one")
     }
   }
-}
-
-/// What `evaluate` says.
-struct EvaluationResult: Codable {
-  let model: String
-  let data: String
-  let examples: UInt64
-  let correct: UInt64
-  let accuracy: Double
-  let loss: Double
 }

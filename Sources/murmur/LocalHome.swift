@@ -23,6 +23,8 @@ final class LocalHome {
     /// Examples of each worker.
     let parts: [Int]
     let heldOut: Int
+    /// In the consumer's folder.
+    let heldOutFile: ExampleFile
     /// Nil in plain mode.
     let forecast: RunForecast?
   }
@@ -35,7 +37,6 @@ final class LocalHome {
   var serving: String { directory + "/serving" }
   var consumer: String { directory + "/consumer" }
   var logs: String { directory + "/logs" }
-  var heldOutPath: String { consumer + "/held-out.csv" }
   func worker(_ name: WorkerID) -> String { "\(directory)/\(name)" }
 
   init(directory: String, federation: LocalFederation) throws {
@@ -65,18 +66,10 @@ final class LocalHome {
   func prepare(threads: Int, file: String) throws -> Dealt {
     // The data first: a wrong row is found before anything is written.
     let population = federation.population
-    let examples = try CSVDataset.load(
-      path: population.data.file, labelColumn: population.data.label, classCount: federation.run.data.classes)
-    guard examples.featureCount == federation.run.data.features else {
-      throw CommandFailure(
-        .usage,
-        "\(population.data.file): found \(examples.featureCount) features, expected \(federation.run.data.features) "
-          + "for '\(federation.run.model.architecture)'")
-    }
-    let division = try DataDivision(
-      examples, parts: population.workers, alpha: population.data.dirichletAlpha, heldOut: population.data.heldOut,
-      copies: population.data.copies, seed: population.data.seed)
-    let parts = division.parts.map(\.count)
+    let dealt = try DealtData(
+      population.data, parts: population.workers, features: federation.run.data.features,
+      classCount: federation.run.data.classes, model: "\(federation.run.model.architecture)")
+    let parts = dealt.parts.map(\.count)
     let forecast = try federation.run.forecast(
       organisations: population.workerNames.map(\.organisation), examples: federation.run.meanExamples(of: parts),
       file: file)
@@ -85,12 +78,12 @@ final class LocalHome {
     try DurableFile.createDirectory(logs)
     let names = population.workerNames.map(\.name)
     for name in names {
-      let text = PartyTemplate.worker(dataFile: "data.csv", label: population.data.label, threads: threads)
+      let text = PartyTemplate.worker(dealt.partFile, threads: threads)
       try TextFile.write(text, to: worker(name) + "/worker.yaml")
       try TextFile.write(policy.text, to: worker(name) + "/policy.yaml")
     }
-    try division.write(to: names.map(worker), heldOut: heldOutPath)
-    return Dealt(parts: parts, heldOut: division.heldOut.count, forecast: forecast)
+    try dealt.write(to: names.map(worker), shared: consumer)
+    return Dealt(parts: parts, heldOut: dealt.heldOut.count, heldOutFile: dealt.heldOutFile, forecast: forecast)
   }
 
   /// Every worker's law here.
@@ -108,7 +101,7 @@ final class LocalHome {
     }
     let plan = FederationPlan(
       federation: population.name, workers: population.workerNames, servingNodes: population.servingNodes,
-      now: secondsSince1970(), policy: policy, label: population.data.label, threads: threads)
+      now: secondsSince1970(), policy: policy, threads: threads)
     let secrets = SystemSecretSource()
     try FederationHome.initialise(directory: directory, plan: plan, secrets: secrets) {
       FederationHome.linkKeyPair(from: secrets)

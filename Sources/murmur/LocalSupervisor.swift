@@ -21,7 +21,7 @@ struct LocalSupervisor: Sendable {
   let coordinator: String
   let serving: String
   let consumer: String
-  let heldOutPath: String
+  let heldOut: ExampleFile
   let workers: [(name: String, home: String)]
   let threads: Int
   let json: Bool
@@ -29,12 +29,13 @@ struct LocalSupervisor: Sendable {
   let allowCoreDumps: Bool
   let processes: ProcessGroup
 
-  init(_ home: LocalHome, threads: Int, json: Bool, allowCoreDumps: Bool, processes: ProcessGroup) {
+  init(_ home: LocalHome, heldOut: ExampleFile, threads: Int, json: Bool, allowCoreDumps: Bool, processes: ProcessGroup)
+  {
     federation = home.federation
     coordinator = home.coordinator
     serving = home.serving
     consumer = home.consumer
-    heldOutPath = home.heldOutPath
+    self.heldOut = heldOut
     workers = home.federation.population.workerNames.map { ($0.name.text, home.worker($0.name)) }
     self.threads = threads
     self.json = json
@@ -99,7 +100,8 @@ struct LocalSupervisor: Sendable {
     let evaluation = try JSONOutput.decode(
       EvaluationResult.self,
       from: await processes.run(
-        "evaluate", ["evaluate", folder, heldOutPath, "--label", federation.population.data.label, "--json"]))
+        "evaluate",
+        ["evaluate", folder, "\(consumer)/\(heldOut.path)"] + LabelOptions.arguments(heldOut) + ["--json"]))
     if json {
       Terminal.print(try JSONOutput.line(LocalResult(model: pulled, evaluation: evaluation)))
     } else {

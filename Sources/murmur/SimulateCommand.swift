@@ -18,12 +18,16 @@ struct SimulateCommand: AsyncParsableCommand {
       the scenario's expectations are met and no checker found a broken claim, else with 1 and the command that does \
       it again. Seconds are virtual.
 
+      With --central, the scenario's model is trained on the data of all workers in one place instead, with the same \
+      local optimizer: what the federation is measured against.
+
       With --seeds, all of these seeds are simulated, and a summary is printed instead of rounds.
 
       Examples:
 
           murmur simulate Simulations/digits.yaml
           murmur simulate Simulations/digits.yaml --seed 9 --log events.jsonl
+          murmur simulate Simulations/mnist-2nn.yaml --central --epochs 10
           murmur simulate Simulations/hostile-network.yaml --seeds 1..1000 --jobs 2
       """)
 
@@ -46,9 +50,27 @@ struct SimulateCommand: AsyncParsableCommand {
   @Option(name: .long, help: ArgumentHelp("Seeds that are simulated at once; 1 without it.", valueName: "number"))
   var jobs: Int?
 
+  @Flag(name: .long, help: "Train on all data in one place instead.")
+  var central = false
+
+  @Option(name: .long, help: ArgumentHelp("Epochs of --central; as many as there are rounds without it.", valueName: "n"))
+  var epochs: Int?
+
+  @Option(
+    name: .long, help: ArgumentHelp("Threads of --central; all cores without it. Results are the same.", valueName: "n"))
+  var threads: Int?
+
   @OptionGroup var output: OutputOption
 
   func validate() throws {
+    if central, seeds != nil || log != nil {
+      throw ValidationError("--central excludes --seeds and --log: it has neither a network nor events")
+    }
+    for (name, value, most) in [("--epochs", epochs, 1_000_000), ("--threads", threads, 1024)] {
+      guard let value else { continue }
+      guard central else { throw ValidationError("\(name) is for --central") }
+      guard (1...most).contains(value) else { throw ValidationError("\(name): found \(value), expected 1 to \(most)") }
+    }
     if seeds != nil, seed != nil || log != nil {
       throw ValidationError("--seeds excludes --seed and --log: these are for one seed")
     }
@@ -66,6 +88,7 @@ struct SimulateCommand: AsyncParsableCommand {
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
+    if central { return try trainCentrally(simulation, scenario) }
     if let seeds {
       return try await runAll(SimulationCampaign(simulation, seeds: seeds.numbers, jobs: jobs ?? 1), scenario)
     }

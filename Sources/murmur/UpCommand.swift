@@ -98,7 +98,8 @@ struct UpCommand: AsyncParsableCommand {
     }
     announce(federation, threads: threads, dealt: dealt, directory: directory)
     let supervisor = LocalSupervisor(
-      place, threads: threads, json: output.json, allowCoreDumps: secrecy.allowCoreDumps, processes: processes)
+      place, heldOut: dealt.heldOutFile, threads: threads, json: output.json, allowCoreDumps: secrecy.allowCoreDumps,
+      processes: processes)
     let work = Task {
       do {
         try await supervisor.run(whenSubmitted: watch.runBegins)
@@ -147,7 +148,7 @@ struct UpCommand: AsyncParsableCommand {
       "federation \(population.name): 1 coordinator, \(population.workers) workers of \(population.organisations) "
         + "organisations, \(servingNodes), in \(directory)")
     Terminal.print(
-      "data: \(Readable.path(population.data.file)), \(dealt.parts.reduce(0, +)) examples dealt out (\(smallest) to \(largest) a "
+      "data: \(Readable.path(population.data.examples.path)), \(dealt.parts.reduce(0, +)) examples dealt out (\(smallest) to \(largest) a "
         + "worker), \(dealt.heldOut) held out")
     Terminal.print(
       "run \(run.name): \(run.model.architecture), \(run.rounds) rounds of \(run.strategy.name), "

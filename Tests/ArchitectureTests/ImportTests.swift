@@ -55,7 +55,9 @@ import Testing
     #expect(Set(Self.pure).isSubset(of: Self.imports.map(\.module)))
   }
 
-  @Test("A C library has one importer", arguments: [("CZeroMQ", "ZeroMQ"), ("COpenSSL", "Cryptography")])
+  @Test(
+    "A C library has one importer",
+    arguments: [("CZeroMQ", "ZeroMQ"), ("COpenSSL", "Cryptography"), ("CZlib", "Training")])
   func oneImporter(library: String, module: String) {
     let importers = Self.imports.filter { $0.imported.contains(library) }
     #expect(!importers.isEmpty)

@@ -12,9 +12,9 @@ struct FederationFilesTests {
     #expect(local.population.workers == 8)
     #expect(local.population.organisations == 8)
     #expect(local.population.servingNodes == 1)
-    #expect(local.population.data.label == "digit")
-    #expect(local.population.data.dirichletAlpha == 0.5)
-    #expect(local.population.data.heldOut == 0.2)
+    #expect(local.population.data.examples.label == "digit")
+    #expect(local.population.data.partition == .dirichlet(alpha: 0.5))
+    #expect(local.population.data.heldOut == .fraction(0.2))
     #expect(local.run.name == "digits")
     #expect(local.run.aggregation == .secure)
     #expect(local.threads == nil)
@@ -51,7 +51,7 @@ struct FederationFilesTests {
       ),
       (
         "/dev/null", "/nowhere/x.csv",
-        "f.yaml:4: key 'data.file': found no file at /nowhere/x.csv, expected a CSV file with one example a row"
+        "f.yaml:4: key 'data.file': found no file at /nowhere/x.csv, expected a file of labelled examples"
       ),
       (
         "label: digit", "labels: digit",
@@ -66,6 +66,151 @@ struct FederationFilesTests {
     let text = Self.federation.replacing(old, with: new)
     let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
     #expect(error.description == line)
+  }
+
+  @Test(
+    "A federation file names one partitioner, or none for a skew over labels",
+    arguments: [
+      ("", .dirichlet(alpha: 0.5)), (", partition: {iid: true}", .iid),
+      (", partition: {dirichlet: 2}", .dirichlet(alpha: 2)), (", partition: {shards: 2}", .shards(perPart: 2)),
+      (", partition: {quantity: 0.3}", .quantity(alpha: 0.3)), (", partition: {column: ward}", .column("ward")),
+    ] as [(String, DataPartition)])
+  func partitions(_ text: String, _ expected: DataPartition) throws {
+    let federation = Self.federation.replacing("label: digit", with: "label: digit" + text)
+    #expect(try LocalFederation.read(file(federation)).population.data.partition == expected)
+  }
+
+  @Test(
+    "A partition of no partitioner, of several or out of range is refused",
+    arguments: [
+      (
+        "{}",
+        "data.partition': found no partitioner, "
+          + "expected exactly one of 'iid', 'dirichlet', 'shards', 'quantity' and 'column'"
+      ),
+      (
+        "{shards: 2, iid: true}",
+        "data.partition': found 'iid' and 'shards', "
+          + "expected exactly one of 'iid', 'dirichlet', 'shards', 'quantity' and 'column'"
+      ),
+      ("{iid: false}", "data.partition.iid': found false, expected true, or another partitioner"),
+      ("{dirichlet: 0}", "data.partition.dirichlet': found 0, expected a number above 0"),
+      ("{shards: 0}", "data.partition.shards': found 0, expected an integer from 1 to 10000"),
+      ("{quantity: -1}", "data.partition.quantity': found -1, expected a number above 0"),
+      ("{column: 3}", "data.partition.column': found 3, expected the name of a column"),
+      ("{shard: 2}", "data.partition.shard': found an unknown key, expected 'shards', the nearest known key"),
+    ])
+  func badPartitions(_ partition: String, _ complaint: String) throws {
+    let text = Self.federation.replacing("label: digit", with: "label: digit, partition: \(partition)")
+    let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
+    #expect(error.description == "f.yaml:4: key '" + complaint)
+  }
+
+  /// What a federation's data are, in the words of its file after `file`.
+  private func plan(_ rest: String) throws(ConfigurationError) -> DataPlan {
+    let text = Self.federation.replacing("label: digit", with: rest)
+    return try LocalFederation.read(file(text, named: "f.yaml")).population.data
+  }
+
+  @Test(
+    "Data have a label, targets or sequences",
+    arguments: [
+      ("label: a", ExampleFile(path: "/dev/null", label: "a")),
+      ("label-file: /dev/zero", ExampleFile(path: "/dev/null", labelFile: "/dev/zero")),
+      ("target: a, partition: {iid: true}", ExampleFile(path: "/dev/null", targets: ["a"])),
+      ("target: [a, \"1\"], partition: {iid: true}", ExampleFile(path: "/dev/null", targets: ["a", "1"])),
+      (
+        "sequence: 80, vocabulary: /dev/zero, partition: {column: role}",
+        ExampleFile(path: "/dev/null", column: "role", sequenceLength: 80, vocabularyFile: "/dev/zero")
+      ),
+    ])
+  func examples(_ text: String, _ expected: ExampleFile) throws {
+    #expect(try plan(text).examples == expected)
+  }
+
+  @Test(
+    "Data are held out at random or at the end, and normalised by what is dealt or by a file",
+    arguments: [
+      ("label: a", .fraction(0.2), nil), ("label: a, held-out: 0", .fraction(0), nil),
+      ("label: a, held-out: {last: 2000}", .last(2000, training: nil), nil),
+      ("label: a, held-out: {last: 2000}, training: {first: 8000}", .last(2000, training: 8000), nil),
+      ("label: a, normalise: none", .fraction(0.2), nil),
+      ("label: a, normalise: standard", .fraction(0.2), .computed(.standard, .feature)),
+      ("label: a, normalise: {method: min-max, by: global}", .fraction(0.2), .computed(.minMax, .global)),
+      ("label: a, normalise: {file: /dev/zero}", .fraction(0.2), .file("/dev/zero")),
+    ] as [(String, HoldOut, NormalisationPlan?)])
+  func heldOut(_ text: String, _ heldOut: HoldOut, _ normalisation: NormalisationPlan?) throws {
+    let plan = try plan(text)
+    #expect(plan.heldOut == heldOut && plan.normalisation == normalisation)
+  }
+
+  @Test(
+    "Data that contradict themselves are refused with the key and its line",
+    arguments: [
+      ("seed: 1", "label': found no such key, expected the name of the label's column"),
+      ("label: a, target: b", "target': found it beside 'label', expected one of 'label', 'target' and 'sequence'"),
+      ("target: []", "target': found a list, expected the name of a column, or a list of different ones"),
+      ("target: [a, a]", "target': found a list"), ("target: [a, 1]", "target': found a list"),
+      ("label: a, vocabulary: /dev/null", "vocabulary': found it without 'sequence'"),
+      ("sequence: 0", "sequence': found 0, expected an integer from 1 to 1048576"),
+      ("sequence: 8", "partition': found no such key, expected a mapping of one of 'iid', 'quantity' and 'column'"),
+      ("target: a", "partition': found no such key"),
+      ("target: a, partition: {shards: 2}", "partition.shards': found data without classes, expected one of 'iid'"),
+      ("sequence: 8, partition: {iid: true}, copies: 2", "copies': found it beside 'sequence'"),
+      ("sequence: 8, partition: {iid: true}, normalise: standard", "normalise': found it beside 'sequence'"),
+      ("sequence: 8, partition: {iid: true}, held-out: {last: 1}", "held-out': found a number of rows of a text"),
+      ("label: a, label-file: /nowhere/y", "label-file': found no file at /nowhere/y, expected one"),
+      ("sequence: 8, partition: {iid: true}, vocabulary: /nowhere/v", "vocabulary': found no file at /nowhere/v"),
+      ("label: a, held-out: 1", "held-out': found 1, expected a number from 0 to below 1, or {last: N}"),
+      ("label: a, held-out: {last: -1}", "held-out.last': found -1"),
+      ("label: a, training: {first: 5}", "training': found it without 'held-out: {last: N}'"),
+      ("label: a, training: {first: 0}, held-out: {last: 1}", "training.first': found 0"),
+      ("label: a, normalise: most", "normalise': found \"most\", expected one of"),
+      ("label: a, normalise: {by: global}", "normalise.method': found no such key"),
+      ("label: a, normalise: {file: /dev/null, by: global}", "normalise.by': found it beside 'file'"),
+      ("label: a, normalise: {file: /nowhere/n}", "normalise.file': found no file at /nowhere/n"),
+      ("source: mnist", "file': found it beside 'source', expected one of them"),
+    ])
+  func badData(_ text: String, _ complaint: String) throws {
+    let error = try #require(throws: ConfigurationError.self) { try plan(text) }
+    #expect(error.description.hasPrefix("f.yaml:4: key 'data." + complaint), "\(error)")
+  }
+
+  @Test("A source that is unknown is refused with those that are known")
+  func unknownSource() throws {
+    let text = Self.federation.replacing("file: /dev/null, label: digit", with: "source: imagenet")
+    let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
+    #expect(
+      error.description
+        == "f.yaml:4: key 'data.source': found \"imagenet\", expected one of mnist, mnist10k, shakespeare")
+  }
+
+  @Test("What is written into a worker's folder reads back as the same examples")
+  func workerTemplate() throws {
+    let folder = try TemporaryFolder()
+    for examples in [
+      ExampleFile(path: "data.csv", label: "say \"x\"\\\n: y"), ExampleFile(path: "data.csv", targets: ["a,b", "1"]),
+      ExampleFile(path: "data.txt", column: "role", sequenceLength: 80, vocabularyFile: "vocabulary.json"),
+      ExampleFile(path: "x.npy", label: "y", labelFile: "y.npy"),
+    ] {
+      let text = PartyTemplate.worker(examples, threads: 2).replacing("policy: policy.yaml", with: "policy: {}")
+      try folder.write(text, to: "worker.yaml")
+      var expected = examples
+      expected.path = "\(folder.path)/\(examples.path)"
+      expected.labelFile = examples.labelFile.map { "\(folder.path)/\($0)" }
+      expected.vocabularyFile = examples.vocabularyFile.map { "\(folder.path)/\($0)" }
+      #expect(try WorkerConfiguration.load(path: "\(folder.path)/worker.yaml").examples == expected)
+    }
+  }
+
+  @Test("A worker's file names labels and normalisation beside its data, seen from its own folder")
+  func workerData() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "data: {file: a.npy, label: y, label-file: b.npy, normalisation: /n.json}\n", to: "worker.yaml")
+    let worker = try WorkerConfiguration.load(path: "\(folder.path)/worker.yaml")
+    #expect(worker.examples.labelFile == "\(folder.path)/b.npy")
+    #expect(worker.normalisationFile == "/n.json")
   }
 
   @Test(
@@ -127,13 +272,13 @@ struct FederationFilesTests {
     let named = try WorkerConfiguration.load(path: "\(folder.path)/named.yaml")
     let inline = try WorkerConfiguration.load(path: "\(folder.path)/inline.yaml")
     #expect(without.policy == .standard)
-    #expect(without.dataFile == "\(folder.path)/data.csv")
+    #expect(without.examples.path == "\(folder.path)/data.csv")
     #expect(without.stateDirectory == "\(folder.path)/state")
     #expect(named.policy.minimumCohort == 7)
     #expect(named.policy.allowPlain)
     #expect(named.policy.suites == [.aes256])
     #expect(inline.policy.minimumCohort == 9)
-    #expect(inline.dataFile == "/a.csv")
+    #expect(inline.examples.path == "/a.csv")
   }
 
   @Test("A policy's text reads back as the policy")

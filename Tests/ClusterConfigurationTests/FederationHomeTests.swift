@@ -75,7 +75,8 @@ struct FederationHomeTests {
     let root = folder.path + "/federation"
     #expect(try CoordinatorConfiguration.load(path: root + "/coordinator/coordinator.yaml").uploadsAtOnce == 16)
     #expect(try WorkerConfiguration.load(path: root + "/worker-1/worker.yaml").policy == .standard)
-    #expect(try WorkerConfiguration.load(path: root + "/worker-1/worker.yaml").dataFile == root + "/worker-1/data.csv")
+    #expect(
+      try WorkerConfiguration.load(path: root + "/worker-1/worker.yaml").examples.path == root + "/worker-1/data.csv")
     #expect(try ServingConfiguration.load(path: root + "/serving/serving.yaml").bindPull == nil)
     #expect(try RunConfiguration.load(path: root + "/operator/run.yaml").name == "digits")
     #expect(try AuthorityHome.load(directory: root + "/authority").federation.membership.members.count == 7)

@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 import Testing
 import Training
@@ -43,8 +44,10 @@ struct DatasetTests {
       ("a\n1\n", nil, "one column", "at least one feature and a label"),
       ("1,2,3\n4,5,6\n", nil, "only numbers", "a line of column names"),
       ("a,a,b\n", nil, "two columns named a", "different names"),
-      ("a,,b\n", nil, "column name ''", "a name without quotes"),
-      ("a,\"b\"\n", nil, "column name '\"b\"'", "a name without quotes"),
+      ("a,,b\n", nil, "column name ''", "a name"),
+      ("\na,b\n", nil, "column name ''", "a name"),
+      ("a,b\"c\n", nil, "a quote within 'b\"c'", "quotes around the whole cell"),
+      ("a,\"b\nc\n", nil, "a quoted cell without an end", "a closing quote"),
       ("a,b\n1,2\n", "digit", "columns a,b", "a label column named digit"),
     ] as [(String, String?, String, String)])
   func badHeader(text: String, label: String?, found: String, expected: String) {
@@ -121,6 +124,15 @@ struct DatasetTests {
   func inconsistent() {
     #expect(throws: DatasetError.self) { try Dataset(features: [1], labels: [0], featureCount: 2, classCount: 1) }
     #expect(throws: DatasetError.self) { try Dataset(features: [1], labels: [1], featureCount: 1, classCount: 1) }
+    for targets in [
+      Dataset.Targets.values([1, 2, 3], width: 2), .values([.nan, 0], width: 1), .values([], width: 0),
+      .classes([0, 1, 0], classCount: 2, perExample: 2), .classes([0, 1, 0, 2], classCount: 2, perExample: 2),
+    ] {
+      #expect(throws: DatasetError.self) { try Dataset(features: [1, 2], targets: targets, featureCount: 1) }
+    }
+    #expect(throws: DatasetError.self) {
+      try Dataset(features: [1], targets: .values([1, 2], width: 2), featureCount: 1, targetNames: ["a"])
+    }
     #expect(throws: DatasetError.self) { try Dataset(features: [.nan], labels: [0], featureCount: 1, classCount: 1) }
   }
 
@@ -145,7 +157,7 @@ struct DatasetTests {
   func partition(parts: Int, alpha: Double) throws {
     let dataset = try digits()
     let minimum = 20
-    let dealt = try dataset.dirichletPartition(parts: parts, alpha: alpha, minimum: minimum, seed: 9)
+    let dealt = try dataset.partition(.dirichlet(alpha: alpha), parts: parts, minimum: minimum, seed: 9)
     #expect(dealt.count == parts)
     #expect(dealt.allSatisfy { $0.count >= minimum })
     // Each example by its bytes: as many of each as in the whole.
@@ -154,19 +166,19 @@ struct DatasetTests {
     }
     let all = dealt.flatMap(rows).sorted { $0.lexicographicallyPrecedes($1) }
     #expect(all == rows(dataset).sorted { $0.lexicographicallyPrecedes($1) })
-    #expect(try dataset.dirichletPartition(parts: parts, alpha: alpha, minimum: minimum, seed: 9) == dealt)
+    #expect(try dataset.partition(.dirichlet(alpha: alpha), parts: parts, minimum: minimum, seed: 9) == dealt)
   }
 
   @Test("Small α skews labels, large α does not, and the parts of a seed are fixed for ever")
   func skew() throws {
     let dataset = try digits()
-    let even = try dataset.dirichletPartition(parts: 4, alpha: 1e4, seed: 1)
+    let even = try dataset.partition(.dirichlet(alpha: 1e4), parts: 4, seed: 1)
     #expect(even.allSatisfy { $0.classCounts.allSatisfy { (38...52).contains($0) } })
-    let skewed = try dataset.dirichletPartition(parts: 8, alpha: 0.5, minimum: 30, seed: 1)
+    let skewed = try dataset.partition(.dirichlet(alpha: 0.5), parts: 8, minimum: 30, seed: 1)
     #expect(skewed.contains { $0.classCounts.contains { $0 <= 2 } })
     #expect(skewed.map(\.count) == Self.recordedCounts)
     #expect(throws: DatasetError.tooFewRows(found: 1_797, needed: 1_800)) {
-      try dataset.dirichletPartition(parts: 18, alpha: 1, minimum: 100, seed: 1)
+      try dataset.partition(.dirichlet(alpha: 1), parts: 18, minimum: 100, seed: 1)
     }
   }
 

@@ -142,6 +142,18 @@ struct LocalTrainerTests {
       throws: TrainingError.wrongDataset(features: 2, expectedFeatures: 2, classes: 3, expectedClasses: 2)
     ) { try LocalTrainer(architecture, training: data, holdOut: data) }
     let good = try ModelArchitecture(parsing: "mlp 2-3")
+    let values = try Dataset(features: [1, 2], targets: .values([1], width: 1), featureCount: 2)
+    let numbers = TrainingError.wrongTargets(found: "1 numbers an example", expected: "one class an example")
+    #expect(throws: numbers) { try LocalTrainer(good, training: values, holdOut: data) }
+    #expect(throws: numbers) { try LocalTrainer(good, training: data, holdOut: values) }
+    let regression = try ModelArchitecture(parsing: "linear 2")
+    #expect(
+      throws: TrainingError.wrongTargets(found: "one class an example", expected: "1 numbers an example")
+    ) { try LocalTrainer(regression, training: data, holdOut: data) }
+    let text = try ModelArchitecture(parsing: "tokens 2 of 3 > embedding 2 > lstm 2 > last-step > dense 3")
+    #expect(throws: TrainingError.wrongToken(data.features.first { $0 != $0.rounded() || $0 < 0 } ?? 0, vocabulary: 3)) {
+      try LocalTrainer(text, training: data, holdOut: data)
+    }
     #expect(throws: TrainingError.noExamples) {
       try LocalTrainer(good, training: data.subset([]), holdOut: data)
     }

@@ -6,7 +6,8 @@ import Testing
   static let commands = [
     "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run watch", "run stop",
     "models",
-    "pull", "verify", "evaluate", "data", "data partition", "conformance", "conformance sa1", "simulate",
+    "pull", "verify", "evaluate", "data", "data inspect", "data stats", "data partition", "data get", "conformance",
+    "conformance sa1", "simulate",
     "explain", "explain privacy", "inspect",
   ]
 

@@ -30,8 +30,7 @@ package enum WorkerProcess {
     let (home, configuration) = try load(options.home)
     let dataset: Dataset
     do throws(DatasetError) {
-      dataset = try CSVDataset.load(
-        path: options.data ?? configuration.dataFile, labelColumn: configuration.label)
+      dataset = try examples(of: configuration, file: options.data)
     } catch {
       throw RuntimeError(.usage, error.description)
     }
@@ -52,6 +51,15 @@ package enum WorkerProcess {
     return try await run(
       home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: threads,
       endpoints: endpoints, ledger: ledger, logger: logger)
+  }
+
+  /// - Parameter file: in place of the configuration's.
+  private static func examples(of configuration: WorkerConfiguration, file: String?) throws(DatasetError) -> Dataset {
+    var source = configuration.examples
+    source.path = file ?? source.path
+    let examples = try DatasetFile.load(source)
+    guard let path = configuration.normalisationFile else { return examples }
+    return try Normalisation.load(path: path).applied(to: examples, file: source.path)
   }
 
   private static func run(

@@ -38,11 +38,21 @@ func replaceFile(_ path: String, with bytes: [UInt8]) throws(DatasetError) {
     }
     offset += count
   }
-  guard fsync(descriptor) == 0, close(descriptor) == 0, rename(draft, path) == 0 else {
-    let reason = systemReason()
+  let isFlushed = fsync(descriptor) == 0
+  let reasonNotFlushed = systemReason()
+  let isClosed = close(descriptor) == 0
+  guard isFlushed, isClosed, rename(draft, path) == 0 else {
+    let reason = isFlushed ? systemReason() : reasonNotFlushed
     unlink(draft)
     throw .unwritable(file: path, reason: reason)
   }
 }
 
-private func systemReason() -> String { strerror(errno).map { String(cString: $0) } ?? "error \(errno)" }
+/// What the last failed system call says.
+func systemReason() -> String { strerror(errno).map { String(cString: $0) } ?? "error \(errno)" }
+
+/// Whether something is at `path` (stat(2)).
+func fileExists(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0
+}
