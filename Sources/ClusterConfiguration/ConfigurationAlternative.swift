@@ -3,7 +3,6 @@ import Yams
 /// What stands where one of several things may: a word alone (`relu`), or a mapping of it to what it needs (`dense: 10`).
 struct ConfigurationAlternative {
   let word: String
-  /// Of the whole, with file and line.
   private let file: ConfigurationFile
   private let path: String
   private let line: Int?
@@ -44,8 +43,8 @@ struct ConfigurationAlternative {
   func settings(keys: [String], short: String? = nil) throws(ConfigurationError) -> ConfigurationSection {
     let inner = "\(path).\(word)"
     guard let value else { throw error(found: "'\(word)' alone", expected: "'\(word): …' with \(keys[0])") }
-    if case .mapping = value { return try ConfigurationSection(value, file: file, path: inner, keys: keys, line: line) }
-    guard let short else {
+    let isMapping = if case .mapping = value { true } else { false }
+    guard let short, !isMapping else {
       return try ConfigurationSection(value, file: file, path: inner, keys: keys, line: line)
     }
     return ConfigurationSection(file: file, path: inner, line: value.mark?.line ?? line, key: short, value: value)
