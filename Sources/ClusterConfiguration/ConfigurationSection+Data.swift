@@ -69,27 +69,41 @@ extension ConfigurationSection {
     }
   }
 
-  /// The examples of a public data set that `murmur data get` has fetched, as they were published.
+  /// The examples of a public data set that `murmur data get` has fetched, as they were published; of several, those of
+  /// the first that is there.
   private func publicFile() throws(ConfigurationError) -> String {
     guard !has("file") else { throw error(at: "file", found: "it beside 'source'", expected: "one of them") }
-    let source = try text("source", expected: "one of \(DataSource.all.map(\.name).joined(separator: ", "))") {
-      DataSource.named($0)
+    let names = try texts("source", expected: Self.sourcesExpected)
+    var sources: [DataSource] = []
+    for name in names {
+      guard let source = DataSource.named(name) else {
+        throw error(at: "source", found: "'\(name)'", expected: Self.sourcesExpected)
+      }
+      sources.append(source)
     }
-    let folder = source.cacheDirectory()
+    var missing: [String] = []
+    for source in sources {
+      guard let path = try missingFile(of: source) else { return "\(source.cacheDirectory())/\(source.examples)" }
+      missing.append(path)
+    }
+    let commands = sources.map { "'murmur data get \($0.name)'" }.joined(separator: " or ")
+    throw error(at: "source", found: "no file at \(missing.joined(separator: " nor at "))", expected: "that of \(commands)")
+  }
+
+  private static var sourcesExpected: String { "one of \(DataSource.all.map(\.name).joined(separator: ", "))" }
+
+  /// The first file of a source that was not fetched; nil if all were.
+  private func missingFile(of source: DataSource) throws(ConfigurationError) -> String? {
     for part in source.files {
-      let path = "\(folder)/\(part.localName)"
-      let isThere: Bool
+      let path = "\(source.cacheDirectory())/\(part.localName)"
       do throws(DataSourceError) {
-        isThere = try part.isThere(at: path)
+        guard try part.isThere(at: path) else { return path }
       } catch {
         throw self.error(
           at: "source", found: "a wrong file (\(error))", expected: "that of 'murmur data get \(source.name)'")
       }
-      guard isThere else {
-        throw error(at: "source", found: "no file at \(path)", expected: "that of 'murmur data get \(source.name)'")
-      }
     }
-    return "\(folder)/\(source.examples)"
+    return nil
   }
 
   /// `standard` or `min-max`, of each feature or `by: global`; or the statistics in a file; nil for `none` or no key.

@@ -17,6 +17,8 @@ package struct SimulationRun: Sendable {
 
   package let scenario: SimulationScenario
   package private(set) var seed: UInt64
+  /// Threads of one worker's training; results do not depend on it.
+  package var threads = 1
   private let parts: [Dataset]
   private let heldOut: Dataset
 
@@ -77,7 +79,7 @@ package struct SimulationRun: Sendable {
   ) throws -> SimulationResult {
     let world = World(
       scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),
-      plantedBug: plantedBug, log: log)
+      threads: threads, plantedBug: plantedBug, log: log)
     let disk = CoordinatorDisk()
     let coordinator = VirtualCoordinator(world: world, disk: disk, report: report)
     let workers = parts.enumerated().map { index, part in
@@ -113,7 +115,7 @@ package struct SimulationRun: Sendable {
     guard heldOut.count > 0 else { return nil }
     let architecture = scenario.run.model.architecture
     let examples = heldOut.scaled(by: Float(scenario.run.data.scale))
-    let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples)
+    let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples, threads: threads)
     return try trainer.evaluate(parameters)
   }
 

@@ -208,7 +208,7 @@ final class VirtualWorker {
     guard process?.wanted == attempt, let tensors = process?.desk.model(of: offer) else { return }
     do throws(LocalWorkError) {
       // Made for this once: thousands of workers would hold as many models.
-      let work = LocalWork(worker: name, dataset: dataset, threads: 1)
+      let work = LocalWork(worker: name, dataset: dataset, threads: world.threads)
       process?.update = try work.perform(
         offer.task, configuration: offer.configuration, attempt: attempt, parameters: tensors)
       world.note(name.text, "trained", ["attempt": .text(attempt.description)])

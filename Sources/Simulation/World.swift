@@ -20,6 +20,8 @@ enum Occurrence {
 /// Everything that the nodes of one simulation share: time, network, log, checkers. One thread runs it.
 final class World {
   let scenario: SimulationScenario
+  /// Of one worker's training.
+  let threads: Int
   let seed: UInt64
   let parties: VirtualParties
   let costs: WorkCosts
@@ -53,11 +55,12 @@ final class World {
   private let indices: [WorkerID: Int]
 
   init(
-    scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, plantedBug: PlantedBug?,
+    scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, threads: Int, plantedBug: PlantedBug?,
     log: @escaping (String) -> Void
   ) {
     self.scenario = scenario
     self.seed = seed
+    self.threads = threads
     self.parties = parties
     self.plantedBug = plantedBug
     costs = WorkCosts(table: scenario.costs)

@@ -1,3 +1,4 @@
+import Federation
 import GradientKernel
 
 /// Where local training is: batch after batch, in an order that is drawn anew for every epoch.

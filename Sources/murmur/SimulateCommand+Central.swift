@@ -19,7 +19,7 @@ extension SimulateCommand {
       Terminal.print(CentralRow.header)
     }
     do throws(SimulationError) {
-      _ = try simulation.trainCentrally(epochs: epochs, threads: threads ?? ThreadPool.coreCount) { epoch in
+      _ = try simulation.trainCentrally(epochs: epochs, threads: threads ?? simulation.threads) { epoch in
         let row = CentralRow(epoch, seconds: (clock.now - start) / .seconds(1))
         table.append(row)
         if !output.json { Terminal.print(row.line) }

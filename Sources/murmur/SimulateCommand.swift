@@ -2,6 +2,7 @@ import ArgumentParser
 import ClusterConfiguration
 import ClusterRuntime
 import Federation
+import GradientKernel
 import ModelRegistry
 import Rounds
 import Simulation
@@ -82,12 +83,13 @@ struct SimulateCommand: AsyncParsableCommand {
 
   func run() async throws {
     let scenario = try SimulationScenario.load(path: file)
-    let simulation: SimulationRun
+    var simulation: SimulationRun
     do throws(SimulationError) {
       simulation = try SimulationRun(scenario, seed: seed)
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
+    if seeds == nil { simulation.threads = ThreadPool.coreCount }
     if central { return try trainCentrally(simulation, scenario) }
     if let seeds {
       return try await runAll(SimulationCampaign(simulation, seeds: seeds.numbers, jobs: jobs ?? 1), scenario)
