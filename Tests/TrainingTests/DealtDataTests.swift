@@ -45,9 +45,13 @@ import Training
     let rest = try split(.last(20, training: nil))
     #expect(rest.dealt == (0..<80).map(Float.init) && rest.heldOut == both.heldOut)
     #expect(try split(.last(0, training: nil)).heldOut == [])
-    #expect(throws: DatasetError.tooFewRows(found: 100, needed: 101)) { try split(.last(31, training: 70)) }
-    #expect(throws: DatasetError.tooFewRows(found: 100, needed: 101)) { try split(.last(100, training: nil)) }
-    #expect(throws: DatasetError.tooFewRows(found: 100, needed: .max)) { try split(.last(.max, training: .max)) }
+    for (heldOut, needed) in [
+      (HoldOut.last(31, training: 70), 101), (.last(100, training: nil), 101), (.last(.max, training: .max), .max),
+    ] {
+      #expect(
+        throws: DatasetError.badFile(file: file.path, found: "100 examples", expected: "at least \(needed)")
+      ) { try split(heldOut) }
+    }
   }
 
   @Test("What a worker reads in its folder is its part", arguments: [DataPartition.iid, .shards(perPart: 2)])
@@ -107,6 +111,14 @@ import Training
     }
     let plans: [(DataPlan, Int, Int?, String)] = [
       (DataPlan(examples: ExampleFile(path: table, label: "y")), 9, nil, "found 2 features, expected 9 for 'mlp 9-9'"),
+      (
+        DataPlan(examples: ExampleFile(path: table, targets: ["y"])), 2, nil,
+        "t.csv: found examples without one class each, expected a partition at random, by quantity or by column"
+      ),
+      (
+        DataPlan(examples: ExampleFile(path: table, label: "y"), partition: .column("b")), 1, nil,
+        "t.csv: found 1 groups in column b, expected at least 6, one a part"
+      ),
       (DataPlan(examples: text(), partition: .iid), 9, nil, "found 5 features, expected 9 for 'mlp 9-9'"),
       (DataPlan(examples: text(nil), partition: .iid), 5, nil, "or a length of sequences"),
       (DataPlan(examples: text(), partition: .iid), 5, 10, "expected at most 10, the classes of the run"),

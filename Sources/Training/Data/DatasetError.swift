@@ -70,3 +70,16 @@ package enum DatasetError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 }
+
+extension DatasetError {
+  /// The same, said of a file where it does not name one yet.
+  func located(in file: String) -> DatasetError {
+    switch self {
+    case .unreadable, .unwritable, .fileTooLarge, .badHeader, .badRows, .badFile, .noRows, .tooManyRows: return self
+    case .inconsistent, .badFraction, .tooFewRows, .tooFewGroups, .noGroups, .noClasses, .smallPart: break
+    }
+    // Each of these says what was found, a comma, and what was expected.
+    let parts = description.split(separator: ", expected ", maxSplits: 1)
+    return .badFile(file: file, found: String(parts[0]), expected: parts.count > 1 ? String(parts[1]) : "other data")
+  }
+}

@@ -26,9 +26,19 @@ package struct DealtData: Sendable {
   ///   - features: that every example has to have.
   ///   - classCount: of the run; nil for what the data say.
   ///   - model: what needs so many features, in errors.
-  /// - Throws: `DatasetError`.
+  /// - Throws: `DatasetError`, which names a file.
   package init(
     _ plan: DataPlan, parts count: Int, features: Int, classCount: Int?, model: String
+  ) throws(DatasetError) {
+    do throws(DatasetError) {
+      try self.init(dealing: plan, parts: count, features: features, classCount: classCount, model: model)
+    } catch {
+      throw error.located(in: plan.examples.path)
+    }
+  }
+
+  private init(
+    dealing plan: DataPlan, parts count: Int, features: Int, classCount: Int?, model: String
   ) throws(DatasetError) {
     let file = try DatasetFile(path: plan.examples.path)
     if file.format == .text {
