@@ -8,12 +8,13 @@ VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 # Tests that compute for minutes. They run before the others, whose parties keep time by the clock of the machine.
 COMPUTING_TESTS = ^(SecureAggregation|Simulation)Tests\.
 
-.PHONY: help run test bench soak build conformance differential canaries fuzz lint format generate clean bootstrap
+.PHONY: help run test bench arm64 soak build conformance differential canaries fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
 	@echo "make test         all tests"
 	@echo "make bench        benchmarks, each figure beside a limit of this machine (Benchmarks/README.md)"
+	@echo "make arm64        the kernels for arm64, emulated, beside the reference and this machine's bits"
 	@echo "make soak         new seeds of a hostile network, without end, until one breaks a claim"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
@@ -42,9 +43,14 @@ test: bootstrap
 	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest --filter '$(COMPUTING_TESTS)'
 	swift test $(SWIFT_FLAGS) --skip-build --disable-xctest --skip '$(COMPUTING_TESTS)'
 
-bench: bootstrap
+bench:
+	@.ci/bootstrap bench
 	swift build $(SWIFT_FLAGS) --product murmur-bench
 	.build/release/murmur-bench secure-aggregation $(ARGUMENTS)
+	.build/release/murmur-bench kernel $(ARGUMENTS)
+
+arm64:
+	Tests/KernelPortability/run
 
 # Seeds that 'make test' has not seen. Each block of them says how far it came.
 soak: build

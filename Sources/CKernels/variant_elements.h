@@ -353,34 +353,50 @@ CK_TARGET static void ck_squared_error(size_t rows, size_t width, const float *o
 
 // MARK: Optimizers
 
-CK_TARGET static void ck_sgd_step(size_t count, float rate, float momentum, int nesterov, float decay, float proximal,
-                                  const float *restrict gradient, const float *restrict anchor,
-                                  float *restrict velocity, float *restrict w) {
-  if (!velocity && !anchor && decay == 0.0f) {
-    ck_axpy(count, -rate, gradient, w);
-    return;
-  }
-  for (size_t i = 0; i < count; i++) {
-    float g = CK_MULTIPLY_ADD(decay, w[i], gradient[i]);
-    if (anchor) g = CK_MULTIPLY_ADD(proximal, w[i] - anchor[i], g);
+// With flags that are constants where it is called, so that no element asks for them.
+CK_INLINE void ck_sgd_loop(size_t count, float rate, float momentum, int nesterov, float decay, float proximal,
+                           const float *gradient, const float *anchor, float *velocity, float *w) {
+  for (size_t i = 0; i < count; i += CK_PANEL) {
+    const size_t left = count - i;
+    const ck_v weights = ck_load(w + i, left, 0.0f);
+    ck_v g = CK_MULTIPLY_ADD((ck_v)(decay), weights, ck_load(gradient + i, left, 0.0f));
+    if (anchor) g = CK_MULTIPLY_ADD((ck_v)(proximal), weights - ck_load(anchor + i, left, 0.0f), g);
     if (velocity) {
-      velocity[i] = CK_MULTIPLY_ADD(momentum, velocity[i], g);
-      g = nesterov ? CK_MULTIPLY_ADD(momentum, velocity[i], g) : velocity[i];
+      const ck_v v = CK_MULTIPLY_ADD((ck_v)(momentum), ck_load(velocity + i, left, 0.0f), g);
+      ck_store(velocity + i, left, v);
+      g = nesterov ? CK_MULTIPLY_ADD((ck_v)(momentum), v, g) : v;
     }
-    w[i] = CK_MULTIPLY_ADD(-rate, g, w[i]);
+    ck_store(w + i, left, CK_MULTIPLY_ADD((ck_v)(-rate), g, weights));
   }
 }
 
-CK_TARGET static void ck_adam_step(size_t count, const ck_adam *rule, const float *restrict gradient,
-                                   const float *restrict anchor, float *restrict mean, float *restrict square,
-                                   float *restrict w) {
-  const float shrink = 1.0f - rule->rate * rule->decoupled_decay;
-  for (size_t i = 0; i < count; i++) {
-    float g = CK_MULTIPLY_ADD(rule->decay, w[i], gradient[i]);
-    if (anchor) g = CK_MULTIPLY_ADD(rule->proximal, w[i] - anchor[i], g);
-    mean[i] = CK_MULTIPLY_ADD(rule->beta1, mean[i], (1.0f - rule->beta1) * g);
-    square[i] = CK_MULTIPLY_ADD(rule->beta2, square[i], ((1.0f - rule->beta2) * g) * g);
-    const float step = (mean[i] * rule->correction1) / (sqrtf(square[i] * rule->correction2) + rule->epsilon);
-    w[i] = CK_MULTIPLY_ADD(-rule->rate, step, shrink * w[i]);
+CK_TARGET static void ck_sgd_step(size_t count, float rate, float momentum, int nesterov, float decay, float proximal,
+                                  const float *gradient, const float *anchor, float *velocity, float *w) {
+  if (!velocity && !anchor && decay == 0.0f)
+    ck_axpy(count, -rate, gradient, w);
+  else if (!velocity)
+    ck_sgd_loop(count, rate, 0.0f, 0, decay, proximal, gradient, anchor, NULL, w);
+  else if (!anchor && !nesterov)
+    ck_sgd_loop(count, rate, momentum, 0, decay, 0.0f, gradient, NULL, velocity, w);
+  else
+    ck_sgd_loop(count, rate, momentum, nesterov, decay, proximal, gradient, anchor, velocity, w);
+}
+
+CK_TARGET static void ck_adam_step(size_t count, const ck_adam *rule, const float *gradient, const float *anchor,
+                                   float *mean, float *square, float *w) {
+  const ck_v shrink = (ck_v)(1.0f - rule->rate * rule->decoupled_decay);
+  for (size_t i = 0; i < count; i += CK_PANEL) {
+    const size_t left = count - i;
+    const ck_v weights = ck_load(w + i, left, 0.0f);
+    ck_v g = CK_MULTIPLY_ADD((ck_v)(rule->decay), weights, ck_load(gradient + i, left, 0.0f));
+    if (anchor) g = CK_MULTIPLY_ADD((ck_v)(rule->proximal), weights - ck_load(anchor + i, left, 0.0f), g);
+    const ck_v m = CK_MULTIPLY_ADD((ck_v)(rule->beta1), ck_load(mean + i, left, 0.0f), (ck_v)(1.0f - rule->beta1) * g);
+    const ck_v q =
+        CK_MULTIPLY_ADD((ck_v)(rule->beta2), ck_load(square + i, left, 0.0f), ((ck_v)(1.0f - rule->beta2) * g) * g);
+    ck_store(mean + i, left, m);
+    ck_store(square + i, left, q);
+    const ck_v root = __builtin_elementwise_sqrt(q * (ck_v)(rule->correction2));
+    const ck_v step = (m * (ck_v)(rule->correction1)) / (root + (ck_v)(rule->epsilon));
+    ck_store(w + i, left, CK_MULTIPLY_ADD((ck_v)(-rule->rate), step, shrink * weights));
   }
 }

@@ -87,7 +87,8 @@ extension ConfigurationSection {
       missing.append(path)
     }
     let commands = sources.map { "'murmur data get \($0.name)'" }.joined(separator: " or ")
-    throw error(at: "source", found: "no file at \(missing.joined(separator: " nor at "))", expected: "that of \(commands)")
+    throw error(
+      at: "source", found: "no file at \(missing.joined(separator: " nor at "))", expected: "that of \(commands)")
   }
 
   private static var sourcesExpected: String { "one of \(DataSource.all.map(\.name).joined(separator: ", "))" }

@@ -97,7 +97,8 @@ extension RunConfiguration.Training {
     [
       ("learning-rate", "\(learningRate)"),
       optimizer.steps.map { ("local-steps", "\($0)") } ?? ("local-epochs", "\(localEpochs)"),
-      ("batch-size", "\(batchSize)"), ("optimizer", Self.yaml(optimizer.method)), ("momentum", momentum.map { "\($0)" }),
+      ("batch-size", "\(batchSize)"), ("optimizer", Self.yaml(optimizer.method)),
+      ("momentum", momentum.map { "\($0)" }),
       ("weight-decay", weightDecay.map { "\($0)" }), ("proximal", proximal.map { "\($0)" }),
       ("clip-gradient", optimizer.clipNorm.map { "\($0)" }),
       ("clip-example-gradients", optimizer.exampleClipNorm.map { "\($0)" }),

@@ -1,4 +1,6 @@
+import ClusterConfiguration
 import Federation
+import GradientKernel
 import Tensors
 import Training
 

@@ -19,8 +19,8 @@ package struct SimulationRun: Sendable {
   package private(set) var seed: UInt64
   /// Threads of one worker's training; results do not depend on it.
   package var threads = 1
-  private let parts: [Dataset]
-  private let heldOut: Dataset
+  let parts: [Dataset]
+  let heldOut: Dataset
 
   /// Of each worker, its own hold-out included.
   package var exampleCounts: [Int] { parts.map(\.count) }

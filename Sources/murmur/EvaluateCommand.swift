@@ -24,7 +24,9 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("A safetensors file, or a folder that 'murmur pull' wrote.", valueName: "model"))
   var model: String
 
-  @Argument(help: ArgumentHelp("Labelled examples: CSV, IDX, NPY, NPZ or safetensors.", valueName: "data"))
+  @Argument(
+    help: ArgumentHelp(
+      "Labelled examples: CSV, IDX, NPY, NPZ or safetensors; a text for a model of characters.", valueName: "data"))
   var data: String
 
   @Option(
@@ -36,6 +38,11 @@ struct EvaluateCommand: ParsableCommand {
   var scale: Double?
 
   @OptionGroup var labels: LabelOptions
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("How the characters of a text are numbered, from 'murmur data'.", valueName: "file"))
+  var vocabulary: String?
 
   @Option(
     name: .long,
@@ -73,7 +80,7 @@ struct EvaluateCommand: ParsableCommand {
     let path = isFolder ? "\(model)/\(PulledModel.modelName)" : model
     let subject = try subject(manifestPath: "\(folder)/\(PulledModel.manifestName)")
     let parameters = try Self.parameters(at: path, of: subject.architecture)
-    let examples = try examples(scale: Float(subject.scale))
+    let examples = try examples(of: subject.architecture, scale: Float(subject.scale))
     let ranks = try ranks(of: subject.architecture)
     let evaluation = try evaluation(of: parameters, subject.architecture, on: examples, ranks: ranks)
     let result = EvaluationResult(model: path, data: data, evaluation, withConfusion: confusion)
@@ -93,8 +100,17 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// The data as the model was trained on it: normalised, then divided by the scale.
-  private func examples(scale: Float) throws -> Dataset {
-    let raw = try DatasetFile.load(path: data, labels.reading)
+  private func examples(of architecture: ModelArchitecture, scale: Float) throws -> Dataset {
+    var reading = labels.reading
+    if case .tokens(let length, _) = architecture.input {
+      guard let vocabulary else {
+        throw CommandFailure(
+          .usage, "--vocabulary: found none, expected the file that numbers the characters for '\(architecture)'")
+      }
+      reading.sequenceLength = length
+      reading.vocabulary = try CharacterVocabulary.load(path: vocabulary)
+    }
+    let raw = try DatasetFile.load(path: data, reading)
     let normal = try normalisation.map { try Normalisation.load(path: $0).applied(to: raw, file: data) }
     return (normal ?? raw).scaled(by: scale)
   }
@@ -103,7 +119,9 @@ struct EvaluateCommand: ParsableCommand {
   private func subject(manifestPath: String) throws -> (architecture: ModelArchitecture, scale: Double) {
     if let architecture {
       guard let parsed = try? ModelArchitecture(parsing: architecture) else {
-        throw CommandFailure(.usage, "--architecture: found '\(architecture)', expected layers such as 'mlp 64-128-10'")
+        throw CommandFailure(
+          .usage, "--architecture: found '\(architecture)', expected layers or a preset, as 'murmur inspect' takes them"
+        )
       }
       return (parsed, scale ?? 1)
     }

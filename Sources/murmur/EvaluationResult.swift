@@ -69,6 +69,15 @@ struct EvaluationResult: Codable {
     }
   }
 
+  /// In one line, after a run.
+  var summary: String {
+    let lossText = "loss \(Readable.decimal(loss, 4))"
+    if let accuracy, let correct {
+      return "accuracy  \(Readable.decimal(accuracy, 4)) (\(correct) of \(examples) held-out examples), \(lossText)"
+    }
+    return "RMSE      \(rmse.map { Readable.decimal($0, 4) } ?? "-") (\(examples) held-out examples), \(lossText)"
+  }
+
   /// For people: one number a line, then the matrix.
   var text: String {
     var lines: [(String, String)] = []

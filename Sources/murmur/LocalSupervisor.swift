@@ -101,7 +101,7 @@ struct LocalSupervisor: Sendable {
       EvaluationResult.self,
       from: await processes.run(
         "evaluate",
-        ["evaluate", folder, "\(consumer)/\(heldOut.path)"] + LabelOptions.arguments(heldOut) + ["--json"]))
+        ["evaluate", folder, "\(consumer)/\(heldOut.path)"] + Self.arguments(heldOut, in: consumer) + ["--json"]))
     if json {
       Terminal.print(try JSONOutput.line(LocalResult(model: pulled, evaluation: evaluation)))
     } else {
@@ -110,10 +110,12 @@ struct LocalSupervisor: Sendable {
       Terminal.print("path      \(pulled.path)")
       Terminal.print("digest    \(pulled.digest)")
       Terminal.print("signer    \(pulled.signer), signature verified")
-      Terminal.print(
-        "accuracy  \(Readable.decimal(evaluation.accuracy, 4)) (\(evaluation.correct) of \(evaluation.examples) "
-          + "held-out examples), loss \(Readable.decimal(evaluation.loss, 4))")
+      Terminal.print(evaluation.summary)
     }
+  }
+
+  private static func arguments(_ heldOut: ExampleFile, in folder: String) -> [String] {
+    LabelOptions.arguments(heldOut) + (heldOut.vocabularyFile.map { ["--vocabulary", "\(folder)/\($0)"] } ?? [])
   }
 
   private struct LocalResult: Encodable {

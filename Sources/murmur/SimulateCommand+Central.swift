@@ -1,4 +1,5 @@
 import ClusterConfiguration
+import ClusterRuntime
 import Federation
 import GradientKernel
 import Simulation

@@ -54,11 +54,13 @@ struct SimulateCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Train on all data in one place instead.")
   var central = false
 
-  @Option(name: .long, help: ArgumentHelp("Epochs of --central; as many as there are rounds without it.", valueName: "n"))
+  @Option(
+    name: .long, help: ArgumentHelp("Epochs of --central; as many as there are rounds without it.", valueName: "n"))
   var epochs: Int?
 
   @Option(
-    name: .long, help: ArgumentHelp("Threads of --central; all cores without it. Results are the same.", valueName: "n"))
+    name: .long, help: ArgumentHelp("Threads of --central; all cores without it. Results are the same.", valueName: "n")
+  )
   var threads: Int?
 
   @OptionGroup var output: OutputOption

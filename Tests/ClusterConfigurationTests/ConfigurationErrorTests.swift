@@ -22,7 +22,20 @@ struct ConfigurationErrorTests {
     Case(
       old: "  learning-rate: 0.1", new: "  learning-rate: 0.1\n  optimiser-of-choice: adam",
       line: "run.yaml:11: key 'training.optimiser-of-choice': found an unknown key, expected one of 'learning-rate', "
-        + "'local-epochs', 'batch-size', 'momentum', 'weight-decay' or 'proximal'"),
+        + "'local-epochs', 'local-steps', 'batch-size', 'optimizer', 'momentum', 'weight-decay', 'proximal', "
+        + "'clip-gradient', 'clip-example-gradients', 'schedule' or 'warm-up'"),
+    Case(
+      old: "  learning-rate: 0.1", new: "  learning-rate: 0.1\n  optimizer: nesterov",
+      line: "run.yaml:11: key 'training.optimizer': found nesterov without a momentum, expected 'momentum' above 0"),
+    Case(
+      old: "  learning-rate: 0.1", new: "  learning-rate: 0.1\n  momentum: 0.9\n  optimizer: adam",
+      line: "run.yaml:11: key 'training.momentum': found it beside Adam, expected beta1 of the optimizer"),
+    Case(
+      old: "  learning-rate: 0.1", new: "  learning-rate: 0.1\n  local-steps: 5\n  local-epochs: 2",
+      line: "run.yaml:11: key 'training.local-steps': found it beside 'local-epochs', expected one of them"),
+    Case(
+      old: "  learning-rate: 0.1", new: "  learning-rate: 0.1\n  schedule: {cosine: {rounds: 10, final: 2}}",
+      line: "run.yaml:11: key 'training.schedule.cosine.final': found 2, expected a number from 0 to 1"),
     Case(
       old: "rounds: 20", new: "rounds: \"20\"",
       line: "run.yaml:8: key 'rounds': found \"20\", expected an integer from 1 to 1000000"),

@@ -182,7 +182,7 @@ struct FederationFilesTests {
     let error = try #require(throws: ConfigurationError.self) { try LocalFederation.read(file(text, named: "f.yaml")) }
     #expect(
       error.description
-        == "f.yaml:4: key 'data.source': found \"imagenet\", expected one of mnist, mnist10k, shakespeare")
+        == "f.yaml:4: key 'data.source': found 'imagenet', expected one of mnist, mnist10k, shakespeare")
   }
 
   @Test("What is written into a worker's folder reads back as the same examples")

@@ -151,7 +151,8 @@ struct LocalTrainerTests {
       throws: TrainingError.wrongTargets(found: "one class an example", expected: "1 numbers an example")
     ) { try LocalTrainer(regression, training: data, holdOut: data) }
     let text = try ModelArchitecture(parsing: "tokens 2 of 3 > embedding 2 > lstm 2 > last-step > dense 3")
-    #expect(throws: TrainingError.wrongToken(data.features.first { $0 != $0.rounded() || $0 < 0 } ?? 0, vocabulary: 3)) {
+    #expect(throws: TrainingError.wrongToken(data.features.first { $0 != $0.rounded() || $0 < 0 } ?? 0, vocabulary: 3))
+    {
       try LocalTrainer(text, training: data, holdOut: data)
     }
     #expect(throws: TrainingError.noExamples) {

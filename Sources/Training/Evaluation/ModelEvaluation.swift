@@ -31,7 +31,9 @@ package struct ModelEvaluation: Equatable, Sendable {
     var failed = false
     switch architecture.loss {
     case .meanSquaredError:
-      guard case .values(let targets, let width) = dataset.targets else { preconditionFailure("the trainer checked it") }
+      guard case .values(let targets, let width) = dataset.targets else {
+        preconditionFailure("the trainer checked it")
+      }
       var sums = RegressionMetrics(width: width)
       _ = try trainer.evaluate(parameters) { first, outputs in
         let rows = outputs.contiguous
