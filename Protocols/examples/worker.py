@@ -167,6 +167,7 @@ class Attempt:
                          f64(task.data_scale), f64(task.hold_out_fraction), u64(task.seed),
                          lp(task.optimizer.encode()))
         require(rules.get(88) == trainer, "the task is not the configuration's")
+        require(task.optimizer == "sgd", "an optimizer that this worker does not have")
         require(rules[50] == self.home.issuance_log, "another issuance log")
         require(rules[51] == digest(label(b"revocation-list"), u32(0)), "another revocation list")
         for t in self.offer.tensors:

@@ -8,7 +8,7 @@
 
 static float start(const float *g, size_t offset, ck_update update) {
   float v = update.keep == 0.0f ? 0.0f : update.keep * g[offset];
-  if (update.keep != 0.0f && update.anchor) v += update.pull * update.anchor[offset];
+  if (update.anchor) v += update.pull * update.anchor[offset];
   return v;
 }
 
@@ -87,7 +87,7 @@ static size_t pooled(const ck_pooling *g, size_t row, size_t column, size_t plac
          place % g->window_columns * g->image_column + c;
 }
 
-static void max_pool(const ck_pooling *g, const float *image, float *y, uint16_t *choice) {
+static void max_pool(const ck_pooling *g, const float *image, float *y, uint32_t *choice) {
   for (size_t row = 0; row < g->rows; row++)
     for (size_t column = 0; column < g->columns; column++)
       for (size_t c = 0; c < g->channels; c++) {
@@ -97,11 +97,11 @@ static void max_pool(const ck_pooling *g, const float *image, float *y, uint16_t
           if (v > image[pooled(g, row, column, best, c)] || isnan(v)) best = place;
         }
         y[row * g->out_row + column * g->out_column + c] = image[pooled(g, row, column, best, c)];
-        if (choice) choice[(row * g->columns + column) * g->channels + c] = (uint16_t)best;
+        if (choice) choice[(row * g->columns + column) * g->channels + c] = (uint32_t)best;
       }
 }
 
-static void max_pool_gradient(const ck_pooling *g, const uint16_t *choice, const float *dy, float *gradient) {
+static void max_pool_gradient(const ck_pooling *g, const uint32_t *choice, const float *dy, float *gradient) {
   for (size_t row = 0; row < g->rows; row++)
     for (size_t column = 0; column < g->columns; column++)
       for (size_t c = 0; c < g->channels; c++)

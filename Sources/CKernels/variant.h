@@ -20,7 +20,6 @@
 // One row of a panel, in as many registers as the class needs.
 typedef float ck_v __attribute__((ext_vector_type(CK_PANEL), aligned(4), may_alias));
 typedef int32_t ck_i __attribute__((ext_vector_type(CK_PANEL), aligned(4), may_alias));
-typedef uint16_t ck_s __attribute__((ext_vector_type(CK_PANEL)));
 typedef double ck_d __attribute__((ext_vector_type(CK_PANEL)));
 typedef float ck_v8 __attribute__((ext_vector_type(8)));
 typedef float ck_v4 __attribute__((ext_vector_type(4)));

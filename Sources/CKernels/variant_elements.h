@@ -181,7 +181,7 @@ CK_TARGET static void ck_lstm_cell_gradient(size_t rows, size_t units, const flo
 
 // MARK: Pooling
 
-CK_TARGET static void ck_max_pool(const ck_pooling *g, const float *image, float *y, uint16_t *choice) {
+CK_TARGET static void ck_max_pool(const ck_pooling *g, const float *image, float *y, uint32_t *choice) {
   for (size_t row = 0; row < g->rows; row++)
     for (size_t column = 0; column < g->columns; column++) {
       const float *window = image + row * g->row_step + column * g->column_step;
@@ -200,14 +200,16 @@ CK_TARGET static void ck_max_pool(const ck_pooling *g, const float *image, float
           }
         ck_store(out + c, count, best);
         if (!choice) continue;
-        const ck_s narrow = __builtin_convertvector(which, ck_s);
-        for (size_t q = 0; q < CK_PANEL && q < count; q++) choice[c + q] = narrow[q];
+        if (count >= CK_PANEL)
+          *(ck_i *)(choice + c) = which;
+        else
+          for (size_t q = 0; q < count; q++) choice[c + q] = (uint32_t)which[q];
       }
       if (choice) choice += g->channels;
     }
 }
 
-CK_TARGET static void ck_max_pool_gradient(const ck_pooling *g, const uint16_t *choice, const float *dy,
+CK_TARGET static void ck_max_pool_gradient(const ck_pooling *g, const uint32_t *choice, const float *dy,
                                            float *gradient) {
   for (size_t row = 0; row < g->rows; row++)
     for (size_t column = 0; column < g->columns; column++, choice += g->channels) {

@@ -19,9 +19,12 @@
 
 // What a sum into g starts from.
 CK_INLINE ck_v ck_start(const float *g, size_t offset, ck_update update) {
-  if (update.keep == 0.0f) return (ck_v)(0.0f);
-  ck_v v = *(const ck_v *)(g + offset);
-  if (update.keep != 1.0f) v = (ck_v)(update.keep) * v;
+  // What g holds is not read for a keep of zero: it may be anything.
+  ck_v v = (ck_v)(0.0f);
+  if (update.keep == 1.0f)
+    v = *(const ck_v *)(g + offset);
+  else if (update.keep != 0.0f)
+    v = (ck_v)(update.keep) * *(const ck_v *)(g + offset);
   if (update.anchor) v = CK_MULTIPLY_ADD((ck_v)(update.pull), *(const ck_v *)(update.anchor + offset), v);
   return v;
 }

@@ -5,6 +5,8 @@ import Tensors
 package enum KernelError: Error, Equatable, Sendable {
   case wrongLayout(expected: String, found: String)
   case classUnavailable(KernelClass)
+  /// A batch of this model needs more memory than a network may take.
+  case workspaceTooLarge(byteCount: Int, max: Int)
 }
 
 /// What a pass over examples gives.
@@ -35,6 +37,9 @@ package struct BatchResult: Hashable, Sendable {
 /// weights where few examples meet many of them, and then the units of the weights. Every number is computed by one
 /// thread in an order that does not depend on the division, so thread counts give the same bits. One user at a time.
 package final class Network {
+  /// Of activations, their gradients and states of one batch; parameters come on top.
+  package static let workspaceByteCountMax = 4 << 30
+
   package let architecture: ModelArchitecture
   package let batchCapacity: Int
   package let kernelClass: KernelClass
@@ -71,7 +76,7 @@ package final class Network {
   /// - Parameters:
   ///   - batchCapacity: the most examples of one step; larger evaluations run in pieces of it.
   ///   - pool: borrowed; networks that share one must not run at the same time.
-  /// - Throws: `KernelError.classUnavailable`.
+  /// - Throws: `KernelError.classUnavailable`, `.workspaceTooLarge`.
   package init(
     _ architecture: ModelArchitecture, batchCapacity: Int, pool: ThreadPool, kernelClass: KernelClass = .best
   ) throws(KernelError) {
@@ -83,6 +88,10 @@ package final class Network {
     self.kernels = kernels
     self.pool = pool
     plan = NetworkPlan(architecture, isTraining: true)
+    let (byteCount, overflow) = plan.byteCountPerExample.multipliedReportingOverflow(by: batchCapacity)
+    guard !overflow, byteCount <= Self.workspaceByteCountMax else {
+      throw .workspaceTooLarge(byteCount: overflow ? .max : byteCount, max: Self.workspaceByteCountMax)
+    }
     workspace = Workspace(plan, capacity: batchCapacity, kernels: kernels)
     parameters = FloatBuffer(count: plan.packedCount)
     gradients = FloatBuffer(count: plan.packedCount)
@@ -92,6 +101,12 @@ package final class Network {
   }
 
   deinit { unitNorms.deallocate() }
+
+  /// The largest batch of a model up to `most` whose workspace stays small enough for caches and for many networks: 64 MiB,
+  /// but one example in any case.
+  package static func batchCapacity(for architecture: ModelArchitecture, atMost most: Int) -> Int {
+    max(1, min(most, (64 << 20) / max(1, NetworkPlan(architecture, isTraining: true).byteCountPerExample)))
+  }
 
   /// Equal cost for every thread, as far as whole units allow.
   private static func bounds(of units: [WeightUnit], threads: Int) -> [Int] {

@@ -257,8 +257,11 @@ final class VirtualWorker {
     process?.wanted = offer.attempt
     let heldOut = Int((Double(dataset.count) * offer.task.holdOutFraction).rounded())
     let isTraining = offer.task.kind == .train
-    let cost = world.costs.training(
-      examples: dataset.count - heldOut, epochs: isTraining ? offer.configuration.localEpochs : 0, heldOut: heldOut)
+    let rules = offer.configuration, examples = dataset.count - heldOut
+    let passes =
+      offer.task.optimizer.steps.map { Double($0) * Double(min(rules.batchSize, UInt64(examples))) }
+      ?? Double(rules.localEpochs) * Double(examples)
+    let cost = world.costs.training(passes: isTraining ? passes : 0, heldOut: heldOut)
     guard let done = process?.trainer.take(cost, at: time) else { return }
     if isTraining {
       for quarters in 1...4 {

@@ -46,10 +46,11 @@ struct WorkCosts {
   var signature: Duration { seconds(table.signature) }
   var verification: Duration { seconds(table.verification) }
 
-  /// Evaluation on the hold-out, then the epochs of training.
-  func training(examples: Int, epochs: UInt64, heldOut: Int) -> Duration {
-    seconds(
-      Double(heldOut) * table.evaluationPerExample + Double(examples) * Double(epochs) * table.trainingPerExample)
+  /// Evaluation on the hold-out, then training.
+  ///
+  /// - Parameter passes: examples of all steps together; one counts as often as it is taken.
+  func training(passes: Double, heldOut: Int) -> Duration {
+    seconds(Double(heldOut) * table.evaluationPerExample + passes * table.trainingPerExample)
   }
 
   /// Making `terms` masks over some elements, and adding them.

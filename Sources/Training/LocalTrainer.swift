@@ -69,14 +69,14 @@ package final class LocalTrainer {
   private let examples: Examples
   private var network: Network
 
-  /// Rows of one piece of an evaluation, at least.
+  /// Examples of one piece of an evaluation, at most, until a batch of training needs more room.
   private static let evaluationRows = 64
 
   /// - Parameters:
   ///   - training: at least one example.
   ///   - holdOut: what `evaluate` judges by; may be empty.
   ///   - threads: at least 1; results do not depend on it.
-  /// - Throws: what `Dataset.check` throws; `TrainingError.noExamples`, `.classUnavailable`.
+  /// - Throws: what `Dataset.check` throws; `TrainingError.noExamples`, `.classUnavailable`, `.batchTooLarge`.
   package init(
     _ architecture: ModelArchitecture, training: Dataset, holdOut: Dataset, threads: Int = 1,
     kernelClass: KernelClass = .best
@@ -89,7 +89,9 @@ package final class LocalTrainer {
     self.kernelClass = kernelClass
     pool = ThreadPool(threads: threads)
     examples = training.examples
-    network = try Self.network(architecture, rows: Self.evaluationRows, pool: pool, kernelClass: kernelClass)
+    network = try Self.network(
+      architecture, rows: Network.batchCapacity(for: architecture, atMost: Self.evaluationRows), pool: pool,
+      kernelClass: kernelClass)
   }
 
   private static func network(
@@ -117,7 +119,7 @@ package final class LocalTrainer {
   ///   - seed: of shuffles and dropout; the same seed, base, data and kernel class give the same bits.
   ///   - progress: told the finished fraction, from 0 to 1, after every step.
   ///   - isCancelled: asked before every step.
-  /// - Throws: `TrainingError.wrongLayout`, `.notFinite`, `.cancelled`.
+  /// - Throws: `TrainingError.wrongLayout`, `.batchTooLarge`, `.notFinite`, `.cancelled`.
   package func train(
     base: ParameterSet, configuration: TrainingConfiguration, round: UInt64 = 1, seed: UInt64,
     progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
@@ -226,6 +228,7 @@ extension TrainingError {
     switch error {
     case .wrongLayout(let expected, let found): self = .wrongLayout(expected: expected, found: found)
     case .classUnavailable(let kernelClass): self = .classUnavailable(kernelClass.rawValue)
+    case .workspaceTooLarge(let byteCount, let max): self = .batchTooLarge(byteCount: byteCount, max: max)
     }
   }
 }

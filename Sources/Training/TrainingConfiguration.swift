@@ -17,6 +17,8 @@ package enum TrainingError: Error, Equatable, Sendable {
   /// The base model has other tensors than the architecture.
   case wrongLayout(expected: String, found: String)
   case classUnavailable(String)
+  /// A batch of the model needs more memory than a worker gives.
+  case batchTooLarge(byteCount: Int, max: Int)
   /// The loss or a parameter is no longer a finite number; steps and epochs count from 1.
   case notFinite(epoch: Int, step: Int)
   case cancelled

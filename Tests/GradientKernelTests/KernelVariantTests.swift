@@ -268,8 +268,8 @@ struct ElementTests {
         rows: rows, columns: columns, window_lines: window.side, window_columns: window.side, channels: channels,
         image_pitch: width * channels, image_column: channels, row_step: window.stride * width * channels,
         column_step: window.stride * channels, out_row: columns * channels, out_column: channels)
-      func outputs(_ table: ck_table) -> ([UInt16], [[UInt32]]) {
-        var most = [Float](repeating: 9, count: dy.count), mean = most, choice = [UInt16](repeating: 9, count: dy.count)
+      func outputs(_ table: ck_table) -> ([UInt32], [[UInt32]]) {
+        var most = [Float](repeating: 9, count: dy.count), mean = most, choice = [UInt32](repeating: 9, count: dy.count)
         table.max_pool(&plan, image, &most, &choice)
         var again = most
         table.max_pool(&plan, image, &again, nil)

@@ -245,6 +245,34 @@ struct NetworkTests {
     #expect(network.evaluate(examples).lossSum == first)
   }
 
+  @Test("A batch that needs too much memory is refused before any is taken, and evaluations take what is little")
+  func memory() throws {
+    let wide = try ModelArchitecture(parsing: "features 100 > dense 60000 > tanh > dense 2")
+    #expect(throws: KernelError.self) {
+      try Network(wide, batchCapacity: 65_536, pool: ThreadPool(threads: 1))
+    }
+    let small = try ModelArchitecture(parsing: "mlp 64-10")
+    #expect(Network.batchCapacity(for: small, atMost: 64) == 64)
+    let long = try ModelArchitecture(parsing: "tokens 4096 of 3 > embedding 2 > lstm 300 > dense 3")
+    #expect(Network.batchCapacity(for: long, atMost: 64) < 4)
+  }
+
+  @Test("A step whose decay and pull leave nothing of the weights goes to the anchor's side of the gradient")
+  func wholePull() throws {
+    let architecture = try ModelArchitecture(parsing: "mlp 3-2")
+    let start = try architecture.parameters(seed: 4)
+    let examples = architecture.examples(2, seed: 5)
+    let results = try [nil, Float.greatestFiniteMagnitude].map { clip in
+      let network = try Network(architecture, batchCapacity: 2, pool: ThreadPool(threads: 1))
+      try network.load(start)
+      // 1 − η(λ + μ) is exactly zero.
+      let rule = OptimizerRule(weightDecay: 1, proximal: 1, clipNorm: clip)
+      _ = network.step(examples, rows: [0, 1], rule: rule, learningRate: 0.5)
+      return network.parameterValues
+    }
+    #expect(distance(results[0], results[1]) < 1e-6)
+  }
+
   @Test("Parameters of another model are refused")
   func wrongLayout() throws {
     let network = try Network(ModelArchitecture(parsing: "mlp 3-2"), batchCapacity: 1, pool: ThreadPool(threads: 1))

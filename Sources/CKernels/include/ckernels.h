@@ -107,9 +107,9 @@ typedef struct {
 
   /// `choice` gets, for every output and channel, which number of the window was the first largest; NULL if nobody asks.
   /// NaN counts as largest.
-  void (*max_pool)(const ck_pooling *pooling, const float *image, float *y, uint16_t *choice);
+  void (*max_pool)(const ck_pooling *pooling, const float *image, float *y, uint32_t *choice);
   /// Adds to `gradient`, which has the image's shape.
-  void (*max_pool_gradient)(const ck_pooling *pooling, const uint16_t *choice, const float *dy, float *gradient);
+  void (*max_pool_gradient)(const ck_pooling *pooling, const uint32_t *choice, const float *dy, float *gradient);
   void (*average_pool)(const ck_pooling *pooling, const float *image, float *y);
   /// Adds to `gradient`, which has the image's shape.
   void (*average_pool_gradient)(const ck_pooling *pooling, const float *dy, float *gradient);

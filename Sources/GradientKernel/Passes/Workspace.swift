@@ -20,7 +20,7 @@ final class Workspace: @unchecked Sendable {
   let rows: UnsafeMutableBufferPointer<UnsafeMutablePointer<UnsafePointer<Float>?>>
   /// Factors of dropout, as large as the activation that it gives.
   let masks: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
-  let choices: UnsafeMutableBufferPointer<UnsafeMutablePointer<UInt16>>
+  let choices: UnsafeMutableBufferPointer<UnsafeMutablePointer<UInt32>>
   let recurrences: [Recurrence]
   let transposed: FloatBuffer
   let tokens: UnsafeMutableBufferPointer<Int32>

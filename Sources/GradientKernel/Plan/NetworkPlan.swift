@@ -209,6 +209,16 @@ struct NetworkPlan: Hashable, Sendable {
   /// Rows of losses of one example: time steps, or 1.
   var lossRowsPerExample: Int { activations[outputs].rowsPerExample }
 
+  /// What a workspace takes for each example of its capacity.
+  var byteCountPerExample: Int {
+    var floats = 0
+    for layout in activations { floats += layout.floatsPerExample }
+    for layout in deltas { floats += layout?.floatsPerExample ?? 0 }
+    for case .dropout(let step) in steps { floats += activations[step.to].floatsPerExample }
+    for step in recurrences { floats += step.length * step.units * 9 + 2 * step.units }
+    return floats * MemoryLayout<Float>.stride + choiceCounts.reduce(0, +) * MemoryLayout<UInt32>.stride
+  }
+
   init(_ architecture: ModelArchitecture, isTraining: Bool) {
     var builder = PlanBuilder(architecture, isTraining: isTraining)
     builder.addLayers()
