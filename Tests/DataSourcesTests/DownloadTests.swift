@@ -23,12 +23,24 @@ import Testing
   }
 
   private static func run(
-    _ target: Target, _ places: [String], patience: Duration = .seconds(20), limit: Duration = .seconds(60)
+    _ target: Target, _ places: [String], patience: Duration = .seconds(20), limit: Duration = .seconds(60),
+    progress: (Int) -> Void = { _ in }
   ) async throws(DataSourceError) {
     var download = Download()
     download.patience = patience
     download.limit = limit
-    try await download.run(file, from: places, to: target.path, progress: { _ in })
+    try await download.run(file, from: places, to: target.path, progress: progress)
+  }
+
+  /// A download that is on its way, and has written its first bytes.
+  private static func begin(_ target: Target, _ places: [String]) async -> Task<Void, any Error> {
+    let (arrivals, arrival) = AsyncStream.makeStream(of: Int.self)
+    let task = Task {
+      defer { arrival.finish() }
+      try await run(target, places, progress: { arrival.yield($0) })
+    }
+    for await count in arrivals where count > 0 { break }
+    return task
   }
 
   @Test("A file with the right digest gets its name, and nothing else is left", arguments: [0, 1, 70_000])
@@ -171,8 +183,7 @@ import Testing
     let slow = try LoopbackServer { _ in .silence(after: Array(whole[..<5_000])) }
     let target = try Target()
     let part = target.path + ".partial"
-    let task = Task { try await Self.run(target, [slow.place]) }
-    while (try? Data(contentsOf: URL(filePath: part)).isEmpty) ?? true { try await Task.sleep(for: .milliseconds(5)) }
+    let task = await Self.begin(target, [slow.place])
     task.cancel()
     await #expect(throws: DataSourceError.cancelled) { try await task.value }
     #expect(target.names == ["b.bin.partial"])
@@ -268,8 +279,7 @@ import Testing
     let whole = LoopbackServer.response(Self.content)
     let slow = try LoopbackServer { _ in .silence(after: Array(whole[..<5_000])) }
     let target = try Target()
-    let task = Task { try await Self.run(target, [slow.place]) }
-    while target.names.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+    let task = await Self.begin(target, [slow.place])
     await #expect(throws: DataSourceError.busy(path: target.path + ".partial")) {
       try await Self.run(target, [slow.place])
     }
