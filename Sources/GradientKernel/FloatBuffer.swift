@@ -16,14 +16,4 @@ final class FloatBuffer {
   deinit { raw.deallocate() }
 
   func fill(with value: Float) { start.update(repeating: value, count: count) }
-
-  /// - Precondition: as many values as the buffer has.
-  func copy(from values: [Float]) {
-    precondition(values.count == count, "a buffer keeps its element count")
-    values.withUnsafeBufferPointer { source in
-      if let base = source.baseAddress { start.update(from: base, count: count) }
-    }
-  }
-
-  var values: [Float] { Array(UnsafeBufferPointer(start: start, count: count)) }
 }

@@ -19,7 +19,6 @@ enum NetworkStep: Hashable, Sendable {
     var weights: Int
     var bias: Int
     var inputs: Int
-    var outputs: Int
     var panels: Int
     var isRectified = false
   }

@@ -141,7 +141,7 @@ struct PlanBuilder {
     let weights = addMatrix(stage.tensors[0], outputs: identity(outputs), inputs: inputs, places: width)
     let bias = addBias(stage.tensors[1], columns: identity(outputs))
     let step = NetworkStep.Dense(
-      from: from, to: current, weights: weights.offset, bias: bias.offset, inputs: width, outputs: outputs,
+      from: from, to: current, weights: weights.offset, bias: bias.offset, inputs: width,
       panels: weights.panels, isRectified: isRectified)
     steps.append(.dense(step))
     addUnits(.dense(step), weights, bias: bias, applications: count)
