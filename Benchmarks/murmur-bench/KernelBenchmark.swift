@@ -12,28 +12,12 @@ struct KernelBenchmark: ParsableCommand {
       (apt-get install libopenblas0-pthread), on as many threads.
       """)
 
-  @Flag(help: "Print the figures as JSON.")
-  var json = false
-
-  @Flag(help: "Fewer repetitions.")
-  var quick = false
-
-  @Option(help: ArgumentHelp("Measure with 1 to N threads (default: the cores, at most 2).", valueName: "N"))
-  var threads: Int?
-
-  @Option(help: "wall: what passes; cpu: what the processors spend, for a machine with other work.")
-  var clock = Stopwatch.Clock.wall
-
-  func validate() throws {
-    if let threads, !(1...64).contains(threads) {
-      throw ValidationError("--threads: found \(threads), expected 1 to 64")
-    }
-  }
+  @OptionGroup var measuring: MeasuringOptions
 
   func run() throws {
-    var report = Report(isJSON: json)
-    let stopwatch = Stopwatch(clock: clock, repetitions: quick ? 2 : 7)
-    let most = threads ?? min(2, ThreadPool.coreCount)
+    var report = Report(isJSON: measuring.json)
+    let stopwatch = measuring.stopwatch(repetitions: measuring.quick ? 2 : 7)
+    let most = measuring.threads ?? min(2, ThreadPool.coreCount)
     let products = try MatrixProducts(maximumThreads: most, stopwatch: stopwatch)
     products.report(to: &report)
     try EpochFigures(products: products, stopwatch: stopwatch).report(to: &report)
