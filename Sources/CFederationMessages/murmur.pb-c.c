@@ -367,6 +367,51 @@ void   murmur__goodbye__free_unpacked
   assert(message->base.descriptor == &murmur__goodbye__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__rest__init
+                     (Murmur__Rest         *message)
+{
+  static const Murmur__Rest init_value = MURMUR__REST__INIT;
+  *message = init_value;
+}
+size_t murmur__rest__get_packed_size
+                     (const Murmur__Rest *message)
+{
+  assert(message->base.descriptor == &murmur__rest__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__rest__pack
+                     (const Murmur__Rest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__rest__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__rest__pack_to_buffer
+                     (const Murmur__Rest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__rest__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__Rest *
+       murmur__rest__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__Rest *)
+     protobuf_c_message_unpack (&murmur__rest__descriptor,
+                                allocator, len, data);
+}
+void   murmur__rest__free_unpacked
+                     (Murmur__Rest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__rest__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__failure__init
                      (Murmur__Failure         *message)
 {
@@ -3157,7 +3202,7 @@ void   murmur__resolve_reference__free_unpacked
   assert(message->base.descriptor == &murmur__resolve_reference__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[52] =
+static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[53] =
 {
   {
     "protocol_major",
@@ -3263,6 +3308,18 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[52] =
     offsetof(Murmur__Envelope, body_case),
     offsetof(Murmur__Envelope, failure),
     &murmur__failure__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rest",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, rest),
+    &murmur__rest__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -3785,72 +3842,73 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[52] =
   },
 };
 static const unsigned murmur__envelope__field_indices_by_name[] = {
-  26,   /* field[26] = abort */
-  17,   /* field[17] = aborts */
-  18,   /* field[18] = accept */
-  21,   /* field[21] = advert */
-  24,   /* field[24] = agree */
-  28,   /* field[28] = blob_chunk */
-  27,   /* field[27] = blob_request */
-  29,   /* field[29] = blob_unavailable */
-  22,   /* field[22] = bundle */
-  12,   /* field[12] = dealers */
-  19,   /* field[19] = decline */
-  16,   /* field[16] = ended */
+  27,   /* field[27] = abort */
+  18,   /* field[18] = aborts */
+  19,   /* field[19] = accept */
+  22,   /* field[22] = advert */
+  25,   /* field[25] = agree */
+  29,   /* field[29] = blob_chunk */
+  28,   /* field[28] = blob_request */
+  30,   /* field[30] = blob_unavailable */
+  23,   /* field[23] = bundle */
+  13,   /* field[13] = dealers */
+  20,   /* field[20] = decline */
+  17,   /* field[17] = ended */
   8,   /* field[8] = failure */
-  41,   /* field[41] = get_run_events */
-  40,   /* field[40] = get_status */
+  42,   /* field[42] = get_run_events */
+  41,   /* field[41] = get_status */
   7,   /* field[7] = goodbye */
   5,   /* field[5] = heartbeat */
   3,   /* field[3] = hello */
-  48,   /* field[48] = list_models */
-  39,   /* field[39] = list_runs */
-  50,   /* field[50] = models */
-  9,   /* field[9] = offer */
-  11,   /* field[11] = peer_shares */
-  20,   /* field[20] = progress */
+  49,   /* field[49] = list_models */
+  40,   /* field[40] = list_runs */
+  51,   /* field[51] = models */
+  10,   /* field[10] = offer */
+  12,   /* field[12] = peer_shares */
+  21,   /* field[21] = progress */
   0,   /* field[0] = protocol_major */
   1,   /* field[1] = protocol_minor */
-  14,   /* field[14] = quorum */
+  15,   /* field[15] = quorum */
   6,   /* field[6] = refused */
   2,   /* field[2] = request */
-  49,   /* field[49] = resolve */
-  51,   /* field[51] = resolved */
-  15,   /* field[15] = result */
-  10,   /* field[10] = roster */
-  43,   /* field[43] = run_accepted */
-  46,   /* field[46] = run_events */
-  47,   /* field[47] = run_stopping */
-  44,   /* field[44] = runs */
-  23,   /* field[23] = share_check */
-  37,   /* field[37] = snapshot */
-  36,   /* field[36] = snapshot_request */
-  35,   /* field[35] = state_record */
-  45,   /* field[45] = status */
-  42,   /* field[42] = stop_run */
-  38,   /* field[38] = submit_run */
-  13,   /* field[13] = survivors */
-  25,   /* field[25] = unmask */
-  34,   /* field[34] = upload_answer */
-  32,   /* field[32] = upload_chunk */
-  33,   /* field[33] = upload_close */
-  31,   /* field[31] = upload_grant */
-  30,   /* field[30] = upload_open */
+  50,   /* field[50] = resolve */
+  52,   /* field[52] = resolved */
+  9,   /* field[9] = rest */
+  16,   /* field[16] = result */
+  11,   /* field[11] = roster */
+  44,   /* field[44] = run_accepted */
+  47,   /* field[47] = run_events */
+  48,   /* field[48] = run_stopping */
+  45,   /* field[45] = runs */
+  24,   /* field[24] = share_check */
+  38,   /* field[38] = snapshot */
+  37,   /* field[37] = snapshot_request */
+  36,   /* field[36] = state_record */
+  46,   /* field[46] = status */
+  43,   /* field[43] = stop_run */
+  39,   /* field[39] = submit_run */
+  14,   /* field[14] = survivors */
+  26,   /* field[26] = unmask */
+  35,   /* field[35] = upload_answer */
+  33,   /* field[33] = upload_chunk */
+  34,   /* field[34] = upload_close */
+  32,   /* field[32] = upload_grant */
+  31,   /* field[31] = upload_open */
   4,   /* field[4] = welcome */
 };
 static const ProtobufCIntRange murmur__envelope__number_ranges[10 + 1] =
 {
   { 1, 0 },
   { 10, 3 },
-  { 20, 9 },
-  { 40, 18 },
-  { 60, 27 },
-  { 80, 35 },
-  { 100, 38 },
-  { 110, 43 },
-  { 130, 48 },
-  { 135, 50 },
-  { 0, 52 }
+  { 20, 10 },
+  { 40, 19 },
+  { 60, 28 },
+  { 80, 36 },
+  { 100, 39 },
+  { 110, 44 },
+  { 130, 49 },
+  { 135, 51 },
+  { 0, 53 }
 };
 const ProtobufCMessageDescriptor murmur__envelope__descriptor =
 {
@@ -3860,7 +3918,7 @@ const ProtobufCMessageDescriptor murmur__envelope__descriptor =
   "Murmur__Envelope",
   "murmur",
   sizeof(Murmur__Envelope),
-  52,
+  53,
   murmur__envelope__field_descriptors,
   murmur__envelope__field_indices_by_name,
   10,  murmur__envelope__number_ranges,
@@ -4208,6 +4266,44 @@ const ProtobufCMessageDescriptor murmur__goodbye__descriptor =
   murmur__goodbye__field_indices_by_name,
   0,  murmur__goodbye__number_ranges,
   (ProtobufCMessageInit) murmur__goodbye__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__rest__field_descriptors[1] =
+{
+  {
+    "milliseconds",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Rest, milliseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__rest__field_indices_by_name[] = {
+  0,   /* field[0] = milliseconds */
+};
+static const ProtobufCIntRange murmur__rest__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__rest__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.Rest",
+  "Rest",
+  "Murmur__Rest",
+  "murmur",
+  sizeof(Murmur__Rest),
+  1,
+  murmur__rest__field_descriptors,
+  murmur__rest__field_indices_by_name,
+  1,  murmur__rest__number_ranges,
+  (ProtobufCMessageInit) murmur__rest__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor murmur__failure__field_descriptors[2] =

@@ -1,5 +1,6 @@
 import Federation
 import ModelRegistry
+import Rounds
 
 /// What the coordinator's owner decides: `coordinator.yaml` in its folder.
 package struct CoordinatorConfiguration: Hashable, Sendable {
@@ -16,6 +17,10 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   package var bulkCredit: UInt64
   /// Uploads that may be on their way at once.
   package var uploadsAtOnce: Int
+  /// When idle workers are sent away, and for how long.
+  package var pace: PaceSteering.Rules
+  /// The coordinator's own data, for runs that measure their versions on it; nil for none.
+  package var evaluationData: ExampleFile?
 
   /// Reads `coordinator.yaml`.
   package static func load(path: String) throws(ConfigurationError) -> CoordinatorConfiguration {
@@ -24,7 +29,10 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
 
   /// Reads a coordinator's configuration that is in memory.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> CoordinatorConfiguration {
-    let top = try file.top(keys: ["bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once"])
+    let top = try file.top(keys: [
+      "bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once", "evaluation-data",
+      "pace",
+    ])
     let bind = top.has("bind") ? try top.section("bind", keys: ["control", "bulk", "state", "snapshot"]) : nil
     func address(_ key: String) throws(ConfigurationError) -> String? {
       guard let bind, bind.has(key) else { return nil }
@@ -39,8 +47,23 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
       ) {
         Quantity.bytes($0).flatMap { (1 << 20...64 << 30).contains($0) ? $0 : nil }
       },
-      uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024))
+      uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024),
+      pace: pace(in: top),
+      evaluationData: top.has("evaluation-data") ? examples(in: top, at: "evaluation-data") : nil)
   }
+}
+
+private func pace(in top: ConfigurationSection) throws(ConfigurationError) -> PaceSteering.Rules {
+  let standard = PaceSteering.Rules()
+  guard top.has("pace") else { return standard }
+  let section = try top.section("pace", keys: ["surplus", "floor", "shortest", "longest"])
+  let range = Duration.seconds(1)...Duration.seconds(3600)
+  let shortest = try section.duration("shortest", default: standard.shortest, in: range)
+  return try PaceSteering.Rules(
+    surplus: section.number("surplus", default: standard.surplus, expected: "a number of at least 1") { $0 >= 1 },
+    floor: section.integer("floor", default: standard.floor, in: 0...1_000_000),
+    shortest: shortest,
+    longest: section.duration("longest", default: max(standard.longest, shortest), in: shortest...range.upperBound))
 }
 
 /// What a data owner decides: `worker.yaml` in the worker's folder.
@@ -63,13 +86,9 @@ package struct WorkerConfiguration: Hashable, Sendable {
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
     let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
-    let data = try top.section(
-      "data", keys: ["file"] + ConfigurationSection.readingKeys + ["column", "normalisation"])
-    let path = file.resolve(try data.text("file", expected: "the path of a data file"))
-    var examples = try data.exampleFile(path: path, needsLabel: true)
-    if data.has("column") { examples.column = try data.text("column", expected: "the name of a column") }
+    let data = try top.section("data", keys: exampleKeys + ["normalisation"])
     return try WorkerConfiguration(
-      examples: examples,
+      examples: examples(in: data),
       normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
       stateDirectory: top.folder("state-directory", default: "state"))
@@ -82,6 +101,22 @@ package struct WorkerConfiguration: Hashable, Sendable {
     case false?: try WorkerPolicy(top.section("policy", keys: WorkerPolicy.keys))
     }
   }
+}
+
+/// The keys of a section that names a file of examples.
+private let exampleKeys = ["file"] + ConfigurationSection.readingKeys + ["column"]
+
+private func examples(
+  in top: ConfigurationSection, at key: String
+) throws(ConfigurationError) -> ExampleFile {
+  try examples(in: top.section(key, keys: exampleKeys))
+}
+
+private func examples(in section: ConfigurationSection) throws(ConfigurationError) -> ExampleFile {
+  let path = section.file.resolve(try section.text("file", expected: "the path of a data file"))
+  var examples = try section.exampleFile(path: path, needsLabel: true)
+  if section.has("column") { examples.column = try section.text("column", expected: "the name of a column") }
+  return examples
 }
 
 /// What the owner of a serving node decides: `serving.yaml` in its folder.

@@ -29,6 +29,11 @@ extension RunConfiguration {
       expectedWorkers: workers,
       seed: seed)
     plan.attemptsPerRoundMax = maximumAttempts
+    plan.patience = cohort.patience
+    plan.sampling = cohort.sampling
+    plan.reportDeadline = deadlines.report
+    plan.watch = watch
+    plan.isMeasuredCentrally = evaluatesCentrally
     return plan
   }
 

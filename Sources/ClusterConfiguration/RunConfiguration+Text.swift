@@ -25,24 +25,16 @@ extension RunConfiguration {
     encoding: \(encoding.rawValue)
     \(expectedExamples.map { "expected-examples: \($0)" } ?? "# expected-examples: not known")
     cohort:
-    \(Self.lines([
-      ("minimum", "\(cohort.minimum)"), ("maximum", "\(cohort.maximum)"), ("goal", cohort.goal.map { "\($0)" }),
-      ("over-selection", cohort.overSelection.map(Self.ratio)),
-      ("minimum-organisations", "\(cohort.minimumOrganisations)"),
-      ("organisation-cap", Self.ratio(cohort.organisationCap)),
-      ("minimum-honest-sum", "\(cohort.minimumHonestSum)"), ("allow-pair", "\(cohort.allowPair)"),
-    ]))
+    \(Self.lines(cohort.members))
     suite: \(suite.name)
     mode: \(mode.name)
     deadlines:
-    \(Self.lines([
-      ("advert", Self.duration(deadlines.advert)), ("share", Self.duration(deadlines.share)),
-      ("input", Self.duration(deadlines.input)), ("agree", Self.duration(deadlines.agree)),
-      ("unmask", Self.duration(deadlines.unmask)),
-    ]))
+    \(Self.lines(deadlines.members))
     seed: \(seed)
     hold-out: \(holdOut)
     maximum-attempts: \(maximumAttempts)
+    \(watchText)
+    evaluation: {central: \(evaluatesCentrally)}
 
     """
   }
@@ -54,13 +46,17 @@ extension RunConfiguration {
 
   /// In quotes, so that a name of digits stays a text.
   private static func quoted(_ name: String) -> String { "\"\(name)\"" }
-  private static func ratio(_ ratio: RoundConfiguration.Ratio) -> String {
-    "\"\(ratio.numerator)/\(ratio.denominator)\""
-  }
+}
 
-  /// Whole microseconds: the finest unit that configurations have.
-  private static func duration(_ duration: Duration) -> String {
-    let (seconds, attoseconds) = duration.components
+extension RoundConfiguration.Ratio {
+  /// As a file has it.
+  var yaml: String { "\"\(numerator)/\(denominator)\"" }
+}
+
+extension Duration {
+  /// As a file has it: whole microseconds, the finest unit that configurations have.
+  var yaml: String {
+    let (seconds, attoseconds) = components
     return "\(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)us"
   }
 }

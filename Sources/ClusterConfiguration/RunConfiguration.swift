@@ -1,6 +1,7 @@
 import Cryptography
 import Federation
 import GradientKernel
+import Rounds
 
 /// One training run, as its file says: what is trained, on which data, by whom and under which rules.
 ///
@@ -52,19 +53,20 @@ package struct RunConfiguration: Hashable, Sendable {
     package var minimumHonestSum: UInt64
     /// Whether two workers make a round, each of which then learns the other's update.
     package var allowPair: Bool
-
-    static let keys = [
-      "minimum", "maximum", "goal", "over-selection", "minimum-organisations", "organisation-cap",
-      "minimum-honest-sum", "allow-pair",
-    ]
+    package var sampling: CohortSampling
+    /// How long one wait for workers may last.
+    package var patience: Duration
   }
 
   package struct Deadlines: Hashable, Sendable {
     package var advert: Duration
     package var share: Duration
+    /// The longest, if `report` says how it is derived.
     package var input: Duration
     package var agree: Duration
     package var unmask: Duration
+    /// How the deadline for inputs follows from what was observed; nil if `input` stands.
+    package var report: ReportDeadline?
   }
 
   package var name: RunID
@@ -91,10 +93,15 @@ package struct RunConfiguration: Hashable, Sendable {
   package var holdOut: Double
   /// Attempts at one round before the run ends.
   package var maximumAttempts: UInt32
+  /// When the run ends early, and when a version is taken back.
+  package var watch: WatchRules
+  /// Whether the coordinator measures each version on data of its own before it publishes it.
+  package var evaluatesCentrally: Bool
 
   static let keys = [
     "name", "model", "data", "rounds", "aggregation", "strategy", "training", "clip", "maximum-weight", "encoding",
     "expected-examples", "cohort", "privacy", "suite", "mode", "deadlines", "seed", "hold-out", "maximum-attempts",
+    "stop", "take-back", "evaluation",
   ]
 
   /// Reads a run file.
@@ -140,11 +147,20 @@ package struct RunConfiguration: Hashable, Sendable {
     seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
+    watch = try Self.watch(in: top)
+    evaluatesCentrally =
+      top.has("evaluation")
+      ? try top.section("evaluation", keys: ["central"]).truth("central", default: false) : false
     try checkContract(in: data)
     guard cohort.maximum <= encoding.rosterMax else {
       throw top.error(
         at: "encoding", found: "'\(encoding.rawValue)' for up to \(cohort.maximum) workers",
         expected: "a cohort.maximum of at most \(encoding.rosterMax), or another encoding")
+    }
+    guard cohort.sampling != .loss || aggregation == .plain else {
+      throw top.error(
+        at: "cohort", found: "'sampling: loss' with secure aggregation",
+        expected: "'uniform' or 'availability': the coordinator never sees the loss of one worker")
     }
     guard !top.has("privacy") else {
       throw top.error(
@@ -181,37 +197,6 @@ package struct RunConfiguration: Hashable, Sendable {
     return try Strategy(
       name: section.choice("name", default: "fedavg", of: ["fedavg": "fedavg"]),
       serverLearningRate: section.number("server-learning-rate", default: 1, expected: "a number above 0") { $0 > 0 })
-  }
-
-  private static func cohort(in top: ConfigurationSection) throws(ConfigurationError) -> Cohort {
-    let section = try top.section("cohort", keys: Cohort.keys)
-    let minimum: UInt64 = try section.integer("minimum", in: 2...10_000)
-    return try Cohort(
-      minimum: minimum,
-      maximum: section.integer("maximum", default: max(minimum, 256), in: minimum...10_000),
-      goal: section.has("goal") ? section.integer("goal", in: minimum...10_000) : nil,
-      overSelection: section.has("over-selection")
-        ? section.ratio("over-selection", expected: "a ratio from 1 to 4, such as 1.25 or \"5/4\"") {
-          $0.numerator >= $0.denominator && UInt64($0.numerator) <= 4 * UInt64($0.denominator)
-        } : nil,
-      minimumOrganisations: section.integer("minimum-organisations", default: 3, in: 1...10_000),
-      organisationCap: section.fraction("organisation-cap", default: .init(1, 3)),
-      minimumHonestSum: section.integer("minimum-honest-sum", default: 3, in: 1...10_000),
-      allowPair: section.truth("allow-pair", default: false))
-  }
-
-  private static func deadlines(in top: ConfigurationSection) throws(ConfigurationError) -> Deadlines {
-    let standard = Deadlines(
-      advert: .seconds(10), share: .seconds(10), input: .seconds(600), agree: .seconds(5), unmask: .seconds(15))
-    guard top.has("deadlines") else { return standard }
-    let section = try top.section("deadlines", keys: ["advert", "share", "input", "agree", "unmask"])
-    let range = Duration.milliseconds(1)...Duration.seconds(7 * 24 * 3600)
-    return try Deadlines(
-      advert: section.duration("advert", default: standard.advert, in: range),
-      share: section.duration("share", default: standard.share, in: range),
-      input: section.duration("input", default: standard.input, in: range),
-      agree: section.duration("agree", default: standard.agree, in: range),
-      unmask: section.duration("unmask", default: standard.unmask, in: range))
   }
 }
 

@@ -5,6 +5,8 @@ import Federation
 ///     idle ── started ──▶ greeting ── welcome ──▶ connected ── silence, goodbye, unknown session ──▶ greeting
 ///                            └────────── superseded, unsupported version ──────────┴──▶ ended
 ///
+/// A coordinator that says `rest` gets its next hello after that time.
+///
 /// Hello is repeated until it is answered, 0.25 s after the first and then at doubled distances up to 4 s, each moved
 /// by up to a quarter, so that the workers of a coordinator that restarted do not all speak at once.
 package struct CoordinatorSession: Sendable {
@@ -131,7 +133,7 @@ package struct CoordinatorSession: Sendable {
       return accept(welcome, time)
     case .refused(let refusal, let detail):
       return end(refusal, detail)
-    case .hello, .heartbeat, .goodbye:
+    case .hello, .heartbeat, .goodbye, .rest:
       return []
     }
   }
@@ -157,6 +159,9 @@ package struct CoordinatorSession: Sendable {
       return lose(.forgotten, time)
     case .goodbye:
       return lose(.goodbye, time)
+    case .rest(let duration):
+      state = .greeting(hellos: 1, next: time + min(max(duration, .seconds(1)), SessionMessage.restMax))
+      return [.lost(.resting)]
     case .refused(let refusal, let detail):
       state = .connected(life.heard(at: time))
       return end(refusal, detail)

@@ -23,6 +23,8 @@ package struct MembershipTable: Sendable {
     /// Something other than this table's own messages was sent: it stands for a heartbeat.
     case sent(to: LinkID, at: MonotonicTime)
     case goodbyeReceived(from: WorkerID, link: LinkID, at: MonotonicTime)
+    /// The coordinator does not need the worker for a while.
+    case dismissed(WorkerID, for: Duration, at: MonotonicTime)
     /// The socket has no peer behind this link (EHOSTUNREACH), or its queue is full.
     case linkRefused(LinkID, at: MonotonicTime)
     case tick(at: MonotonicTime)
@@ -105,6 +107,10 @@ package struct MembershipTable: Sendable {
         $0.leaveBehind(link, worker)
         return $0.lose(worker, .goodbye)
       }
+    case .dismissed(let worker, let duration, _):
+      guard let link = link(of: worker) else { return [] }
+      leaveBehind(link, worker)
+      return [.send(.rest(min(max(duration, .seconds(1)), SessionMessage.restMax)), to: link)] + lose(worker, .resting)
     case .linkRefused(let link, _):
       return owners[link].map { lose($0, .linkClosed) } ?? []
     case .tick(let time):

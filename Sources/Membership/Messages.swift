@@ -85,4 +85,8 @@ package enum SessionMessage: Hashable, Sendable {
   case heartbeat
   case refused(SessionRefusal, detail: String)
   case goodbye
+  /// Coordinator → worker: the session is over; say hello again after this time, 1 s to `restMax`.
+  case rest(Duration)
+
+  package static let restMax = Duration.seconds(3600)
 }

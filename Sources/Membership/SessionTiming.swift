@@ -14,6 +14,8 @@ package struct LinkID: Hashable, Comparable, Sendable, CustomStringConvertible {
 package enum LossReason: Hashable, Sendable, CaseIterable {
   /// Nothing was heard for `SessionTiming.patience`.
   case silence
+  /// The worker was told to rest: nothing is asked of it for a while.
+  case resting
   /// The peer said goodbye.
   case goodbye
   /// Nothing can be sent on the peer's link, or the link belongs to somebody else now.

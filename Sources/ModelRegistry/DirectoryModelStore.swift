@@ -8,6 +8,7 @@ import Tensors
 ///     models/NAME/versions/N/manifest.json    the manifest's bytes
 ///     models/NAME/versions/N/manifest.sig     the signature, 128 hexadecimal digits and a line feed
 ///     models/NAME/aliases/ALIAS               the version's number and a line feed
+///     models/NAME/taken-back/N                the reason and a line feed
 ///
 /// Blobs come first, then the version's folder in one rename, then the alias: whatever interrupts a publication, a version
 /// that can be seen is complete. Nothing in memory: several processes may read one folder, one writes.
@@ -118,10 +119,34 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
     return out
   }
 
+  package func takeBack(_ version: ModelVersion, of model: ModelName, reason: String) throws(RegistryError) {
+    _ = try find(ModelReference(model: model, selector: .version(version)))
+    let text = reason.prefix(Self.reasonCharactersMax).replacing("\n", with: " ")
+    try Self.filed { () throws(FileError) in
+      try DurableFile.createDirectory(takenBackPath(model))
+      try DurableFile.write(Array("\(text)\n".utf8), to: "\(takenBackPath(model))/\(version)")
+    }
+    try restoreLatest(of: model)
+  }
+
+  package func takenBack(of model: ModelName) throws(RegistryError) -> [(version: ModelVersion, reason: String)] {
+    let folder = takenBackPath(model)
+    guard DurableFile.exists(folder) else { return [] }
+    return try Self.filed { () throws(FileError) in
+      try DurableFile.names(in: folder).compactMap { UInt64($0) }.sorted().map { number throws(FileError) in
+        let reason = try DurableFile.read("\(folder)/\(number)", byteCountMax: 4 * Self.reasonCharactersMax + 1)
+        return (version: ModelVersion(number), reason: String(decoding: reason.dropLast(), as: UTF8.self))
+      }
+    }
+  }
+
   // MARK: Files
+
+  private static let reasonCharactersMax = 1_000
 
   private func blobPath(_ digest: Digest) -> String { root + "/blobs/" + digest.hex }
   private func versionsPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/versions" }
+  private func takenBackPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/taken-back" }
   private func aliasesPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/aliases" }
 
   /// Writes the version's folder beside its place and renames it.

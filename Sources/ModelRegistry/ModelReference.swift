@@ -4,8 +4,10 @@ import Federation
 package struct Alias: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let text: String
 
-  /// The newest published version.
+  /// The newest published version that was not taken back.
   package static let latest = Alias(unchecked: "latest")
+  /// Of a run's versions the one that the workers' hold-outs say is the best.
+  package static let best = Alias(unchecked: "best")
 
   private init(unchecked text: String) { self.text = text }
 

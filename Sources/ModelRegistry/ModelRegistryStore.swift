@@ -19,6 +19,10 @@ package protocol ModelRegistryStore: AnyObject {
   func move(_ alias: Alias, of model: ModelName, to version: ModelVersion) throws(RegistryError)
   /// The aliases of a model, sorted by name.
   func aliases(of model: ModelName) throws(RegistryError) -> [(alias: Alias, version: ModelVersion)]
+  /// Marks a version as bad: it stays what it is, but `latest` is the newest version without such a mark.
+  func takeBack(_ version: ModelVersion, of model: ModelName, reason: String) throws(RegistryError)
+  /// The versions that were taken back, oldest first, with the reasons.
+  func takenBack(of model: ModelName) throws(RegistryError) -> [(version: ModelVersion, reason: String)]
 }
 
 /// A published version.
@@ -35,6 +39,20 @@ package struct StoredVersion: Hashable, Sendable {
 }
 
 extension ModelRegistryStore {
+  /// The newest version that was not taken back; nil for an unknown model.
+  package func newestStanding(of model: ModelName) throws(RegistryError) -> StoredVersion? {
+    let gone = Set(try takenBack(of: model).map(\.version))
+    return try versions(of: model).last { !gone.contains($0.manifest.version) }
+  }
+
+  /// Moves `latest` to where it belongs, if a process died before it could: between a version and its alias, or between
+  /// a mark and the alias.
+  package func restoreLatest(of model: ModelName) throws(RegistryError) {
+    guard let newest = try newestStanding(of: model)?.manifest.version else { return }
+    let latest = try aliases(of: model).first { $0.alias == .latest }?.version
+    if latest != newest { try move(.latest, of: model, to: newest) }
+  }
+
   /// The whole version, every blob checked, put together and checked against the manifest.
   package func artifact(of version: StoredVersion) throws(RegistryError) -> ModelArtifact {
     var blobs: [[UInt8]] = []
@@ -100,6 +118,7 @@ package final class MemoryModelStore: ModelRegistryStore {
   private var blobs: [Digest: [UInt8]] = [:]
   private var published: [ModelName: [ModelVersion: StoredVersion]] = [:]
   private var pointers: [ModelName: [Alias: ModelVersion]] = [:]
+  private var marks: [ModelName: [ModelVersion: String]] = [:]
 
   package init() {}
 
@@ -144,6 +163,16 @@ package final class MemoryModelStore: ModelRegistryStore {
   package func move(_ alias: Alias, of model: ModelName, to version: ModelVersion) throws(RegistryError) {
     _ = try find(ModelReference(model: model, selector: .version(version)))
     pointers[model, default: [:]][alias] = version
+  }
+
+  package func takeBack(_ version: ModelVersion, of model: ModelName, reason: String) throws(RegistryError) {
+    _ = try find(ModelReference(model: model, selector: .version(version)))
+    marks[model, default: [:]][version] = reason
+    try restoreLatest(of: model)
+  }
+
+  package func takenBack(of model: ModelName) -> [(version: ModelVersion, reason: String)] {
+    (marks[model] ?? [:]).sorted { $0.key < $1.key }.map { (version: $0.key, reason: $0.value) }
   }
 
   package func aliases(of model: ModelName) -> [(alias: Alias, version: ModelVersion)] {

@@ -11,6 +11,14 @@ package struct RoundSum: Sendable {
     package let summary: SumSummary
     /// Shape `[d]`; empty in an evaluation-only attempt.
     package let average: [Float]
+
+    init(_ sums: SumSummary, average: [Float]) {
+      var summary = sums
+      // In index order: the same bits everywhere.
+      if !average.isEmpty { summary.norm = average.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() }
+      self.summary = summary
+      self.average = average
+    }
   }
 
   private enum Kind: Sendable {
@@ -73,11 +81,16 @@ package struct RoundSum: Sendable {
 
   /// Whether the content of a plain input keeps the rules (finite, within the norm, a weight); in secure mode nobody can
   /// look.
-  package func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws {
-    guard case .plain(let accumulator) = kind else { return }
+  ///
+  /// - Returns: what the input says of the model that its worker trained on; nil in secure mode.
+  package func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws -> RoundMetrics? {
+    guard case .plain(let accumulator) = kind else { return nil }
+    var metrics: RoundMetrics?
     try Self.readPlain(plan, chunk: chunk) { update, weight, auxiliary in
       try accumulator.check(chunks: update, weight: weight, auxiliary: auxiliary, from: worker)
+      metrics = try AuxiliaryVector.decode(auxiliary, layout: plan.configuration.auxiliaryLayout).metrics
     }
+    return metrics
   }
 
   /// Reads the auxiliary vector of a plain input and hands its update on, chunk by chunk as it is asked for.
@@ -142,7 +155,7 @@ package struct RoundSum: Sendable {
         update.1, weight: sums.weight, rules: EncodingRules(plan.configuration, rosterCount: rosterCount),
         transcript: order.transcript, on: runner)
     }
-    return Opened(summary: SumSummary(sums), average: average)
+    return Opened(SumSummary(sums), average: average)
   }
 
   /// Reads the sum (plain mode).
@@ -150,7 +163,7 @@ package struct RoundSum: Sendable {
     guard case .plain(let accumulator) = kind else { throw Refusal.fieldValue }
     let sums = try AuxiliaryVector.decode(
       accumulator.auxiliarySums, layout: plan.configuration.auxiliaryLayout)
-    return Opened(summary: SumSummary(sums), average: try accumulator.mean())
+    return Opened(SumSummary(sums), average: try accumulator.mean())
   }
 }
 

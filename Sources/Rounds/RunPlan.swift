@@ -22,6 +22,16 @@ package struct RunPlan: Sendable {
   package var gatherDeadline: Duration = .seconds(10)
   package var attemptsPerRoundMax: UInt32 = 3
   package var retryDelay: Duration = .milliseconds(500)
+  /// How long one wait for workers may last.
+  package var patience: Duration = .seconds(24 * 3600)
+  package var sampling: CohortSampling = .uniform
+  /// Nil if the configuration's deadline stands, whatever was observed.
+  package var reportDeadline: ReportDeadline?
+  package var watch = WatchRules()
+  /// Whether the coordinator measures each version on data of its own before it publishes it.
+  package var isMeasuredCentrally = false
+  /// How long the run lasted before this process.
+  package var elapsed: Duration = .zero
   /// Seeds the selection of cohorts.
   package var seed: UInt64
 
@@ -68,8 +78,13 @@ package struct SumSummary: Hashable, Sendable {
   package var clipped: UInt64
   package var saturated: UInt64
   package var metrics: RoundMetrics
+  /// L2 norm of the mean update; nil in an evaluation-only attempt.
+  package var norm: Double?
 
-  package init(weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics) {
+  package init(
+    weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics, norm: Double? = nil
+  ) {
+    self.norm = norm
     self.weight = weight
     self.workers = workers
     self.clipped = clipped
@@ -95,5 +110,7 @@ package struct RoundReport: Hashable, Sendable {
   package let dropped: Int
   /// Nil when the attempt was abandoned.
   package let summary: SumSummary?
+  /// Of the version that the attempt made, on the coordinator's data; nil without.
+  package var central: RoundMetrics?
   package let outcome: Outcome
 }

@@ -35,6 +35,7 @@ extension RunStateMachine {
         out.append(.startDeadline(DeadlineID(kind: .stage(stage), attempt: attemptID), duration))
       case .openInputs(let transcript, let vectors, let workers):
         guard case .attempting(let attempt) = state else { continue }
+        reportTimes.begin(workers, at: time)
         out.append(
           .openUploads(
             UploadPlan(
@@ -43,7 +44,9 @@ extension RunStateMachine {
       case .acceptInput(let worker): out.append(.acceptUpload(from: worker))
       case .refuseInput(let worker, let refusal):
         out.append(.refuseUpload(from: worker, reason: refusal.rawValue))
-      case .addInput(let worker): out.append(.addInput(from: worker))
+      case .addInput(let worker):
+        reportTimes.reported(worker, at: time)
+        out.append(.addInput(from: worker))
       case .repeatOffer(let worker):
         guard case .attempting(let attempt) = state else { continue }
         out.append(.send(.offer(attempt.offer), to: worker))
@@ -73,6 +76,7 @@ extension RunStateMachine {
         out.append(.startDeadline(DeadlineID(kind: .plainReport, attempt: attemptID), duration))
       case .openUploads(let upload, let vectors, let workers):
         guard case .attempting(let attempt) = state else { continue }
+        reportTimes.begin(workers, at: time)
         out.append(
           .openUploads(
             UploadPlan(
@@ -80,7 +84,9 @@ extension RunStateMachine {
               workers: workers)))
       case .acceptUpload(let worker): out.append(.acceptUpload(from: worker))
       case .refuseUpload(let worker, let reason): out.append(.refuseUpload(from: worker, reason: reason))
-      case .addInput(let worker): out.append(.addInput(from: worker))
+      case .addInput(let worker):
+        reportTimes.reported(worker, at: time)
+        out.append(.addInput(from: worker))
       case .closeUploads(let late):
         out.append(.closeUploads)
         out += late.map { .send(.ended(attemptID, .notCounted, reason: "the updates are closed"), to: $0) }
@@ -117,7 +123,14 @@ extension RunStateMachine {
     }
   }
 
+  private mutating func noteFailure(of worker: WorkerID) {
+    guard case .attempting(var attempt) = state else { return }
+    attempt.failures.insert(worker)
+    state = .attempting(attempt)
+  }
+
   mutating func gone(_ worker: WorkerID) -> [Action] {
+    reportTimes.excuse(worker)
     guard case .attempting(let attempt) = state else { return [] }
     switch attempt.aggregator {
     case .secure: return secure(.workerLost(worker))
@@ -135,6 +148,8 @@ extension RunStateMachine {
     case .decline(let id, let reason, let detail):
       guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
       if reason == .contributionsExhausted { exhausted.insert(worker) }
+      if reason == .trainingFailed, attempt.cohort.contains(worker) { noteFailure(of: worker) }
+      reportTimes.excuse(worker)
       let note = Action.ignored(from: worker, why: "declined: \(reason) \(detail)")
       switch attempt.aggregator {
       case .secure: return [note] + secure(.workerDeclined(worker))

@@ -22,9 +22,16 @@ package struct RunStateMachine: Sendable {
     /// What a plain upload holds breaks a rule, or an upload of either mode cannot be finished; it was not added. Comes
     /// before `sumOpened`.
     case inputRejected(from: WorkerID, reason: String)
+    /// What a plain upload says of the model that its worker trained on.
+    case inputMeasured(RoundMetrics, from: WorkerID)
     case deadlinePassed(DeadlineID, now: UInt64)
     case sumOpened(SumSummary)
+    /// The answer to `prepare`, from the coordinator's own data.
+    case candidateMeasured(RoundMetrics, base: RoundMetrics?)
     case committed(BaseModel)
+    /// The next version cannot be: the server's step does not give numbers, or the model is worse on the coordinator's
+    /// own data. Nothing was published.
+    case commitRejected(reason: String)
     /// The driver could not do what an action ordered.
     case failed(reason: String)
     case stopRequested
@@ -44,8 +51,15 @@ package struct RunStateMachine: Sendable {
     case unmask(UnmaskingOrder)
     /// The plain sum is complete: report `sumOpened`.
     case openPlainSum
-    /// Make, store and sign the next version, then report `committed`.
+    /// Make the next version, but publish nothing yet: report `candidateMeasured`, with the base's metrics if those are
+    /// wanted, too.
+    case prepare(CommitOrder, measuresBase: Bool)
+    /// Make, store and sign the next version, or that which was prepared, then report `committed`.
     case commit(CommitOrder)
+    /// `version` turned out to be bad: nothing trains on it or serves it as the latest any more; `base` takes its place.
+    case takeBack(version: ModelVersion, base: BaseModel, reason: String)
+    /// This version is the best that was measured so far.
+    case foundBest(ModelVersion)
     case report(RoundReport)
     case blame(WorkerID, fault: String)
     /// Somebody signed what cannot both be honest: keep it, for people.
@@ -57,6 +71,7 @@ package struct RunStateMachine: Sendable {
   }
 
   package enum Outcome: Hashable, Sendable {
+    /// All rounds, or as many as it took: see `endReason`.
     case completed(ModelVersion)
     case failed(reason: String)
     case stopped
@@ -66,6 +81,8 @@ package struct RunStateMachine: Sendable {
   package struct DeadlineID: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
       case gather
+      /// Nobody waits for workers for ever.
+      case patience
       case retry
       case stage(SecureAggregationStage)
       case plainReport
@@ -115,6 +132,10 @@ package struct RunStateMachine: Sendable {
     var aggregator: Aggregator
     var survivors: [WorkerID] = []
     var summary: SumSummary?
+    /// Of the version that the attempt makes, on the coordinator's data.
+    var central: RoundMetrics?
+    /// Workers who could not train on the model.
+    var failures: Set<WorkerID> = []
 
     /// Whether the driver has been told to open the sum.
     var isSumDue: Bool {
@@ -141,7 +162,19 @@ package struct RunStateMachine: Sendable {
   let certificate: Certificate
   let signingKey: SigningKey
   let computations: any RoundComputations
-  package private(set) var base: BaseModel
+  package internal(set) var base: BaseModel
+  /// Where `base` can be taken back to, newest last.
+  var ancestors: [BaseModel]
+  /// The greatest version number that was ever published.
+  package internal(set) var newest: ModelVersion
+  /// What the workers' hold-outs say.
+  var watch: ModelWatch
+  /// What the coordinator's own data says; nil without. It then decides which version is the best, and when the run ends.
+  var central: ModelWatch?
+  var reportTimes = ReportTimes()
+  var sampling = SamplingHistory()
+  /// Why the run ends before its last round: no further round trains, the evaluation at the end does not wait for it.
+  package internal(set) var endReason: String?
   package internal(set) var round: RoundNumber
   package internal(set) var attempt: AttemptNumber
   var attemptsThisRound: UInt32 = 0
@@ -156,6 +189,13 @@ package struct RunStateMachine: Sendable {
   /// Have contributed to the model in hand as often as their own law allows; until they restart with another law.
   var exhausted: Set<WorkerID> = []
   var now: UInt64 = 0
+  /// Of the event in hand.
+  var time = MonotonicTime(nanoseconds: 0)
+  var startedAt = MonotonicTime(nanoseconds: 0)
+  /// When the wait for workers in hand began.
+  var gatheringSince = MonotonicTime(nanoseconds: 0)
+  /// Whether the driver runs a deadline for that wait; there is one at most.
+  var isPatienceRunning = false
   var gatherDeadlinePassed = false
   /// Whether this process has offered an attempt: from then on it does not gather again.
   var hasOffered = false
@@ -163,12 +203,12 @@ package struct RunStateMachine: Sendable {
   var stopsAfterCommit = false
 
   /// - Parameters:
-  ///   - base: the committed model to go on from; the round that trains on it is `round`.
+  ///   - start: the committed model to go on from, and what is known of those before it.
   ///   - attempt: the first attempt number of that round that was never recorded.
   ///   - computations: remembers certificates by itself; shared with the workers of a simulation.
   package init(
-    plan: RunPlan, membership: MembershipList, certificate: Certificate, signingKey: SigningKey, base: BaseModel,
-    round: RoundNumber, attempt: AttemptNumber,
+    plan: RunPlan, membership: MembershipList, certificate: Certificate, signingKey: SigningKey, start: RunStart,
+    attempt: AttemptNumber,
     computations: any RoundComputations = RememberedComputations(servesMany: false)
   ) {
     self.computations = computations
@@ -176,13 +216,21 @@ package struct RunStateMachine: Sendable {
     self.membership = membership
     self.certificate = certificate
     self.signingKey = signingKey
-    self.base = base
-    self.round = round
+    base = start.base
+    ancestors = start.ancestors
+    newest = start.newest
+    round = start.round
+    watch = ModelWatch(rules: plan.watch)
+    central = plan.isMeasuredCentrally ? ModelWatch(rules: plan.watch) : nil
     self.attempt = attempt
+    for measured in start.history {
+      guard case .enough(let reason) = watch.take(measured, parent: nil), central == nil else { continue }
+      endReason = reason
+    }
   }
 
   /// Whether the next attempt is the evaluation-only one.
-  var isEvaluationRound: Bool { round.value > plan.rounds }
+  var isEvaluationRound: Bool { round.value > plan.rounds || endReason != nil }
 
   var attemptID: AttemptID { AttemptID(run: plan.run, round: round, attempt: attempt) }
 
@@ -219,14 +267,16 @@ package struct RunStateMachine: Sendable {
     }
   }
 
-  package mutating func handle(_ event: Event) -> [Action] {
+  /// - Parameter time: of the event, on a clock that begins with the machine or before.
+  package mutating func handle(_ event: Event, at time: MonotonicTime) -> [Action] {
+    self.time = time
     if case .finished = state { return afterTheEnd(event) }
     switch event {
     case .started(let now):
       self.now = now
       guard case .idle = state else { return [] }
-      state = .gathering
-      return [.startDeadline(DeadlineID(kind: .gather, attempt: attemptID), plan.gatherDeadline)] + select()
+      startedAt = time
+      return [.startDeadline(DeadlineID(kind: .gather, attempt: attemptID), plan.gatherDeadline)] + gather()
     case .workerJoined(let worker):
       available.insert(worker)
       return returned(worker) + select()
@@ -234,7 +284,7 @@ package struct RunStateMachine: Sendable {
       available.insert(worker)
       exhausted.remove(worker)
       let actions = restarted(worker)
-      if case .blocked = state { state = .gathering }
+      if case .blocked = state { return actions + gather() }
       return actions + select()
     case .workerLost(let worker):
       available.remove(worker)
@@ -244,11 +294,18 @@ package struct RunStateMachine: Sendable {
     case .uploadCompleted(let trailer, let digest, let worker):
       return uploadCompleted(trailer, payload: digest, from: worker)
     case .inputRejected(let worker, let reason): return inputRejected(from: worker, reason: reason)
+    case .inputMeasured(let metrics, let worker):
+      if let loss = metrics.loss { sampling.reported(loss, by: worker) }
+      return []
     case .deadlinePassed(let deadline, let now):
       self.now = now
       return deadlinePassed(deadline)
     case .sumOpened(let summary): return sumOpened(summary)
+    case .candidateMeasured(let metrics, let base): return candidateMeasured(metrics, base: base)
     case .committed(let model): return committed(model)
+    case .commitRejected(let reason):
+      guard case .closing(let attempt) = state, !attempt.isEvaluation else { return [] }
+      return abandon(attempt, reason: reason)
     case .failed(let reason): return finish(.failed(reason: reason))
     case .stopRequested:
       if case .closing = state {
@@ -264,238 +321,28 @@ package struct RunStateMachine: Sendable {
     case .uploadOpened(_, let worker), .uploadCompleted(_, _, let worker):
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
-    case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .deadlinePassed, .sumOpened,
-      .committed, .failed,
-      .stopRequested:
+    case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .inputMeasured, .deadlinePassed,
+      .sumOpened, .candidateMeasured, .committed, .commitRejected, .failed, .stopRequested:
       []
     }
   }
 
-  // MARK: Selecting
-
-  /// Offers the next attempt if enough workers are here.
-  mutating func select() -> [Action] {
-    guard case .gathering = state else { return [] }
-    // Before the first attempt workers come one by one: nothing is drawn while some are missing.
-    guard hasOffered || gatherDeadlinePassed || available.count >= plan.expectedWorkers else { return [] }
-    let everyone = available.subtracting(excluded).filter(isEligible).sorted()
-    let candidates = everyone.filter { !exhausted.contains($0) }
-    let cohort = choose(from: candidates)
-    if !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) { return block() }
-    // With everyone here whom the plan expects, a cohort that cannot work is offered once, to be refused by name. With
-    // fewer, waiting is better than spending an attempt: after a restart the workers come back one by one.
-    guard candidates.count >= plan.expectedWorkers || ((gatherDeadlinePassed || hasOffered) && isPromising(cohort))
-    else { return [] }
-    hasOffered = true
-    return offer(to: cohort)
-  }
-
-  /// Those who could make the next attempt have contributed to this model as often as their own law allows.
-  private mutating func block() -> [Action] {
-    state = .blocked
-    attemptsThisRound = 0
-    let names = exhausted.sorted().prefix(8).map(\.text).joined(separator: ", ")
-    return [
-      .blocked(
-        reason: "contributions exhausted: \(names)\(exhausted.count > 8 ? " and \(exhausted.count - 8) more" : "") "
-          + "contributed to this model as often as their policies allow; the run goes on when their owners raise "
-          + "maximum-attempts-per-model and restart them")
-    ]
-  }
-
-  /// Whether an attempt with this cohort can be committed if nobody drops out.
-  private func isPromising(_ cohort: [WorkerID]) -> Bool {
-    guard cohort.count >= plan.minimumWorkers else { return false }
-    let (configuration, task) = next
-    guard task.aggregation == .secure else { return true }
-    let organisations = cohort.compactMap { membership[$0]?.certificate.organisation }
-    return (try? Thresholds.compute(organisations: organisations, mode: configuration.mode, policy: plan.policy)) != nil
-  }
-
-  /// The rules and the task of the next attempt.
-  private var next: (configuration: RoundConfiguration, task: TrainingTask) {
-    isEvaluationRound ? (plan.evaluationConfiguration, plan.evaluationTask) : (plan.configuration, plan.task)
-  }
-
-  /// Whether the other workers would accept this one on a roster: a worker's certificate of the authority, valid now.
-  private func isEligible(_ worker: WorkerID) -> Bool {
-    guard let member = membership[worker] else { return false }
-    return
-      (try? RoundChecks.checkCertificate(
-        member, authority: membership.authorityKey, time: now, role: .worker, name: worker,
-        computations: computations)) != nil
-  }
-
-  /// Uniform without replacement, seeded by run, round and attempt (Fisher–Yates); in secure mode no organisation above
-  /// its cap, as long as that leaves enough workers.
-  private func choose(from candidates: [WorkerID]) -> [WorkerID] {
-    var generator = SeededGenerator(seed: plan.seed, stream: "cohort \(attemptID)")
-    var pool = candidates
-    for i in pool.indices.dropLast() { pool.swapAt(i, Int.random(in: i..<pool.count, using: &generator)) }
-    // Two who are in a dispute spoil each other's attempts; without them there may be too few, and that has to be said.
-    let peaceful = cohort(of: disputes.withoutOpponents(pool))
-    return isPromising(peaceful) ? peaceful : cohort(of: pool)
-  }
-
-  /// As many of `pool` as the plan wants, those earlier in it first.
-  private func cohort(of pool: [WorkerID]) -> [WorkerID] {
-    let (configuration, task) = next
-    let uniform = pool.prefix(plan.cohortTarget).sorted()
-    guard task.aggregation == .secure else { return uniform }
-    let organisations = pool.compactMap { membership[$0]?.certificate.organisation }
-    let largest = min(plan.cohortTarget, Int(clamping: configuration.maximumRoster))
-    let capped = plan.policy.largestSetWithinCap(organisations, atMost: largest).map { pool[$0] }.sorted()
-    return capped.count >= plan.minimumWorkers ? capped : uniform
-  }
-
-  private mutating func offer(to cohort: [WorkerID]) -> [Action] {
-    let evaluation = isEvaluationRound
-    let (configuration, task) = next
-    let context = AttemptContext(
-      attempt: attemptID, modelDigest: base.modelDigest, configuration: configuration, membership: membership,
-      coordinatorKey: certificate.signingKey, now: now, computations: computations)
-    let signature = signingKey.signature(over: SignedString.offer(roundID: context.roundID))
-    let message = RoundOffer(
-      attempt: attemptID, modelName: plan.modelName, baseVersion: base.version, modelDigest: base.modelDigest,
-      tensors: base.tensors, configuration: configuration, task: task, signature: signature)
-    let offers =
-      [Action.recordAttempt(attemptID, cohort: cohort)]
-      + pastAttempts.statements(for: cohort).map { .send(.aborts($0.statements), to: $0.worker) }
-      + cohort.map { .send(.offer(message), to: $0) }
-    attemptsThisRound += 1
-    switch task.aggregation {
-    case .secure:
-      let machine = SecureAggregationCoordinator(
-        context: context, cohort: cohort, offerSignature: signature, policy: plan.policy, signingKey: signingKey)
-      let started = machine.start()
-      state = .attempting(
-        Attempt(
-          context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .secure(machine)))
-      return offers + translate(started)
-    case .plain:
-      let machine = PlainAttempt(context: context, cohort: cohort, minimum: plan.minimumWorkers)
-      let started = machine.start()
-      state = .attempting(
-        Attempt(
-          context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .plain(machine)))
-      return offers + translate(started)
-    }
-  }
-
   private mutating func deadlinePassed(_ deadline: DeadlineID) -> [Action] {
+    if deadline.kind == .patience { return patiencePassed() }
     guard deadline.attempt == attemptID else { return [] }
     switch (deadline.kind, state) {
     case (.gather, .gathering):
       gatherDeadlinePassed = true
       return select()
-    case (.retry, .waitingToRetry):
-      state = .gathering
-      return select()
-    case (.stage(let stage), .attempting): return secure(.deadlinePassed(stage))
-    case (.plainReport, .attempting): return plain { $0.deadlinePassed() }
-    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _): return []
+    case (.retry, .waitingToRetry): return gather()
+    case (.stage(let stage), .attempting):
+      if stage == .maskedInput { reportTimes.expired(at: time) }
+      return secure(.deadlinePassed(stage))
+    case (.plainReport, .attempting):
+      reportTimes.expired(at: time)
+      return plain { $0.deadlinePassed() }
+    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.patience, _): return []
     }
-  }
-
-  // MARK: Closing
-
-  private mutating func sumOpened(_ summary: SumSummary) -> [Action] {
-    guard case .attempting(var attempt) = state, attempt.isSumDue else { return [] }
-    attempt.summary = summary
-    guard summary.weight > 0 || attempt.isEvaluation else {
-      return abandon(attempt, reason: "the summed weight is zero")
-    }
-    if attempt.isEvaluation {
-      state = .closing(attempt)
-      return close(attempt, model: base)
-    }
-    state = .closing(attempt)
-    var transcript: Digest?
-    var rosterCount = attempt.cohort.count
-    if case .secure(let machine) = attempt.aggregator {
-      transcript = machine.transcript
-      rosterCount = machine.rosterWorkers.count
-    }
-    return [
-      .commit(
-        CommitOrder(
-          attempt: attemptID, base: base, version: base.version.next, summary: summary,
-          configuration: attempt.context.configuration, rosterCount: rosterCount, cohort: attempt.cohort.count,
-          reported: attempt.survivors.count, transcript: transcript))
-    ]
-  }
-
-  private mutating func committed(_ model: BaseModel) -> [Action] {
-    guard case .closing(let attempt) = state, !attempt.isEvaluation else { return [] }
-    precondition(model.version == base.version.next, "a commit of version \(model.version) after \(base.version)")
-    return close(attempt, model: model)
-  }
-
-  /// Tells everyone, reports, and moves on to the next round.
-  private mutating func close(_ attempt: Attempt, model: BaseModel) -> [Action] {
-    guard let summary = attempt.summary else { return [] }
-    var actions: [Action] = []
-    switch attempt.aggregator {
-    case .secure(let machine):
-      let result = machine.result(modelDigest: model.modelDigest, weight: summary.weight)
-      actions += machine.rosterWorkers.map { .send(.result(result), to: $0) }
-    case .plain(let machine):
-      actions += attempt.cohort.map {
-        .send(
-          .ended(attemptID, machine.completed.contains($0) ? .committed : .notCounted, reason: ""), to: $0)
-      }
-    }
-    actions.append(
-      .report(
-        RoundReport(
-          attempt: attemptID, baseVersion: base.version, cohort: attempt.cohort.count,
-          reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count,
-          summary: summary,
-          outcome: attempt.isEvaluation ? .evaluated : .committed(model.version, modelDigest: model.modelDigest))))
-    state = .gathering
-    if attempt.isEvaluation { return actions + finish(.completed(base.version)) }
-    base = model
-    round = round.next
-    self.attempt = 0
-    attemptsThisRound = 0
-    pastAttempts.forget()
-    exhausted = []
-    if stopsAfterCommit { return actions + finish(.stopped) }
-    return actions + select()
-  }
-
-  mutating func abandon(_ attempt: Attempt, reason: String) -> [Action] {
-    var actions: [Action] = [.closeUploads]
-    actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: reason), to: $0) }
-    actions.append(
-      .report(
-        RoundReport(
-          attempt: attemptID, baseVersion: base.version, cohort: attempt.cohort.count,
-          reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count, summary: nil,
-          outcome: .abandoned(reason: reason))))
-    if case .secure(let machine) = attempt.aggregator, let members = machine.members {
-      pastAttempts.add(attemptID, names: members.names, members: members.keys, statements: machine.aborts)
-    }
-    self.attempt = self.attempt.next
-    guard attemptsThisRound < plan.attemptsPerRoundMax else {
-      return actions
-        + finish(.failed(reason: "round \(round) was abandoned \(attemptsThisRound) times; last: \(reason)"))
-    }
-    state = .waitingToRetry
-    let delay = plan.retryDelay * (1 << min(Int(attemptsThisRound) - 1, 6))
-    return actions + [.startDeadline(DeadlineID(kind: .retry, attempt: attemptID), delay)]
-  }
-
-  private mutating func finish(_ outcome: Outcome) -> [Action] {
-    var actions: [Action] = []
-    switch state {
-    case .attempting(let attempt), .closing(let attempt):
-      actions.append(.closeUploads)
-      actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: "the run ends"), to: $0) }
-    case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
-    }
-    state = .finished(outcome)
-    return actions + [.finished(outcome)]
   }
 
   /// Structural claims that hold after every event.
@@ -506,5 +353,8 @@ package struct RunStateMachine: Sendable {
     case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
     }
     precondition(round.value <= plan.rounds + 1, "a round after the last")
+    precondition(newest >= base.version, "a base that is newer than the newest version")
+    precondition(ancestors.count <= RunStart.ancestorsMax, "too many ancestors")
+    precondition(ancestors.allSatisfy { $0.version < base.version }, "an ancestor that is no older than the base")
   }
 }

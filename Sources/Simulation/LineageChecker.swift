@@ -1,10 +1,11 @@
 import Federation
 import ModelRegistry
 
-/// Each version follows from the one before, is signed by the coordinator, and is published once.
+/// Each version follows from the one that the coordinator trained on, is signed by it, and is published once.
 struct LineageChecker {
   private let membership: MembershipList
   private(set) var latest: StoredVersion?
+  private var versions: [Digest: ModelVersion] = [:]
 
   init(membership: MembershipList) { self.membership = membership }
 
@@ -22,7 +23,10 @@ struct LineageChecker {
     if let latest {
       let expected = latest.manifest.version.next
       if manifest.version != expected { broken.append("version \(manifest.version) is published, not \(expected)") }
-      if manifest.parent != latest.digest { broken.append("version \(manifest.version) has another parent") }
+      // A version that was taken back has no children.
+      if manifest.parent.flatMap({ versions[$0] }) == nil {
+        broken.append("version \(manifest.version) has a parent that was never published")
+      }
       if manifest.round != latest.manifest.round.next {
         broken.append("version \(manifest.version) is of round \(manifest.round)")
       }
@@ -30,6 +34,7 @@ struct LineageChecker {
       broken.append("the first version is \(manifest.version), or has a parent")
     }
     latest = stored
+    versions[stored.digest] = manifest.version
     return broken
   }
 }

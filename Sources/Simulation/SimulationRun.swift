@@ -81,7 +81,8 @@ package struct SimulationRun: Sendable {
       scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),
       threads: threads, plantedBug: plantedBug, log: log)
     let disk = CoordinatorDisk()
-    let coordinator = VirtualCoordinator(world: world, disk: disk, report: report)
+    let coordinator = VirtualCoordinator(
+      world: world, disk: disk, judge: { try self.judge($0) }, report: report)
     let workers = parts.enumerated().map { index, part in
       VirtualWorker(world: world, index: index, policy: scenario.policy.law, dataset: part)
     }

@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Federation
 import GradientKernel
@@ -30,6 +31,7 @@ final class VirtualCoordinator {
     case poolTick
     case deadline(RunStateMachine.DeadlineID)
     case send(CoordinatorMessage, to: WorkerID)
+    case dismiss(WorkerID, for: Duration)
     case sendBulk(BulkToWorker, payload: [UInt8]?, worker: Int, connection: UInt32)
     case desk(VirtualDesk.Delivery)
   }
@@ -42,6 +44,8 @@ final class VirtualCoordinator {
   private var desk: VirtualDesk
   private let template: VersionTemplate
   private let report: (SimulatedRound) -> Void
+  /// The data that no worker has is the coordinator's own.
+  private let judge: (ParameterSet) throws -> RoundMetrics?
   private var table: MembershipTable
   /// The last session of each worker.
   private var sessions: [WorkerID: SessionID] = [:]
@@ -49,6 +53,8 @@ final class VirtualCoordinator {
   private var parameters: ParameterSet?
   private var parent: Digest?
   private var average: [Float] = []
+  /// Made for an attempt, and not yet published.
+  private var candidate: (attempt: AttemptID, release: ModelRelease)?
   private var processor = Processor()
   private var attemptStarted = VirtualTime.zero
   private var bytesUp: UInt64 = 0
@@ -59,7 +65,11 @@ final class VirtualCoordinator {
   private(set) var life = 0
   private(set) var isAlive = false
 
-  init(world: World, disk: CoordinatorDisk, report: @escaping (SimulatedRound) -> Void) {
+  init(
+    world: World, disk: CoordinatorDisk, judge: @escaping (ParameterSet) throws -> RoundMetrics?,
+    report: @escaping (SimulatedRound) -> Void
+  ) {
+    self.judge = judge
     self.world = world
     self.disk = disk
     self.report = report
@@ -89,6 +99,7 @@ final class VirtualCoordinator {
     desk = VirtualDesk(world: world, store: disk.models, life: life)
     table = Self.table(of: world.parties)
     sessions = [:]
+    try disk.models.restoreLatest(of: run.model.name)
     let latest = ModelReference(model: run.model.name, selector: .alias(.latest))
     if let stored = try? disk.models.find(latest) {
       parameters = try ParameterSet(disk.models.artifact(of: stored).tensors, expecting: architecture.layout)
@@ -98,13 +109,12 @@ final class VirtualCoordinator {
         RoundClosing.initial(
           architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
     }
-    let manifest = try disk.models.find(latest).manifest
-    let round = manifest.round.next
+    let beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
     machine = RunStateMachine(
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
-      signingKey: world.parties.coordinator.signingKey, base: BaseModel(manifest), round: round,
-      attempt: disk.nextAttempt(round), computations: world.computations)
+      signingKey: world.parties.coordinator.signingKey, start: beginning,
+      attempt: disk.nextAttempt(beginning.round), computations: world.computations)
     schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
     schedule(.poolTick, at: world.now + Self.poolTickInterval)
     handle(.started(now: world.calendar))
@@ -115,6 +125,7 @@ final class VirtualCoordinator {
     isAlive = false
     machine = nil
     average = []
+    candidate = nil
   }
 
   private func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
@@ -226,6 +237,7 @@ final class VirtualCoordinator {
         perform(table.handle(.linkRefused(link, at: world.now)))
       }
       _ = world.mayStrikeCoordinator()
+    case .dismiss(let worker, let rest): perform(table.handle(.dismissed(worker, for: rest, at: world.now)))
     case .sendBulk(let message, let payload, let worker, let connection):
       try world.send(message, payload: payload, .toWorker, worker: worker, .bulk, connection: connection)
     case .desk(let delivery): receive(delivery)
@@ -239,6 +251,7 @@ final class VirtualCoordinator {
     case .uploadCompleted(let trailer, let digest, let worker):
       handle(.uploadCompleted(trailer, payloadDigest: digest, from: worker), cost: world.costs.verification)
     case .inputRejected(let worker, let reason): handle(.inputRejected(from: worker, reason: reason))
+    case .inputMeasured(let metrics, let worker): handle(.inputMeasured(metrics, from: worker))
     case .sumOpened(let opened):
       average = opened.average
       handle(.sumOpened(opened.summary))
@@ -249,7 +262,7 @@ final class VirtualCoordinator {
   /// The machine changes first; then its actions are carried out, in their order.
   private func handle(_ event: RunStateMachine.Event, cost: Duration = .zero) {
     guard var machine = machine.take() else { return }  // One owner: nothing is copied when it changes.
-    let actions = machine.handle(event)
+    let actions = machine.handle(event, at: world.now)
     if world.checksPopulation { machine.checkInvariants() }
     self.machine = machine
     let done = processor.take(cost, at: world.now)
@@ -265,6 +278,7 @@ final class VirtualCoordinator {
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
     case .recordAttempt(let attempt, let cohort):
       disk.record(attempt)
+      if attemptStarted > .zero { dismissIdle(besides: cohort, attempt: attempt) }
       attemptStarted = world.now
       bytesUpAtStart = bytesUp
       world.note(
@@ -280,7 +294,12 @@ final class VirtualCoordinator {
     case .closeUploads: desk.closeUploads()
     case .unmask(let order): desk.open(order, rosterCount: machine?.rosterCount ?? 0)
     case .openPlainSum: desk.openPlain()
+    case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase)
     case .commit(let order): commit(order)
+    case .takeBack(let version, let base, let reason): takeBack(version, to: base, reason: reason)
+    case .foundBest(let version):
+      world.note("coordinator", "best", ["version": .number(version.value)])
+      move(.best, to: version)
     case .report(let report): self.report(report)
     case .blame(let worker, let fault):
       world.note("coordinator", "blamed", ["worker": .text(worker.text), "fault": .text(fault)])
@@ -294,17 +313,83 @@ final class VirtualCoordinator {
     }
   }
 
-  private func commit(_ order: RunStateMachine.CommitOrder) {
-    guard let parameters, let parent, isAlive else { return }
+  /// As the cluster's driver does: those who would only wait to be drawn may go for a while.
+  private func dismissIdle(besides cohort: [WorkerID], attempt: AttemptID) {
+    guard let plan = machine?.plan else { return }
+    var choices = SeededGenerator(seed: plan.seed, stream: "pace \(attempt)")
+    let idle = Set(table.present).subtracting(cohort)
+    let dismissals = PaceSteering().dismissals(
+      present: table.present.count, idle: Array(idle), wanted: plan.cohortTarget,
+      period: world.now.since(attemptStarted), using: &choices)
+    for (worker, rest) in dismissals { schedule(.dismiss(worker, for: rest), at: world.now) }
+  }
+
+  private func prepare(_ order: RunStateMachine.CommitOrder, measuresBase: Bool) {
+    guard isAlive, let release = release(order), let parameters else { return }
+    candidate = (order.attempt, release)
     do {
-      let release = try RoundClosing.next(
-        order, base: parameters, average: average, parent: parent, template: template, createdAt: world.calendar)
+      guard let metrics = try judge(release.parameters) else {
+        return handle(.failed(reason: "the run measures its versions on held-out data, and there is none"))
+      }
+      let base = measuresBase ? try judge(parameters) : nil
+      let cost = world.costs.training(passes: 0, heldOut: Int(clamping: metrics.evaluated))
+      handle(.candidateMeasured(metrics, base: base), cost: cost)
+    } catch {
+      handle(.commitRejected(reason: "not published: on the coordinator's data: \(error)"))
+    }
+  }
+
+  private func commit(_ order: RunStateMachine.CommitOrder) {
+    let prepared = candidate?.attempt == order.attempt ? candidate?.release : nil
+    guard isAlive, let release = prepared ?? release(order) else { return }
+    do {
       try publish(release)
       if world.mayStrikeCoordinator() { return }
       average = []
+      candidate = nil
       handle(.committed(release.base), cost: world.costs.signature)
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
+    }
+  }
+
+  /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
+  private func release(_ order: RunStateMachine.CommitOrder) -> ModelRelease? {
+    guard let parameters, let parent else { return nil }
+    do {
+      return try RoundClosing.next(
+        order, base: parameters, average: average, parent: parent, template: template, createdAt: world.calendar)
+    } catch let error as AggregationError {
+      average = []
+      handle(.commitRejected(reason: "\(error)"))
+    } catch {
+      handle(.failed(reason: "version \(order.version) cannot be made: \(error)"))
+    }
+    return nil
+  }
+
+  private func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String) {
+    world.note(
+      "coordinator", "takenBack",
+      ["version": .number(version.value), "to": .number(base.version.value), "reason": .text(reason)])
+    average = []
+    do {
+      let name = world.scenario.run.model.name
+      let stored = try disk.models.find(ModelReference(model: name, selector: .version(base.version)))
+      parameters = try ParameterSet(
+        disk.models.artifact(of: stored).tensors, expecting: world.scenario.run.model.architecture.layout)
+      parent = stored.digest
+      try disk.models.takeBack(version, of: name, reason: reason)
+    } catch {
+      handle(.failed(reason: "version \(base.version) cannot be gone back to: \(error)"))
+    }
+  }
+
+  private func move(_ alias: Alias, to version: ModelVersion) {
+    do {
+      try disk.models.move(alias, of: world.scenario.run.model.name, to: version)
+    } catch {
+      handle(.failed(reason: "'\(alias)' cannot be moved to version \(version): \(error)"))
     }
   }
 

@@ -14,6 +14,7 @@ final class VirtualDesk {
     case uploadOpened(InputHeader, from: WorkerID)
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
     case inputRejected(from: WorkerID, reason: String)
+    case inputMeasured(RoundMetrics, from: WorkerID)
     case sumOpened(RoundSum.Opened)
     case failed(reason: String)
   }
@@ -187,7 +188,9 @@ final class VirtualDesk {
       return world.violated("an upload of \(worker) is complete without all its chunks")
     }
     do {
-      try sum?.check(from: worker) { spool.read($0) }
+      if let metrics = try sum?.check(from: worker, chunk: { spool.read($0) }) {
+        deliver(.inputMeasured(metrics, from: worker))
+      }
     } catch {
       return feed(.broken(worker, reason: "\(error)", at: world.now))
     }

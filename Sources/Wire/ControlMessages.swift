@@ -55,6 +55,7 @@ package enum ControlToWorker: WireMessage {
   case heartbeat
   case refused(SessionRefusal, detail: String)
   case goodbye
+  case rest(Duration)
   case round(CoordinatorMessage)
 
   package static let limits = FrameLimits.control
@@ -65,6 +66,7 @@ package enum ControlToWorker: WireMessage {
     case .heartbeat: "heartbeat"
     case .refused: "refused"
     case .goodbye: "goodbye"
+    case .rest: "rest"
     case .round(let message): message.kind
     }
   }
@@ -78,6 +80,10 @@ package enum ControlToWorker: WireMessage {
     case .welcome(let welcome): draft.set(MURMUR__ENVELOPE__BODY_WELCOME) { $1.welcome = welcome.draft(in: $0) }
     case .heartbeat: draft.setHeartbeat()
     case .goodbye: draft.setGoodbye()
+    case .rest(let duration):
+      draft.set(MURMUR__ENVELOPE__BODY_REST) { arena, envelope in
+        envelope.rest = arena.make(murmur__rest__init) { $0.milliseconds = UInt32(clamping: duration.milliseconds) }
+      }
     case .refused(let reason, let detail):
       draft.set(MURMUR__ENVELOPE__BODY_REFUSED) { arena, envelope in
         envelope.refused = arena.make(murmur__session_refused__init) {
@@ -96,6 +102,12 @@ package enum ControlToWorker: WireMessage {
         .welcome(try Welcome(wire: Field.required(envelope.welcome, "welcome"), version: view.version))
       case MURMUR__ENVELOPE__BODY_HEARTBEAT: .heartbeat
       case MURMUR__ENVELOPE__BODY_GOODBYE: .goodbye
+      case MURMUR__ENVELOPE__BODY_REST:
+        .rest(
+          .milliseconds(
+            try Field.number(
+              Field.required(envelope.rest, "rest").milliseconds, "rest.milliseconds",
+              in: 1_000...UInt32(clamping: SessionMessage.restMax.milliseconds))))
       case MURMUR__ENVELOPE__BODY_REFUSED:
         try Self.refused(from: Field.required(envelope.refused, "refused"))
       default:
@@ -119,7 +131,7 @@ extension ControlToCoordinator {
     case .hello(let hello): self = .hello(hello)
     case .heartbeat: self = .heartbeat
     case .goodbye: self = .goodbye
-    case .welcome, .refused: return nil
+    case .welcome, .refused, .rest: return nil
     }
   }
 
@@ -142,6 +154,7 @@ extension ControlToWorker {
     case .heartbeat: self = .heartbeat
     case .refused(let reason, let detail): self = .refused(reason, detail: detail)
     case .goodbye: self = .goodbye
+    case .rest(let duration): self = .rest(duration)
     case .hello: return nil
     }
   }
@@ -153,6 +166,7 @@ extension ControlToWorker {
     case .heartbeat: .heartbeat
     case .refused(let reason, let detail): .refused(reason, detail: detail)
     case .goodbye: .goodbye
+    case .rest(let duration): .rest(duration)
     case .round: nil
     }
   }

@@ -34,6 +34,21 @@ import Testing
       seed: 9
       hold-out: 0.25
       maximum-attempts: 7
+      take-back: {loss-ratio: never}
+      """,
+      """
+      name: watched
+      model: {name: digits, architecture: mlp 64-128-10}
+      data: {features: 64, classes: 10}
+      rounds: 3
+      training: {learning-rate: 0.1}
+      aggregation: plain
+      clip: 4
+      cohort: {minimum: 5, goal: 7, sampling: loss, patience: 30m}
+      deadlines: {input: 1h, derive-input: {quantile: 0.8, margin: 1.5, shortest: 700ms}}
+      stop: {measure: accuracy, accuracy: 0.97, loss: 0.05, patience: 12, after: 36h}
+      take-back: {loss-ratio: 1.5}
+      evaluation: {central: true}
       """,
     ])
   func roundTrip(text: String) throws {

@@ -120,7 +120,7 @@ enum HostileFrames {
       Welcome(
         version: .current, session: SessionID(1), federation: "north", heartbeatInterval: .milliseconds(500),
         missedHeartbeats: 3)),
-    .heartbeat, .goodbye, .refused(.superseded, detail: marker),
+    .heartbeat, .goodbye, .rest(.seconds(1)), .refused(.superseded, detail: marker),
     .round(
       .roster(
         attempt(),

@@ -69,6 +69,19 @@ struct CoordinatorSessionTests {
   }
 
   @Test(
+    "Who is told to rest is silent for that time, and then says hello", arguments: [(60, 60), (0, 1), (9_999, 3_600)])
+  func rests(seconds: Int, expected: UInt64) {
+    var session = session(connectedAt: 0)
+    #expect(session.handle(.received(.rest(.seconds(seconds)), at: milliseconds(5))) == [.lost(.resting)])
+    #expect(!session.isConnected)
+    #expect(session.handle(.received(.heartbeat, at: milliseconds(9))) == [])
+    #expect(session.handle(.tick(at: milliseconds(expected * 1000 + 4))) == [])
+    #expect(session.nextDeadline == milliseconds(expected * 1000 + 5))
+    #expect(session.handle(.tick(at: milliseconds(expected * 1000 + 5))) == [.send(.hello(hello(7)))])
+    #expect(session.checkInvariants().isEmpty)
+  }
+
+  @Test(
     "What ends a session for good, greeting or connected",
     arguments: [.superseded, .unsupportedVersion] as [SessionRefusal], [true, false])
   func ends(refusal: SessionRefusal, isConnected: Bool) {

@@ -168,6 +168,20 @@ struct MembershipTableTests {
     #expect(table.present.isEmpty)
   }
 
+  @Test("A worker that is dismissed is told for how long, is gone, and comes back as the worker that it was")
+  func dismisses() {
+    var table = table(.helloReceived(hello(1), from: "a", link: link(1), at: milliseconds(0)))
+    #expect(
+      table.handle(.dismissed("a", for: .seconds(20), at: milliseconds(1)))
+        == [.send(.rest(.seconds(20)), to: link(1)), .lost("a", .resting)])
+    #expect(table.handle(.dismissed("a", for: .seconds(20), at: milliseconds(2))) == [])
+    // What was on its way means nothing, and is not answered.
+    #expect(table.handle(.heard(from: "a", link: link(1), at: milliseconds(3))) == [])
+    let back = table.handle(.helloReceived(hello(1), from: "a", link: link(1), at: milliseconds(20_000)))
+    #expect(back.contains(.joined("a", SessionID(1))))
+    #expect(table.checkInvariants().isEmpty)
+  }
+
   @Test("A link that another worker speaks on is lost to the one that had it")
   func takenLink() {
     var table = table(.helloReceived(hello(1), from: "a", link: link(1), at: milliseconds(0)))
@@ -188,12 +202,13 @@ struct MembershipTableTests {
       let link = link(UInt8.random(in: 0..<8, using: &random))
       let time = milliseconds(now)
       let event: MembershipTable.Event =
-        switch Int.random(in: 0..<8, using: &random) {
+        switch Int.random(in: 0..<9, using: &random) {
         case 0, 1: .helloReceived(hello(UInt64.random(in: 0..<20, using: &random)), from: worker, link: link, at: time)
         case 2: .goodbyeReceived(from: worker, link: link, at: time)
         case 3: .linkRefused(link, at: time)
         case 4: .tick(at: time)
         case 5: .sent(to: link, at: time)
+        case 6: .dismissed(worker, for: .seconds(5), at: time)
         default: .heard(from: worker, link: link, at: time)
         }
       for action in table.handle(event) {

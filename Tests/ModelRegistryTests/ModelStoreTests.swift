@@ -78,6 +78,51 @@ struct ModelStoreTests {
     #expect(try store.find(ModelReference(parsing: "digits@latest")).manifest.version == 2)
   }
 
+  @Test("A version that was taken back stays, and is never the latest again", arguments: Kind.allCases)
+  func takesBack(_ kind: Kind) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    let fixture = try Fixture()
+    for number in [0, 1, 2] as [ModelVersion] {
+      let version = try fixture.version(number, seed: UInt8(number.value))
+      try store.publish(version.signed, artifact: version.artifact)
+    }
+    func latest() throws -> ModelVersion { try store.find(ModelReference(parsing: "digits@latest")).manifest.version }
+    try store.takeBack(2, of: "digits", reason: "too\nbad")
+    #expect(try latest() == 1)
+    #expect(try store.versions(of: "digits").count == 3)
+    #expect(try store.find(ModelReference(parsing: "digits@2")).manifest.version == 2)
+    try store.takeBack(1, of: "digits", reason: "too")
+    #expect(try latest() == 0)
+    #expect(try store.takenBack(of: "digits").map(\.version) == [1, 2])
+    let third = try fixture.version(3, seed: 3)
+    try store.publish(third.signed, artifact: third.artifact)
+    #expect(try latest() == 3)
+    #expect(throws: RegistryError.self) { try store.takeBack(9, of: "digits", reason: "not there") }
+  }
+
+  @Test(
+    "Where a process died between a version, or a mark, and the alias, the alias is moved later",
+    arguments: Kind.allCases
+  )
+  func restoresLatest(_ kind: Kind) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    let fixture = try Fixture()
+    try store.restoreLatest(of: "digits")
+    for number in [0, 1] as [ModelVersion] {
+      let version = try fixture.version(number, seed: UInt8(number.value))
+      try store.publish(version.signed, artifact: version.artifact)
+    }
+    try store.move(.latest, of: "digits", to: 0)
+    try store.restoreLatest(of: "digits")
+    #expect(try store.find(ModelReference(parsing: "digits@latest")).manifest.version == 1)
+    try store.takeBack(1, of: "digits", reason: "bad")
+    try store.move(.latest, of: "digits", to: 1)
+    try store.restoreLatest(of: "digits")
+    #expect(try store.find(ModelReference(parsing: "digits@latest")).manifest.version == 0)
+  }
+
   @Test("What is not there has a name in the error", arguments: Kind.allCases)
   func unknown(_ kind: Kind) throws {
     let folder = try TemporaryFolder()

@@ -33,6 +33,12 @@ final class RoundsCluster {
   var uploads: (WorkerID, AttemptID) -> Bool = { _, _ in true }
   /// Called after every event that was delivered.
   var misfortune: (RoundsCluster) throws -> Void = { _ in }
+  /// What the coordinator's driver makes of a sum that it opened.
+  var opening: (SumSummary, AttemptID) -> SumSummary = { sum, _ in sum }
+  /// What becomes of an order to commit.
+  var committing: (RunStateMachine.CommitOrder) -> ToCoordinator? = { _ in nil }
+  /// What the coordinator's own data says of a version.
+  var measuring: (ModelVersion) -> RoundMetrics = { _ in RoundMetrics(lossSum: 1, correct: 1, evaluated: 1) }
   /// Called before the coordinator's driver opens a sum.
   var beforeOpening: () -> [ToCoordinator] = { [] }
 
@@ -107,7 +113,7 @@ final class RoundsCluster {
   }
 
   func feed(_ event: ToCoordinator) {
-    let new = run.handle(event)
+    let new = run.handle(event, at: MonotonicTime(nanoseconds: 0) + time)
     run.checkInvariants()
     perform(new)
   }
@@ -153,10 +159,17 @@ final class RoundsCluster {
       case .addInput(let name): add(name)
       case .unmask(let order): open(order)
       case .openPlainSum: open(nil)
+      case .prepare(let order, let measuresBase):
+        queue.append(
+          .coordinator(
+            .candidateMeasured(
+              measuring(order.version), base: measuresBase ? measuring(order.base.version) : nil)))
       case .commit(let order):
         commits.append(order)
-        queue.append(.coordinator(.committed(members.model(order.version))))
-      case .recordAttempt, .closeUploads, .report, .blame, .keepEvidence, .blocked, .ignored, .finished: break
+        queue.append(.coordinator(committing(order) ?? .committed(members.model(order.version))))
+      case .recordAttempt, .closeUploads, .takeBack, .foundBest, .report, .blame, .keepEvidence, .blocked, .ignored,
+        .finished:
+        break
       }
     }
   }
@@ -210,12 +223,11 @@ final class RoundsCluster {
       Issue.record("a sum out of form")
       return
     }
-    queue.append(
-      .coordinator(
-        .sumOpened(
-          SumSummary(
-            weight: sums.weight, workers: sums.workers, clipped: sums.clipped, saturated: sums.saturated,
-            metrics: sums.metrics))))
+    let summary = SumSummary(
+      weight: sums.weight, workers: sums.workers, clipped: sums.clipped, saturated: sums.saturated,
+      metrics: sums.metrics)
+    guard let attempt = attempts.last else { return }
+    queue.append(.coordinator(.sumOpened(opening(summary, attempt))))
   }
 
   // MARK: A worker's driver

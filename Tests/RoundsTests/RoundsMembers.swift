@@ -91,7 +91,7 @@ struct RoundsMembers: Sendable {
   func run(_ plan: RunPlan, round: RoundNumber = 1, attempt: AttemptNumber = 0) -> RunStateMachine {
     RunStateMachine(
       plan: plan, membership: membership, certificate: coordinator, signingKey: coordinatorKey,
-      base: model(ModelVersion(round.value - 1)), round: round, attempt: attempt)
+      start: RunStart(base: model(ModelVersion(round.value - 1)), round: round), attempt: attempt)
   }
 
   func worker(_ name: WorkerID, policy: WorkerPolicy, ledger: WorkerLedger = WorkerLedger(), life: Int = 0) throws

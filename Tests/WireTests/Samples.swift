@@ -144,7 +144,7 @@ enum Values {
         Welcome(
           version: .current, session: SessionID(1), federation: "north", heartbeatInterval: .milliseconds(500),
           missedHeartbeats: 3)),
-      .heartbeat, .goodbye,
+      .heartbeat, .goodbye, .rest(.milliseconds(90_500)),
       .round(.offer(offer)),
       .round(
         .roster(

@@ -23,6 +23,7 @@ typedef struct Murmur__Welcome Murmur__Welcome;
 typedef struct Murmur__Heartbeat Murmur__Heartbeat;
 typedef struct Murmur__SessionRefused Murmur__SessionRefused;
 typedef struct Murmur__Goodbye Murmur__Goodbye;
+typedef struct Murmur__Rest Murmur__Rest;
 typedef struct Murmur__Failure Murmur__Failure;
 typedef struct Murmur__TensorReference Murmur__TensorReference;
 typedef struct Murmur__TrainingTask Murmur__TrainingTask;
@@ -172,6 +173,7 @@ typedef enum {
   MURMUR__ENVELOPE__BODY_HEARTBEAT = 12,
   MURMUR__ENVELOPE__BODY_REFUSED = 13,
   MURMUR__ENVELOPE__BODY_GOODBYE = 14,
+  MURMUR__ENVELOPE__BODY_REST = 16,
   MURMUR__ENVELOPE__BODY_FAILURE = 15,
   MURMUR__ENVELOPE__BODY_OFFER = 20,
   MURMUR__ENVELOPE__BODY_ROSTER = 21,
@@ -238,6 +240,7 @@ struct  Murmur__Envelope
     Murmur__Heartbeat *heartbeat;
     Murmur__SessionRefused *refused;
     Murmur__Goodbye *goodbye;
+    Murmur__Rest *rest;
     /*
      * Answer to a request that failed: snapshot, operator and pull sockets.
      */
@@ -394,6 +397,19 @@ struct  Murmur__Goodbye
 #define MURMUR__GOODBYE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__goodbye__descriptor) \
      }
+
+
+/*
+ * Coordinator to worker: nothing is asked of you for a while; end the session, and say hello again after that time.
+ */
+struct  Murmur__Rest
+{
+  ProtobufCMessage base;
+  uint32_t milliseconds;
+};
+#define MURMUR__REST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__rest__descriptor) \
+    , 0 }
 
 
 struct  Murmur__Failure
@@ -1411,6 +1427,25 @@ Murmur__Goodbye *
                       const uint8_t       *data);
 void   murmur__goodbye__free_unpacked
                      (Murmur__Goodbye *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__Rest methods */
+void   murmur__rest__init
+                     (Murmur__Rest         *message);
+size_t murmur__rest__get_packed_size
+                     (const Murmur__Rest   *message);
+size_t murmur__rest__pack
+                     (const Murmur__Rest   *message,
+                      uint8_t             *out);
+size_t murmur__rest__pack_to_buffer
+                     (const Murmur__Rest   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__Rest *
+       murmur__rest__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__rest__free_unpacked
+                     (Murmur__Rest *message,
                       ProtobufCAllocator *allocator);
 /* Murmur__Failure methods */
 void   murmur__failure__init
@@ -2616,6 +2651,9 @@ typedef void (*Murmur__SessionRefused_Closure)
 typedef void (*Murmur__Goodbye_Closure)
                  (const Murmur__Goodbye *message,
                   void *closure_data);
+typedef void (*Murmur__Rest_Closure)
+                 (const Murmur__Rest *message,
+                  void *closure_data);
 typedef void (*Murmur__Failure_Closure)
                  (const Murmur__Failure *message,
                   void *closure_data);
@@ -2825,6 +2863,7 @@ extern const ProtobufCMessageDescriptor murmur__welcome__descriptor;
 extern const ProtobufCMessageDescriptor murmur__heartbeat__descriptor;
 extern const ProtobufCMessageDescriptor murmur__session_refused__descriptor;
 extern const ProtobufCMessageDescriptor murmur__goodbye__descriptor;
+extern const ProtobufCMessageDescriptor murmur__rest__descriptor;
 extern const ProtobufCMessageDescriptor murmur__failure__descriptor;
 extern const ProtobufCMessageDescriptor murmur__tensor_reference__descriptor;
 extern const ProtobufCMessageDescriptor murmur__training_task__descriptor;

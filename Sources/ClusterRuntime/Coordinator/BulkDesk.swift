@@ -16,6 +16,7 @@ actor BulkDesk {
     case uploadOpened(InputHeader, from: WorkerID)
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
     case inputRejected(from: WorkerID, reason: String)
+    case inputMeasured(RoundMetrics, from: WorkerID)
     case sumOpened(RoundSum.Opened)
     case failed(reason: String)
   }
@@ -158,7 +159,9 @@ actor BulkDesk {
   private func verify(_ worker: WorkerID) {
     guard let spool = spools[worker], let payload = spool.payloadDigest else { return }
     do {
-      try sum?.check(from: worker) { try spool.read($0) }
+      if let metrics = try sum?.check(from: worker, chunk: { try spool.read($0) }) {
+        deliver(.inputMeasured(metrics, from: worker))
+      }
     } catch {
       return feed(.broken(worker, reason: "\(error)", at: .now))
     }

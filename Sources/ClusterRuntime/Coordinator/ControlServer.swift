@@ -63,6 +63,11 @@ actor ControlServer {
     _ = table.handle(.sent(to: link, at: .now))
   }
 
+  /// The worker is not needed for a while.
+  func dismiss(_ worker: WorkerID, for duration: Duration) {
+    perform(table.handle(.dismissed(worker, for: duration, at: .now)))
+  }
+
   func goodbye() {
     for worker in table.present {
       if let link = table.link(of: worker) { send(.goodbye, to: link) }

@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Federation
 import Logging
@@ -26,7 +27,10 @@ extension CoordinatorDriver {
       let rosterCount = rosterCount
       post { $0.open(order, rosterCount: rosterCount) }
     case .openPlainSum: post { $0.openPlain() }
+    case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase)
     case .commit(let order): commit(order)
+    case .takeBack(let version, let base, let reason): return takeBack(version, to: base, reason: reason)
+    case .foundBest(let version): return move(.best, to: version)
     case .report(let report): self.report(report)
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
@@ -55,7 +59,9 @@ extension CoordinatorDriver {
 
   /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends.
   private func record(_ attempt: AttemptID, cohort: [WorkerID]) -> Bool {
+    let period = active?.hasOffered == true ? active.map { MonotonicTime.now.since($0.attemptStarted) } : nil
     active?.attemptStarted = .now
+    active?.hasOffered = true
     active?.trafficAtStart = traffic.snapshot
     do {
       try store.record(attempt, cohort: cohort.count)
@@ -66,23 +72,94 @@ extension CoordinatorDriver {
     }
     KillPoint.reached(.coordinator, .afterRecord, "attempt")
     logger.info("attempt offered", metadata: ["attempt": "\(attempt)", "cohort": "\(cohort.count)"])
+    if let period { dismissIdle(besides: cohort, attempt: attempt, period: period) }
     return true
   }
 
+  /// Those who would only wait to be drawn may go for a while.
+  private func dismissIdle(besides cohort: [WorkerID], attempt: AttemptID, period: Duration) {
+    guard let plan = active?.machine.plan else { return }
+    var choices = SeededGenerator(seed: plan.seed, stream: "pace \(attempt)")
+    let dismissals = pace.dismissals(
+      present: present.count, idle: Array(present.subtracting(cohort)), wanted: plan.cohortTarget, period: period,
+      using: &choices)
+    guard !dismissals.isEmpty else { return }
+    logger.info("workers rest", metadata: ["attempt": "\(attempt)", "workers": "\(dismissals.count)"])
+    for (worker, rest) in dismissals {
+      control.loop.post(to: control) { $0.dismiss(worker, for: rest) }
+    }
+  }
+
   private func commit(_ order: RunStateMachine.CommitOrder) {
-    guard let current = active else { return }
+    let candidate = active?.candidate
+    guard let release = candidate?.attempt == order.attempt ? candidate?.release : release(order) else { return }
     do {
-      let release = try RoundClosing.next(
-        order, base: current.parameters, average: current.average, parent: current.parent,
-        template: current.template, createdAt: unixTime())
       let stored = try publish(release)
       active?.parameters = release.parameters
       active?.parent = stored.digest
       active?.average = []
+      active?.candidate = nil
       handle(.committed(release.base))
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
     }
+  }
+
+  /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
+  func release(_ order: RunStateMachine.CommitOrder) -> ModelRelease? {
+    guard let current = active else { return nil }
+    do {
+      return try RoundClosing.next(
+        order, base: current.parameters, average: current.average, parent: current.parent,
+        template: current.template, createdAt: unixTime())
+    } catch let error as AggregationError {
+      active?.average = []
+      handle(.commitRejected(reason: "\(error)"))
+    } catch {
+      handle(.failed(reason: "version \(order.version) cannot be made: \(error)"))
+    }
+    return nil
+  }
+
+  /// The mark is durable before anything is trained on the version that takes its place. False if it cannot be.
+  private func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String) -> Bool {
+    guard let current = active else { return false }
+    let model = current.template.model
+    logger.warning(
+      "version taken back",
+      metadata: ["model": "\(model)", "version": "\(version)", "base": "\(base.version)", "reason": "\(reason)"])
+    do {
+      let stored = try models.find(ModelReference(model: model, selector: .version(base.version)))
+      active?.parameters = try ParameterSet(
+        models.artifact(of: stored).tensors, expecting: current.configuration.model.architecture.layout)
+      active?.parent = stored.digest
+      active?.average = []
+    } catch {
+      handle(.failed(reason: "version \(base.version) cannot be gone back to: \(error)"))
+      return false
+    }
+    do {
+      try models.takeBack(version, of: model, reason: reason)
+      KillPoint.reached(.coordinator, .afterRecord, "alias")
+    } catch {
+      handle(.failed(reason: "version \(version) cannot be taken back: \(error)"))
+      return false
+    }
+    announce?(.moved(.latest, model, base.version))
+    return true
+  }
+
+  private func move(_ alias: Alias, to version: ModelVersion) -> Bool {
+    guard let model = active?.template.model else { return false }
+    do {
+      try models.move(alias, of: model, to: version)
+      KillPoint.reached(.coordinator, .afterRecord, "alias")
+    } catch {
+      handle(.failed(reason: "'\(alias)' cannot be moved to version \(version): \(error)"))
+      return false
+    }
+    announce?(.moved(alias, model, version))
+    return true
   }
 
   private func report(_ report: RoundReport) {
@@ -116,6 +193,8 @@ extension CoordinatorDriver {
       "attempt": "\(report.attempt)", "outcome": "\(outcome)", "cohort": "\(report.cohort)",
       "reported": "\(report.reported)", "seconds": "\(row.seconds)",
     ]
+    if let loss = report.central?.loss { metadata["central-loss"] = "\(loss)" }
+    if let accuracy = report.central?.accuracy { metadata["central-accuracy"] = "\(accuracy)" }
     if let evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
     if !reason.isEmpty { metadata["reason"] = "\(reason)" }
     guard row.saturated > 0 else {
@@ -127,10 +206,11 @@ extension CoordinatorDriver {
   }
 
   private func finished(_ outcome: RunStateMachine.Outcome) {
-    guard let run = active?.machine.plan.run else { return }
+    guard let ended = active?.machine else { return }
+    let run = ended.plan.run
     active = nil
     switch outcome {
-    case .completed: finish(run, state: .completed, reason: "")
+    case .completed: finish(run, state: .completed, reason: ended.endReason ?? "")
     case .failed(let reason): finish(run, state: .failed, reason: reason)
     case .stopped: finish(run, state: .stopped, reason: "stopped by an operator")
     }
@@ -177,7 +257,7 @@ extension CoordinatorDriver {
   func answer(_ request: OperatorRequest) async -> OperatorReply {
     switch request {
     case .submitRun(let yaml):
-      do throws(Failure) { return .runAccepted(try submit(yaml: yaml)) } catch { return .failed(error) }
+      do throws(Failure) { return .runAccepted(try await submit(yaml: yaml)) } catch { return .failed(error) }
     case .stopRun(let run):
       do throws(Failure) {
         try stop(run)

@@ -25,7 +25,10 @@ actor CoordinatorDriver {
     var parameters: ParameterSet
     var parent: Digest
     var average: [Float] = []
+    var candidate: Candidate?
     var attemptStarted: MonotonicTime
+    /// Whether this process has offered an attempt of the run.
+    var hasOffered = false
     var trafficAtStart: [WorkerID: UInt64]
   }
 
@@ -48,9 +51,12 @@ actor CoordinatorDriver {
   let backlog: PeerBacklog
   let logger: Logger
   let evidence: EvidenceStore
+  let pace: PaceSteering
   var desk: BulkDesk?
-  /// Tells serving nodes of a new version.
-  var announce: (@Sendable (StoredVersion) -> Void)?
+  /// Nil if the coordinator has no data of its own.
+  let evaluator: CentralEvaluator?
+  /// Tells serving nodes of a new version, or where an alias went.
+  var announce: (@Sendable (StatePublisher.News) -> Void)?
   var active: Active?
   var queue: [RunID] = []
   var runs: [RunID: RunRecord] = [:]
@@ -64,8 +70,12 @@ actor CoordinatorDriver {
 
   init(
     thread: ComputeThread, home: PartyHome, store: CoordinatorStore, models: DirectoryModelStore,
-    control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
+    control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, evaluator: CentralEvaluator?,
+    pace: PaceSteering,
+    logger: Logger
   ) {
+    self.pace = pace
+    self.evaluator = evaluator
     self.thread = thread
     self.home = home
     self.store = store
@@ -78,7 +88,7 @@ actor CoordinatorDriver {
   }
 
   /// Takes up unfinished runs where their last committed version left them.
-  func start(desk: BulkDesk, announce: @escaping @Sendable (StoredVersion) -> Void) throws {
+  func start(desk: BulkDesk, announce: @escaping @Sendable (StatePublisher.News) -> Void) throws {
     self.desk = desk
     self.announce = announce
     for run in try store.runs() {
@@ -100,7 +110,7 @@ actor CoordinatorDriver {
   // MARK: Runs
 
   /// Checks and queues a run; durable when it returns.
-  func submit(yaml: String) throws(Failure) -> RunID {
+  func submit(yaml: String) async throws(Failure) -> RunID {
     let configuration: RunConfiguration
     do throws(ConfigurationError) {
       configuration = try RunConfiguration.read(ConfigurationFile(path: "run", text: yaml))
@@ -111,6 +121,10 @@ actor CoordinatorDriver {
       throw Failure(.conflict, "a run '\(configuration.name)' exists already")
     }
     if let problem = forecastProblem(of: configuration) { throw Failure(.invalid, problem) }
+    if let problem = await evaluationProblem(of: configuration) { throw Failure(.invalid, problem) }
+    guard runs[configuration.name] == nil else {
+      throw Failure(.conflict, "a run '\(configuration.name)' exists already")
+    }
     do {
       try store.add(.init(name: configuration.name, yaml: yaml, state: .queued, reason: ""))
       KillPoint.reached(.coordinator, .afterRecord, "run")
@@ -139,6 +153,15 @@ actor CoordinatorDriver {
     } catch {
       return error.description
     }
+  }
+
+  /// Why this coordinator cannot measure the run's versions, if the run wants it to.
+  private func evaluationProblem(of configuration: RunConfiguration) async -> String? {
+    guard configuration.evaluatesCentrally else { return nil }
+    guard let evaluator else {
+      return "run: key 'evaluation.central': found true, expected false: coordinator.yaml has no 'evaluation-data'"
+    }
+    return await evaluator.objection(to: configuration.model.architecture, scale: configuration.data.scale)
   }
 
   func stop(_ run: RunID) throws(Failure) {
@@ -170,21 +193,21 @@ actor CoordinatorDriver {
       dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
       strategy: configuration.aggregationStrategy)
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
-    let round = stored.manifest.run == name ? stored.manifest.round.next : 1
+    let beginning = try RunStart(of: name, model: configuration.model.name, in: models)
     let plan = configuration.plan(membership: membership, architecture: architecture)
     var machine = RunStateMachine(
       plan: plan, membership: membership, certificate: home.certificate.certificate, signingKey: home.signingKey,
-      base: BaseModel(stored.manifest), round: round, attempt: try store.nextAttempt(run: name, round: round))
+      start: beginning, attempt: try store.nextAttempt(run: name, round: beginning.round))
     try store.set(.running, of: name, reason: "")
     KillPoint.reached(.coordinator, .afterRecord, "run")
     runs[name]?.state = .running
-    for worker in present.sorted() { _ = machine.handle(.workerJoined(worker)) }
+    for worker in present.sorted() { _ = machine.handle(.workerJoined(worker), at: .now) }
     active = Active(
       configuration: configuration, template: template, machine: machine, parameters: parameters,
       parent: stored.digest, attemptStarted: .now, trafficAtStart: traffic.snapshot)
     logger.info(
       "run started",
-      metadata: ["run": "\(name)", "round": "\(round)", "version": "\(stored.manifest.version)"])
+      metadata: ["run": "\(name)", "round": "\(beginning.round)", "version": "\(stored.manifest.version)"])
     handle(.started(now: unixTime()))
   }
 
@@ -192,6 +215,7 @@ actor CoordinatorDriver {
   private func startingVersion(
     _ configuration: RunConfiguration, _ architecture: ModelArchitecture, _ template: VersionTemplate
   ) throws -> (ParameterSet, StoredVersion) {
+    try models.restoreLatest(of: configuration.model.name)
     let latest = ModelReference(model: configuration.model.name, selector: .alias(.latest))
     if let stored = try? models.find(latest) {
       let artifact = try models.artifact(of: stored)
@@ -208,7 +232,7 @@ actor CoordinatorDriver {
     KillPoint.reached(.coordinator, .afterRecord, "version")
     let stored = try models.find(
       ModelReference(model: release.model, selector: .version(release.base.version)))
-    announce?(stored)
+    announce?(.published(stored))
     return stored
   }
 
@@ -244,6 +268,7 @@ actor CoordinatorDriver {
     case .uploadCompleted(let trailer, let digest, let worker):
       handle(.uploadCompleted(trailer, payloadDigest: digest, from: worker))
     case .inputRejected(let worker, let reason): handle(.inputRejected(from: worker, reason: reason))
+    case .inputMeasured(let metrics, let worker): handle(.inputMeasured(metrics, from: worker))
     case .sumOpened(let opened):
       active?.average = opened.average
       handle(.sumOpened(opened.summary))
@@ -254,7 +279,7 @@ actor CoordinatorDriver {
   /// The machine changes first; then its actions are carried out, in their order.
   func handle(_ event: RunStateMachine.Event) {
     guard var current = active else { return }
-    let actions = current.machine.handle(event)
+    let actions = current.machine.handle(event, at: .now)
     current.machine.checkInvariants()
     active?.machine = current.machine
     for action in actions {

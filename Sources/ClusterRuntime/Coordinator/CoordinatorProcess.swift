@@ -2,6 +2,8 @@ import ClusterConfiguration
 import Federation
 import Logging
 import ModelRegistry
+import Rounds
+import Training
 import Transfer
 import Wire
 import ZeroMQ
@@ -71,9 +73,10 @@ package enum CoordinatorProcess {
     let serviceLoop = try IOLoop(name: "service")
     let core = try ComputeThread(name: "core"), deskThread = try ComputeThread(name: "bulk-desk")
     let serviceThread = try ComputeThread(name: "service-desk")
+    let evaluationThread = try ComputeThread(name: "evaluation")
     defer {
       for loop in [controlLoop, bulkLoop, serviceLoop] { loop.stop() }
-      for thread in [deskThread, serviceThread, core] { thread.stop() }
+      for thread in [evaluationThread, deskThread, serviceThread, core] { thread.stop() }
     }
     let keys = try home.curveKeyPair()
     let traffic = TrafficLedger()
@@ -108,7 +111,8 @@ package enum CoordinatorProcess {
 
     let driver = CoordinatorDriver(
       thread: core, home: home, store: store, models: models, control: control, traffic: traffic,
-      backlog: backlog, logger: logger)
+      backlog: backlog, evaluator: try evaluator(configuration, on: evaluationThread),
+      pace: PaceSteering(rules: configuration.pace), logger: logger)
     var limits = UploadPool.Limits()
     limits.poolBytes = Int(clamping: configuration.bulkCredit)
     limits.uploadsAtOnce = configuration.uploadsAtOnce
@@ -116,8 +120,8 @@ package enum CoordinatorProcess {
       thread: deskThread, server: bulk, store: models, spoolDirectory: configuration.stateDirectory,
       limits: limits, threads: cores(), backlog: bulkBacklog, logger: logger
     ) { delivery in core.post(to: driver) { $0.receive(delivery) } }
-    try await driver.start(desk: desk) { stored in
-      serviceLoop.post(to: publisher) { $0.publish(stored) }
+    try await driver.start(desk: desk) { news in
+      serviceLoop.post(to: publisher) { $0.publish(news) }
     }
     await bulk.start { delivery in deskThread.post(to: desk) { $0.receive(delivery) } }
     await control.start { delivery in core.post(to: driver) { $0.receive(delivery) } }
@@ -144,6 +148,18 @@ package enum CoordinatorProcess {
     logger.info("coordinator stops")
     await control.goodbye()
     return .ok
+  }
+
+  /// Reads the coordinator's own data, if it has any.
+  private static func evaluator(
+    _ configuration: CoordinatorConfiguration, on thread: ComputeThread
+  ) throws(RuntimeError) -> CentralEvaluator? {
+    guard let file = configuration.evaluationData else { return nil }
+    do throws(DatasetError) {
+      return CentralEvaluator(thread: thread, dataset: try DatasetFile.load(file), threads: cores())
+    } catch {
+      throw RuntimeError(.usage, error.description)
+    }
   }
 
   private static func load(_ directory: String) throws(RuntimeError) -> PartyHome {

@@ -63,17 +63,23 @@ actor StatePublisher {
     }
   }
 
-  /// Tells of a version that is on disk, and that `latest` is it.
-  func publish(_ version: StoredVersion) {
-    let manifest = version.manifest
-    send(
-      .versionPublished(model: manifest.model, version: manifest.version, manifestDigest: version.digest))
-    move(.latest, of: manifest.model, to: manifest.version)
+  /// What is on disk already.
+  enum News: Sendable {
+    /// A new version; `latest` is it.
+    case published(StoredVersion)
+    case moved(Alias, ModelName, ModelVersion)
   }
 
-  /// Tells that an alias has moved, on disk already.
-  func move(_ alias: Alias, of model: ModelName, to version: ModelVersion) {
-    send(.aliasMoved(model: model, alias: alias, version: version))
+  func publish(_ news: News) {
+    switch news {
+    case .published(let version):
+      let manifest = version.manifest
+      send(
+        .versionPublished(model: manifest.model, version: manifest.version, manifestDigest: version.digest))
+      send(.aliasMoved(model: manifest.model, alias: .latest, version: manifest.version))
+    case .moved(let alias, let model, let version):
+      send(.aliasMoved(model: model, alias: alias, version: version))
+    }
   }
 
   private func beat() {

@@ -89,7 +89,7 @@ package enum FuzzSeeds {
             Welcome(
               version: .current, session: SessionID(5), federation: FederationID(unchecked: "north"),
               heartbeatInterval: .milliseconds(500), missedHeartbeats: 3)),
-          .round(.offer(offer)), .round(.ended(attempt, .abandoned, reason: "deadline")),
+          .round(.offer(offer)), .round(.ended(attempt, .abandoned, reason: "deadline")), .rest(.seconds(30)),
         ] + SessionRefusal.allCases.prefix(1).map { .refused($0, detail: "full") })
   }
 

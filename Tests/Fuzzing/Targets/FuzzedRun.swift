@@ -73,7 +73,7 @@ struct FuzzedRun {
     self.policy = policy
     machine = RunStateMachine(
       plan: plan, membership: members.membership, certificate: members.coordinator, signingKey: members.coordinatorKey,
-      base: Self.model(0), round: 1, attempt: 0)
+      start: RunStart(base: Self.model(0)), attempt: 0)
     inputs = FuzzedInputs(training)
     self.input = input
     for name in names { workers[name] = worker(name, ledger: WorkerLedger()) }
@@ -185,7 +185,7 @@ struct FuzzedRun {
   }
 
   private mutating func feed(_ event: RunStateMachine.Event) throws(Finding) {
-    let actions = machine.handle(event)
+    let actions = machine.handle(event, at: MonotonicTime(nanoseconds: 0) + time)
     machine.checkInvariants()
     for action in actions { try perform(action) }
   }
@@ -238,7 +238,12 @@ struct FuzzedRun {
               weight: 4, workers: 4, clipped: 0, saturated: 0,
               metrics: RoundMetrics(lossSum: 1, correct: 1, evaluated: 4)))))
     case .commit(let order): queue.append(.run(.committed(Self.model(order.version))))
-    case .blame, .blocked, .closeUploads, .finished, .ignored, .keepEvidence, .recordAttempt, .report: break
+    case .prepare:
+      let metrics = RoundMetrics(lossSum: 1, correct: 1, evaluated: 1)
+      queue.append(.run(.candidateMeasured(metrics, base: metrics)))
+    case .blame, .blocked, .closeUploads, .finished, .foundBest, .ignored, .keepEvidence, .recordAttempt, .report,
+      .takeBack:
+      break
     }
   }
 

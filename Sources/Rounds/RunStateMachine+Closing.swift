@@ -1,0 +1,192 @@
+import Federation
+import SecureAggregation
+
+/// Closing: from the open sum to the next version, or to nothing.
+extension RunStateMachine {
+  /// The update of an honest cohort is no longer than the clip; rounding may add a little.
+  static let normTolerance = 0.05
+
+  mutating func sumOpened(_ summary: SumSummary) -> [Action] {
+    guard case .attempting(var attempt) = state, attempt.isSumDue else { return [] }
+    attempt.summary = summary
+    reportTimes.end()
+    guard summary.weight > 0 || attempt.isEvaluation else {
+      return abandon(attempt, reason: "the summed weight is zero")
+    }
+    if !attempt.isEvaluation, let reason = objection(to: summary, of: attempt) {
+      return abandon(attempt, reason: reason)
+    }
+    let (verdict, notes) = measure(summary)
+    state = .closing(attempt)
+    switch verdict {
+    case .takeBack(let reason): return notes + takeBack(attempt, reason: reason)
+    case .enough(let reason): endReason = endReason ?? reason
+    case .goOn: break
+    }
+    guard !attempt.isEvaluation else { return notes + close(attempt, model: base) }
+    let order = order(attempt, summary)
+    guard let central else { return notes + [.commit(order)] }
+    return notes + [.prepare(order, measuresBase: !central.hasMeasured(base.version))]
+  }
+
+  /// The candidate is judged before anybody sees it.
+  mutating func candidateMeasured(_ metrics: RoundMetrics, base before: RoundMetrics?) -> [Action] {
+    guard case .closing(var attempt) = state, !attempt.isEvaluation, attempt.central == nil, var central,
+      let summary = attempt.summary
+    else { return [] }
+    if let before { _ = central.take(MeasuredVersion(version: base.version, metrics: before), parent: nil) }
+    let verdict = central.take(
+      MeasuredVersion(version: newest.next, metrics: metrics), parent: base.version)
+    self.central = central
+    switch verdict {
+    case .takeBack(let reason):
+      return abandon(attempt, reason: "not published: on the coordinator's data \(reason)")
+    case .enough(let reason): endReason = endReason ?? "on the coordinator's data \(reason)"
+    case .goOn: break
+    }
+    attempt.central = metrics
+    state = .closing(attempt)
+    return [.commit(order(attempt, summary))]
+  }
+
+  /// Why the sum of this attempt must not become a version: in secure mode nobody saw what is in it.
+  private func objection(to summary: SumSummary, of attempt: Attempt) -> String? {
+    guard let norm = summary.norm else { return nil }
+    guard norm.isFinite else { return "the mean update is not finite" }
+    let clip = attempt.context.configuration.clip
+    guard norm > clip * (1 + Self.normTolerance) else { return nil }
+    return "the mean update has norm \(ModelWatch.text(norm)), and no honest cohort's is above the clip of \(clip)"
+  }
+
+  /// What the sum says of the model that the attempt trained on.
+  private mutating func measure(_ summary: SumSummary) -> (ModelWatch.Verdict, [Action]) {
+    let best = watch.best?.version
+    let verdict = watch.take(
+      MeasuredVersion(version: base.version, metrics: summary.metrics), parent: ancestors.last?.version)
+    guard central == nil else {
+      if case .enough = verdict { return (.goOn, []) }
+      return (verdict, [])
+    }
+    guard let found = watch.best?.version, found != best else { return (verdict, []) }
+    return (verdict, [.foundBest(found)])
+  }
+
+  private func order(_ attempt: Attempt, _ summary: SumSummary) -> CommitOrder {
+    var transcript: Digest?
+    var rosterCount = attempt.cohort.count
+    if case .secure(let machine) = attempt.aggregator {
+      transcript = machine.transcript
+      rosterCount = machine.rosterWorkers.count
+    }
+    return CommitOrder(
+      attempt: attemptID, base: base, version: newest.next, summary: summary,
+      configuration: attempt.context.configuration, rosterCount: rosterCount, cohort: attempt.cohort.count,
+      reported: attempt.survivors.count, transcript: transcript)
+  }
+
+  /// The model in hand is bad: the run goes on from the one before it, and what was trained on it is not used.
+  ///
+  /// - Precondition: there is one before it.
+  private mutating func takeBack(_ attempt: Attempt, reason: String) -> [Action] {
+    let version = base.version
+    base = ancestors.removeLast()
+    pastAttempts.forget()
+    exhausted = []
+    let order = Action.takeBack(version: version, base: base, reason: reason)
+    if attempt.isEvaluation, attempt.summary != nil { return [order] + close(attempt, model: base) }
+    return [order] + abandon(attempt, reason: "version \(version) is taken back: \(reason)", isOfBase: false)
+  }
+
+  mutating func committed(_ model: BaseModel) -> [Action] {
+    guard case .closing(let attempt) = state, !attempt.isEvaluation else { return [] }
+    precondition(model.version == newest.next, "a commit of version \(model.version) after \(newest)")
+    return close(attempt, model: model)
+  }
+
+  /// Tells everyone, reports, and moves on to the next round.
+  private mutating func close(_ attempt: Attempt, model: BaseModel) -> [Action] {
+    guard let summary = attempt.summary else { return [] }
+    var actions: [Action] = []
+    if !attempt.isEvaluation, central?.best?.version == model.version { actions.append(.foundBest(model.version)) }
+    switch attempt.aggregator {
+    case .secure(let machine):
+      let result = machine.result(modelDigest: model.modelDigest, weight: summary.weight)
+      actions += machine.rosterWorkers.map { .send(.result(result), to: $0) }
+    case .plain(let machine):
+      actions += attempt.cohort.map {
+        .send(
+          .ended(attemptID, machine.completed.contains($0) ? .committed : .notCounted, reason: ""), to: $0)
+      }
+    }
+    actions.append(
+      .report(
+        RoundReport(
+          attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.cohort.count,
+          reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count,
+          summary: summary, central: attempt.central,
+          outcome: attempt.isEvaluation ? .evaluated : .committed(model.version, modelDigest: model.modelDigest))))
+    state = .gathering
+    if attempt.isEvaluation { return actions + finish(.completed(base.version)) }
+    advance(to: model)
+    if stopsAfterCommit { return actions + finish(.stopped) }
+    return actions + gather()
+  }
+
+  private mutating func advance(to model: BaseModel) {
+    ancestors.append(base)
+    if ancestors.count > RunStart.ancestorsMax { ancestors.removeFirst() }
+    base = model
+    newest = model.version
+    round = round.next
+    attempt = 0
+    attemptsThisRound = 0
+    pastAttempts.forget()
+    exhausted = []
+    let lasted = plan.elapsed + time.since(startedAt)
+    if let duration = plan.watch.duration, lasted >= duration, round.value <= plan.rounds {
+      endReason = endReason ?? "the run has lasted \(duration)"
+    }
+  }
+
+  /// - Parameter isOfBase: whether the attempt trained on the model in hand.
+  mutating func abandon(_ attempt: Attempt, reason: String, isOfBase: Bool = true) -> [Action] {
+    // The attempt ends with the first workers too many that fail: the others were not heard.
+    if isOfBase, !ancestors.isEmpty, attempt.failures.count * 3 >= attempt.cohort.count,
+      !watch.hasMeasured(base.version)
+    {
+      return takeBack(attempt, reason: "\(attempt.failures.count) of \(attempt.cohort.count) could not train on it")
+    }
+    var actions: [Action] = [.closeUploads]
+    actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: reason), to: $0) }
+    actions.append(
+      .report(
+        RoundReport(
+          attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.cohort.count,
+          reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count, summary: nil,
+          outcome: .abandoned(reason: reason))))
+    reportTimes.end()
+    if isOfBase, case .secure(let machine) = attempt.aggregator, let members = machine.members {
+      pastAttempts.add(attemptID, names: members.names, members: members.keys, statements: machine.aborts)
+    }
+    self.attempt = self.attempt.next
+    guard attemptsThisRound < plan.attemptsPerRoundMax else {
+      return actions
+        + finish(.failed(reason: "round \(round) was abandoned \(attemptsThisRound) times; last: \(reason)"))
+    }
+    state = .waitingToRetry
+    let delay = plan.retryDelay * (1 << min(Int(attemptsThisRound) - 1, 6))
+    return actions + [.startDeadline(DeadlineID(kind: .retry, attempt: attemptID), delay)]
+  }
+
+  mutating func finish(_ outcome: Outcome) -> [Action] {
+    var actions: [Action] = []
+    switch state {
+    case .attempting(let attempt), .closing(let attempt):
+      actions.append(.closeUploads)
+      actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: "the run ends"), to: $0) }
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
+    }
+    state = .finished(outcome)
+    return actions + [.finished(outcome)]
+  }
+}

@@ -1,0 +1,151 @@
+import Cryptography
+import Federation
+import SecureAggregation
+
+/// Selecting: who is offered the next attempt, and when.
+extension RunStateMachine {
+  /// Waits for workers, and offers the next attempt as soon as there are enough.
+  mutating func gather() -> [Action] {
+    state = .gathering
+    gatheringSince = time
+    let actions = select()
+    return actions + impatience(after: plan.patience)
+  }
+
+  /// The deadline of a wait that has begun, unless one is running.
+  private mutating func impatience(after duration: Duration) -> [Action] {
+    guard case .gathering = state, !isPatienceRunning else { return [] }
+    isPatienceRunning = true
+    return [.startDeadline(DeadlineID(kind: .patience, attempt: attemptID), duration)]
+  }
+
+  /// The deadline may be of an earlier wait: then what is left of this one follows.
+  mutating func patiencePassed() -> [Action] {
+    isPatienceRunning = false
+    guard case .gathering = state else { return [] }
+    let waited = time.since(gatheringSince)
+    guard waited >= plan.patience else { return impatience(after: plan.patience - waited) }
+    return finish(.failed(reason: "waited \(plan.patience) for workers: \(shortage)"))
+  }
+
+  /// What a run that waits for workers is waiting for.
+  package var shortage: String {
+    let here = available.subtracting(excluded).filter(isEligible).count
+    return "\(here) of \(plan.expectedWorkers) are here, \(plan.minimumWorkers) are needed"
+  }
+
+  /// Offers the next attempt if enough workers are here.
+  mutating func select() -> [Action] {
+    guard case .gathering = state else { return [] }
+    // Before the first attempt workers come one by one: nothing is drawn while some are missing.
+    guard hasOffered || gatherDeadlinePassed || available.count >= plan.expectedWorkers else { return [] }
+    let everyone = available.subtracting(excluded).filter(isEligible).sorted()
+    let candidates = everyone.filter { !exhausted.contains($0) }
+    let cohort = choose(from: candidates)
+    if !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) { return block() }
+    // With everyone here whom the plan expects, a cohort that cannot work is offered once, to be refused by name. With
+    // fewer, waiting is better than spending an attempt: after a restart the workers come back one by one.
+    guard candidates.count >= plan.expectedWorkers || ((gatherDeadlinePassed || hasOffered) && isPromising(cohort))
+    else { return [] }
+    hasOffered = true
+    sampling.drawn(from: candidates)
+    return offer(to: cohort)
+  }
+
+  /// Those who could make the next attempt have contributed to this model as often as their own law allows.
+  private mutating func block() -> [Action] {
+    state = .blocked
+    attemptsThisRound = 0
+    let names = exhausted.sorted().prefix(8).map(\.text).joined(separator: ", ")
+    return [
+      .blocked(
+        reason: "contributions exhausted: \(names)\(exhausted.count > 8 ? " and \(exhausted.count - 8) more" : "") "
+          + "contributed to this model as often as their policies allow; the run goes on when their owners raise "
+          + "maximum-attempts-per-model and restart them")
+    ]
+  }
+
+  /// Whether an attempt with this cohort can be committed if nobody drops out.
+  private func isPromising(_ cohort: [WorkerID]) -> Bool {
+    guard cohort.count >= plan.minimumWorkers else { return false }
+    let (configuration, task) = next
+    guard task.aggregation == .secure else { return true }
+    let organisations = cohort.compactMap { membership[$0]?.certificate.organisation }
+    return (try? Thresholds.compute(organisations: organisations, mode: configuration.mode, policy: plan.policy)) != nil
+  }
+
+  /// The rules and the task of the next attempt.
+  private var next: (configuration: RoundConfiguration, task: TrainingTask) {
+    guard !isEvaluationRound else { return (plan.evaluationConfiguration, plan.evaluationTask) }
+    var configuration = plan.configuration
+    if let rule = plan.reportDeadline {
+      configuration.inputDeadline = reportTimes.deadline(rule, longest: configuration.inputDeadline)
+    }
+    return (configuration, plan.task)
+  }
+
+  /// Whether the other workers would accept this one on a roster: a worker's certificate of the authority, valid now.
+  private func isEligible(_ worker: WorkerID) -> Bool {
+    guard let member = membership[worker] else { return false }
+    return
+      (try? RoundChecks.checkCertificate(
+        member, authority: membership.authorityKey, time: now, role: .worker, name: worker,
+        computations: computations)) != nil
+  }
+
+  /// Without replacement, seeded by run, round and attempt; no organisation above its cap, as long as that leaves enough
+  /// workers.
+  private func choose(from candidates: [WorkerID]) -> [WorkerID] {
+    var generator = SeededGenerator(seed: plan.seed, stream: "cohort \(attemptID)")
+    let pool = sampling.ordered(candidates, by: plan.sampling, using: &generator)
+    // Two who are in a dispute spoil each other's attempts; without them there may be too few, and that has to be said.
+    let peaceful = cohort(of: disputes.withoutOpponents(pool))
+    return isPromising(peaceful) ? peaceful : cohort(of: pool)
+  }
+
+  /// As many of `pool` as the plan wants, those earlier in it first.
+  private func cohort(of pool: [WorkerID]) -> [WorkerID] {
+    let (configuration, task) = next
+    let uniform = pool.prefix(plan.cohortTarget).sorted()
+    // In plain mode everybody may take part who is here; the cap is for those who are drawn.
+    guard task.aggregation == .secure || pool.count > plan.cohortTarget else { return uniform }
+    let organisations = pool.compactMap { membership[$0]?.certificate.organisation }
+    let largest = min(plan.cohortTarget, Int(clamping: configuration.maximumRoster))
+    let capped = plan.policy.largestSetWithinCap(organisations, atMost: largest).map { pool[$0] }.sorted()
+    return capped.count >= plan.minimumWorkers ? capped : uniform
+  }
+
+  private mutating func offer(to cohort: [WorkerID]) -> [Action] {
+    let evaluation = isEvaluationRound
+    let (configuration, task) = next
+    let context = AttemptContext(
+      attempt: attemptID, modelDigest: base.modelDigest, configuration: configuration, membership: membership,
+      coordinatorKey: certificate.signingKey, now: now, computations: computations)
+    let signature = signingKey.signature(over: SignedString.offer(roundID: context.roundID))
+    let message = RoundOffer(
+      attempt: attemptID, modelName: plan.modelName, baseVersion: base.version, modelDigest: base.modelDigest,
+      tensors: base.tensors, configuration: configuration, task: task, signature: signature)
+    let offers =
+      [Action.recordAttempt(attemptID, cohort: cohort)]
+      + pastAttempts.statements(for: cohort).map { .send(.aborts($0.statements), to: $0.worker) }
+      + cohort.map { .send(.offer(message), to: $0) }
+    attemptsThisRound += 1
+    switch task.aggregation {
+    case .secure:
+      let machine = SecureAggregationCoordinator(
+        context: context, cohort: cohort, offerSignature: signature, policy: plan.policy, signingKey: signingKey)
+      let started = machine.start()
+      state = .attempting(
+        Attempt(
+          context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .secure(machine)))
+      return offers + translate(started)
+    case .plain:
+      let machine = PlainAttempt(context: context, cohort: cohort, minimum: plan.minimumWorkers)
+      let started = machine.start()
+      state = .attempting(
+        Attempt(
+          context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .plain(machine)))
+      return offers + translate(started)
+    }
+  }
+}
