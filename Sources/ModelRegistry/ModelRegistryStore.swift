@@ -123,18 +123,25 @@ package final class MemoryModelStore: ModelRegistryStore {
   package init() {}
 
   package func publish(_ manifest: SignedManifest, artifact: ModelArtifact) throws(RegistryError) {
+    let version = try keep(manifest, artifact: artifact).manifest
+    let latest = pointers[version.model]?[.latest]
+    if latest.map({ $0 < version.version }) ?? true { pointers[version.model, default: [:]][.latest] = version.version }
+  }
+
+  /// The first step of a publication: the version is there, no alias has moved. A process may die behind it.
+  @discardableResult
+  package func keep(_ manifest: SignedManifest, artifact: ModelArtifact) throws(RegistryError) -> StoredVersion {
     let version = try Self.checked(manifest, artifact)
     let (model, number) = (version.manifest.model, version.manifest.version)
     if let existing = published[model]?[number] {
       guard existing.signed.bytes == manifest.bytes else {
         throw .versionTaken(model, number, existing: existing.digest)
       }
-      return
+      return existing
     }
     for (record, tensor) in zip(version.manifest.tensors, artifact.tensors) { blobs[record.digest] = tensor.bytes }
     published[model, default: [:]][number] = version
-    let latest = pointers[model]?[.latest]
-    if latest.map({ $0 < number }) ?? true { pointers[model, default: [:]][.latest] = number }
+    return version
   }
 
   package func find(_ reference: ModelReference) throws(RegistryError) -> StoredVersion {

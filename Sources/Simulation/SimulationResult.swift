@@ -44,6 +44,10 @@ package struct SimulationResult: Hashable, Sendable {
   package let bytes: UInt64
   /// Deaths of processes and partitions.
   package let outages: UInt64
+  /// Moments at which each party could have died.
+  package let steps: KillableSteps
+  /// Virtual time from each return of the coordinator to its next offer.
+  package let recoveries: [Duration]
   /// Claims that a checker or a core found broken, in words; a correct program leaves this empty.
   package let violations: [String]
   /// Expectations of the scenario that were not met, in words.

@@ -74,12 +74,23 @@ package struct SimulationRun: Sendable {
     }
   }
 
+  /// As `run`, with a process that dies at one of its steps.
+  package func run(killing kill: PlannedKill) throws(SimulationError) -> SimulationResult {
+    do {
+      return try play(nil, kill, log: { _ in }, report: { _ in })
+    } catch let error as SimulationError {
+      throw error
+    } catch {
+      throw .node("\(error)")
+    }
+  }
+
   private func play(
-    _ plantedBug: PlantedBug?, log: @escaping (String) -> Void, report: @escaping (SimulatedRound) -> Void
+    _ plantedBug: PlantedBug?, _ kill: PlannedKill? = nil, log: @escaping (String) -> Void, report: @escaping (SimulatedRound) -> Void
   ) throws -> SimulationResult {
     let world = World(
       scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),
-      threads: threads, plantedBug: plantedBug, log: log)
+      threads: threads, plantedBug: plantedBug, plannedKill: kill, log: log)
     let disk = CoordinatorDisk()
     let coordinator = VirtualCoordinator(
       world: world, disk: disk, judge: { try self.judge($0) }, report: report)
@@ -106,7 +117,7 @@ package struct SimulationRun: Sendable {
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, parameters: parameters.values, heldOut: metrics, seconds: ended.seconds,
       events: world.eventCount, messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
-      violations: world.checkers.violations,
+      steps: world.steps, recoveries: coordinator.recoveries, violations: world.checkers.violations,
       failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
       logDigest: world.log.digest)
   }

@@ -61,6 +61,9 @@ final class VirtualCoordinator {
   private var bytesUpAtStart: UInt64 = 0
   private(set) var rounds: [SimulatedRound] = []
   private(set) var endedAt: MonotonicTime?
+  /// From each return of the process to its next offer.
+  private(set) var recoveries: [Duration] = []
+  private var returnedAt: MonotonicTime?
   /// Counts starts of the process.
   private(set) var life = 0
   private(set) var isAlive = false
@@ -95,6 +98,7 @@ final class VirtualCoordinator {
   func start() throws {
     life += 1
     isAlive = true
+    returnedAt = life > 1 ? world.now : nil
     let run = world.scenario.run, architecture = run.model.architecture
     desk = VirtualDesk(world: world, store: disk.models, life: life)
     table = Self.table(of: world.parties)
@@ -133,10 +137,11 @@ final class VirtualCoordinator {
   }
 
   private func publish(_ release: ModelRelease) throws {
-    try disk.models.publish(release.manifest, artifact: release.artifact)
-    let stored = try disk.models.find(
-      ModelReference(model: release.model, selector: .version(release.base.version)))
+    // As on a real disk the version comes first, and the alias behind it.
+    let stored = try disk.models.keep(release.manifest, artifact: release.artifact)
     for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
+    if machine != nil, world.mayStrikeCoordinator() { return }
+    try disk.models.restoreLatest(of: release.model)
     parameters = release.parameters
     parent = stored.digest
     world.note(
@@ -278,6 +283,8 @@ final class VirtualCoordinator {
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
     case .recordAttempt(let attempt, let cohort):
       disk.record(attempt)
+      if let returnedAt { recoveries.append(world.now.since(returnedAt)) }
+      returnedAt = nil
       if attemptStarted > .zero { dismissIdle(besides: cohort, attempt: attempt) }
       attemptStarted = world.now
       bytesUpAtStart = bytesUp

@@ -41,6 +41,8 @@ final class World {
   var checkers: Checkers
   private var faults: FaultSchedule
   private var chaos: ChaosSchedule
+  private let plannedKill: PlannedKill?
+  private(set) var steps: KillableSteps
   /// Workers that nothing gets through to.
   private var partitioned: Set<Int> = []
 
@@ -56,13 +58,15 @@ final class World {
 
   init(
     scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, threads: Int, plantedBug: PlantedBug?,
-    log: @escaping (String) -> Void
+    plannedKill: PlannedKill? = nil, log: @escaping (String) -> Void
   ) {
     self.scenario = scenario
     self.seed = seed
     self.threads = threads
     self.parties = parties
     self.plantedBug = plantedBug
+    self.plannedKill = plannedKill
+    steps = KillableSteps(workers: parties.workers.count)
     costs = WorkCosts(table: scenario.costs)
     network = VirtualNetwork(scenario.network, workers: parties.workers.map(\.name), seed: seed)
     self.log = EventLog(log)
@@ -278,6 +282,11 @@ final class World {
   ///
   /// - Returns: whether its process is gone.
   func mayStrike(worker: Int) -> Bool {
+    if workers[worker].isAlive, let outage = plannedOutage(of: .worker(worker)) {
+      note(workers[worker].name.text, "killed")
+      strike(.crash, worker, for: outage)
+      return true
+    }
     guard isChaotic, workers[worker].isAlive, let (kind, duration) = chaos.strikes(worker: worker) else { return false }
     if kind == .partition && partitioned.contains(worker) { return false }
     note(workers[worker].name.text, "chaos", ["kind": .text(kind.rawValue)])
@@ -289,10 +298,24 @@ final class World {
   ///
   /// - Returns: whether its process is gone.
   func mayStrikeCoordinator() -> Bool {
-    guard isChaotic, let coordinator, coordinator.outcome == nil, let duration = chaos.strikesCoordinator() else {
-      return false
+    guard let coordinator, coordinator.isAlive, coordinator.outcome == nil else { return false }
+    if let outage = plannedOutage(of: .coordinator) {
+      note("coordinator", "killed")
+      return strike(coordinator, for: outage)
     }
+    guard isChaotic, let duration = chaos.strikesCoordinator() else { return false }
     note("coordinator", "chaos", ["kind": "crash"])
+    return strike(coordinator, for: duration)
+  }
+
+  /// How long a party is away that is to die at this very step.
+  private func plannedOutage(of party: PlannedKill.Party) -> Duration? {
+    let step = steps.count(party)
+    guard let plannedKill, plannedKill.party == party, plannedKill.step == step else { return nil }
+    return plannedKill.outage
+  }
+
+  private func strike(_ coordinator: VirtualCoordinator, for duration: Duration) -> Bool {
     outageCount += 1
     coordinator.crash()
     for worker in workers.indices {

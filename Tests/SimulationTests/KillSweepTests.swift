@@ -1,0 +1,60 @@
+import ClusterConfiguration
+import Federation
+import Simulation
+import Testing
+
+/// A process that dies at any of its steps costs time, and nothing else.
+@Suite("Kill sweep")
+struct KillSweepTests {
+  private func simulation(_ aggregation: String) throws -> SimulationRun {
+    let text = """
+      purpose: A test.
+      population:
+        name: sweep
+        workers: 5
+        data: {file: \(repository)/Simulations/Data/optdigits.csv, label: digit, held-out: 0.9, seed: 1}
+      network: {latency: {minimum: 2ms, maximum: 20ms}, bandwidth: 10 MB/s}
+      seed: 3
+      policy: {maximum-attempts-per-model: 9, allow-plain: \(aggregation == "plain")}
+      expectations: {rounds: 2}
+      run:
+        name: sweep
+        model: {name: sweep, architecture: mlp 64-10, seed: 1}
+        data: {features: 64, classes: 10, scale: 16}
+        rounds: 2
+        training: {learning-rate: 0.1, local-epochs: 1, batch-size: 16}
+        clip: 4
+        aggregation: \(aggregation)
+        cohort: {minimum: 3}
+        deadlines: {input: 5s}
+        seed: 1
+      """
+    return try SimulationRun(SimulationScenario.read(ConfigurationFile(path: "sweep.yaml", text: text)))
+  }
+
+  @Test(
+    "Killed at any of a hundred steps, a coordinator or a worker loses no round, counts none twice, and hangs none",
+    arguments: ["secure", "plain"])
+  func survives(_ aggregation: String) async throws {
+    let sweep = KillSweep(try simulation(aggregation), jobs: 2)
+    let kills = try sweep.kills(atMost: 100)
+    let summary = try await sweep.run(kills)
+    #expect(summary.runs == 100)
+    #expect(summary.lostRounds == 0)
+    #expect(summary.hungRuns == 0)
+    #expect(summary.violations.isEmpty, "\(summary.violations.first ?? "")")
+    #expect(kills.contains { $0.party == .coordinator } && kills.contains { $0.party == .worker(0) })
+    // Who died in the first gathering or behind the last commit had nothing to offer again, or only an evaluation.
+    #expect(summary.recoveries.count * 2 > kills.count { $0.party == .coordinator })
+  }
+
+  @Test("A planned death happens where it was planned, once, and a step that never comes kills nobody")
+  func killsWhereTold() throws {
+    let simulation = try simulation("plain")
+    let steps = try simulation.run().steps
+    #expect(steps.coordinator > 20 && steps.workers.allSatisfy { $0 > 5 })
+    #expect(try simulation.run(killing: PlannedKill(.coordinator, step: 9)).outages == 1)
+    #expect(try simulation.run(killing: PlannedKill(.worker(2), step: 3)).outages == 1)
+    #expect(try simulation.run(killing: PlannedKill(.coordinator, step: 1_000_000)).outages == 0)
+  }
+}
