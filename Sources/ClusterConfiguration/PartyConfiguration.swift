@@ -48,12 +48,12 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
         Quantity.bytes($0).flatMap { (1 << 20...64 << 30).contains($0) ? $0 : nil }
       },
       uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024),
-      pace: pace(in: top),
-      evaluationData: top.has("evaluation-data") ? examples(in: top, at: "evaluation-data") : nil)
+      pace: paceRules(in: top),
+      evaluationData: top.has("evaluation-data") ? exampleFile(in: top, at: "evaluation-data") : nil)
   }
 }
 
-private func pace(in top: ConfigurationSection) throws(ConfigurationError) -> PaceSteering.Rules {
+private func paceRules(in top: ConfigurationSection) throws(ConfigurationError) -> PaceSteering.Rules {
   let standard = PaceSteering.Rules()
   guard top.has("pace") else { return standard }
   let section = try top.section("pace", keys: ["surplus", "floor", "shortest", "longest"])
@@ -88,7 +88,7 @@ package struct WorkerConfiguration: Hashable, Sendable {
     let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
     let data = try top.section("data", keys: exampleKeys + ["normalisation"])
     return try WorkerConfiguration(
-      examples: examples(in: data),
+      examples: exampleFile(in: data),
       normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
       stateDirectory: top.folder("state-directory", default: "state"))
@@ -106,13 +106,13 @@ package struct WorkerConfiguration: Hashable, Sendable {
 /// The keys of a section that names a file of examples.
 private let exampleKeys = ["file"] + ConfigurationSection.readingKeys + ["column"]
 
-private func examples(
+private func exampleFile(
   in top: ConfigurationSection, at key: String
 ) throws(ConfigurationError) -> ExampleFile {
-  try examples(in: top.section(key, keys: exampleKeys))
+  try exampleFile(in: top.section(key, keys: exampleKeys))
 }
 
-private func examples(in section: ConfigurationSection) throws(ConfigurationError) -> ExampleFile {
+private func exampleFile(in section: ConfigurationSection) throws(ConfigurationError) -> ExampleFile {
   let path = section.file.resolve(try section.text("file", expected: "the path of a data file"))
   var examples = try section.exampleFile(path: path, needsLabel: true)
   if section.has("column") { examples.column = try section.text("column", expected: "the name of a column") }
