@@ -31,6 +31,7 @@ extension RunConfiguration {
       ("minimum-organisations", "\(cohort.minimumOrganisations)"),
       ("organisation-cap", Self.ratio(cohort.organisationCap)),
       ("minimum-honest-sum", "\(cohort.minimumHonestSum)"), ("allow-pair", "\(cohort.allowPair)"),
+      ("labels", Self.labels(cohort.labels)), ("minimum-threads", "\(cohort.minimumThreads)"),
     ]))
     suite: \(suite.name)
     mode: \(mode.name)
@@ -43,6 +44,7 @@ extension RunConfiguration {
     seed: \(seed)
     hold-out: \(holdOut)
     maximum-attempts: \(maximumAttempts)
+    weight: \(weight)
 
     """
   }
@@ -54,6 +56,13 @@ extension RunConfiguration {
 
   /// In quotes, so that a name of digits stays a text.
   private static func quoted(_ name: String) -> String { "\"\(name)\"" }
+  private static func labels(_ labels: WorkerLabels) -> String {
+    func text(_ text: String) -> String {
+      "\"" + text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
+    }
+    return "{" + labels.pairs.map { "\(text($0.key)): \(text($0.value))" }.joined(separator: ", ") + "}"
+  }
+
   private static func ratio(_ ratio: RoundConfiguration.Ratio) -> String {
     "\"\(ratio.numerator)/\(ratio.denominator)\""
   }

@@ -52,10 +52,14 @@ package struct RunConfiguration: Hashable, Sendable {
     package var minimumHonestSum: UInt64
     /// Whether two workers make a round, each of which then learns the other's update.
     package var allowPair: Bool
+    /// Only workers with all of these take part.
+    package var labels: WorkerLabels
+    /// Only workers with so many training threads take part.
+    package var minimumThreads: UInt32
 
     static let keys = [
       "minimum", "maximum", "goal", "over-selection", "minimum-organisations", "organisation-cap",
-      "minimum-honest-sum", "allow-pair",
+      "minimum-honest-sum", "allow-pair", "labels", "minimum-threads",
     ]
   }
 
@@ -91,10 +95,13 @@ package struct RunConfiguration: Hashable, Sendable {
   package var holdOut: Double
   /// Attempts at one round before the run ends.
   package var maximumAttempts: UInt32
+  /// Of the workers that several runs want: a run of weight 2 gets twice as much of them as one of weight 1.
+  package var weight: UInt32
 
   static let keys = [
     "name", "model", "data", "rounds", "aggregation", "strategy", "training", "clip", "maximum-weight", "encoding",
     "expected-examples", "cohort", "privacy", "suite", "mode", "deadlines", "seed", "hold-out", "maximum-attempts",
+    "weight",
   ]
 
   /// Reads a run file.
@@ -140,6 +147,7 @@ package struct RunConfiguration: Hashable, Sendable {
     seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
+    weight = try top.integer("weight", default: 1, in: 1...100)
     try checkContract(in: data)
     guard cohort.maximum <= encoding.rosterMax else {
       throw top.error(
@@ -197,7 +205,8 @@ package struct RunConfiguration: Hashable, Sendable {
       minimumOrganisations: section.integer("minimum-organisations", default: 3, in: 1...10_000),
       organisationCap: section.fraction("organisation-cap", default: .init(1, 3)),
       minimumHonestSum: section.integer("minimum-honest-sum", default: 3, in: 1...10_000),
-      allowPair: section.truth("allow-pair", default: false))
+      allowPair: section.truth("allow-pair", default: false), labels: section.labels("labels"),
+      minimumThreads: section.integer("minimum-threads", default: 0, in: 0...1024))
   }
 
   private static func deadlines(in top: ConfigurationSection) throws(ConfigurationError) -> Deadlines {

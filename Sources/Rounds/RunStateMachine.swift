@@ -28,6 +28,11 @@ package struct RunStateMachine: Sendable {
     /// The driver could not do what an action ordered.
     case failed(reason: String)
     case stopRequested
+    /// It is the run's turn to take workers of the fleet.
+    case turn(Turn)
+    /// No attempt is offered behind the one in hand until `resumeRequested`.
+    case pauseRequested
+    case resumeRequested
   }
 
   package enum Action: Sendable {
@@ -161,6 +166,10 @@ package struct RunStateMachine: Sendable {
   var hasOffered = false
   /// A version is being committed: the run stops as soon as that is done.
   var stopsAfterCommit = false
+  /// Attempts are offered in `turn` alone: other runs want workers of the same fleet.
+  package var isHeld = false
+  var isPauseWanted = false
+  var turn = Turn()
 
   /// - Parameters:
   ///   - base: the committed model to go on from; the round that trains on it is `round`.
@@ -256,6 +265,13 @@ package struct RunStateMachine: Sendable {
         return []
       }
       return finish(.stopped)
+    case .turn(let turn): return take(turn)
+    case .pauseRequested:
+      isPauseWanted = true
+      return []
+    case .resumeRequested:
+      isPauseWanted = false
+      return select()
     }
   }
 
@@ -265,8 +281,7 @@ package struct RunStateMachine: Sendable {
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
     case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .deadlinePassed, .sumOpened,
-      .committed, .failed,
-      .stopRequested:
+      .committed, .failed, .stopRequested, .turn, .pauseRequested, .resumeRequested:
       []
     }
   }
@@ -275,17 +290,18 @@ package struct RunStateMachine: Sendable {
 
   /// Offers the next attempt if enough workers are here.
   mutating func select() -> [Action] {
-    guard case .gathering = state else { return [] }
+    guard case .gathering = state, !isHeldBack else { return [] }
     // Before the first attempt workers come one by one: nothing is drawn while some are missing.
-    guard hasOffered || gatherDeadlinePassed || available.count >= plan.expectedWorkers else { return [] }
-    let everyone = available.subtracting(excluded).filter(isEligible).sorted()
+    guard isReady else { return [] }
+    let everyone = available.subtracting(excluded).subtracting(turn.busy).filter(isEligible).sorted()
     let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)
-    if !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) { return block() }
+    if turn.busy.isEmpty, !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) {
+      return block()
+    }
     // With everyone here whom the plan expects, a cohort that cannot work is offered once, to be refused by name. With
     // fewer, waiting is better than spending an attempt: after a restart the workers come back one by one.
-    guard candidates.count >= plan.expectedWorkers || ((gatherDeadlinePassed || hasOffered) && isPromising(cohort))
-    else { return [] }
+    guard candidates.count >= expectedWorkers || (mayOfferWithoutAll && isPromising(cohort)) else { return [] }
     hasOffered = true
     return offer(to: cohort)
   }

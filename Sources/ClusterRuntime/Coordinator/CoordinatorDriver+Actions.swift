@@ -1,67 +1,68 @@
-import ClusterConfiguration
 import Federation
 import Logging
-import Membership
 import ModelRegistry
 import Rounds
 import SecureAggregation
 import Wire
 import ZeroMQ
 
-/// Carries out what the run's machine orders.
+/// Carries out what a run's machine orders.
 extension CoordinatorDriver {
   /// False if the rest must not happen: something that had to be durable is not.
-  func perform(_ action: RunStateMachine.Action) -> Bool {
+  func perform(_ action: RunStateMachine.Action, of run: RunID) -> Bool {
     switch action {
     case .send(let message, let worker):
       control.loop.post(to: control) { $0.send(message, to: worker) }
-    case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
-    case .recordAttempt(let attempt, let cohort): return record(attempt, cohort: cohort)
-    case .openUploads(let plan): post { $0.openUploads(plan) }
+    case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration, of: run)
+    case .recordAttempt(let attempt, let cohort): return record(attempt, cohort: cohort, of: run)
+    case .openUploads(let plan):
+      active[run]?.upload = plan.upload
+      post { $0.openUploads(plan, of: run) }
     case .acceptUpload(let worker): post { $0.accept(worker) }
     case .refuseUpload(let worker, let reason): post { $0.refuse(worker, reason: reason) }
     case .addInput(let worker): post { $0.add(worker) }
-    case .closeUploads: post { $0.closeUploads() }
+    case .closeUploads: post { $0.closeUploads(of: run) }
     case .unmask(let order):
-      let rosterCount = rosterCount
-      post { $0.open(order, rosterCount: rosterCount) }
-    case .openPlainSum: post { $0.openPlain() }
-    case .commit(let order): commit(order)
-    case .report(let report): self.report(report)
+      let rosterCount = active[run]?.machine.rosterCount ?? 0
+      post { $0.open(order, rosterCount: rosterCount, of: run) }
+    case .openPlainSum: post { $0.openPlain(of: run) }
+    case .commit(let order): commit(order, of: run)
+    case .report(let report): return self.report(report, of: run)
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
-    case .blocked(let reason): logger.warning("run blocked", metadata: ["reason": "\(reason)"])
+    case .blocked(let reason): logger.warning("run blocked", metadata: ["run": "\(run)", "reason": "\(reason)"])
     case .keepEvidence(let found): evidence.keep(EvidencePiece(found), logger: logger)
     case .ignored(let worker, let why):
       logger.debug("message ignored", metadata: ["worker": "\(worker)", "why": "\(why)"])
-    case .finished(let outcome): finished(outcome)
+    case .finished(let outcome): finished(outcome, of: run)
     }
     return true
   }
 
-  private var rosterCount: Int { active?.machine.rosterCount ?? 0 }
-
-  private func startDeadline(_ deadline: RunStateMachine.DeadlineID, after duration: Duration) {
+  private func startDeadline(_ deadline: RunStateMachine.DeadlineID, after duration: Duration, of run: RunID) {
     control.loop.post(to: control) { [self] server in
       server.loop.schedule(after: duration, for: server) { _ in
-        self.elapsed(deadline)
+        self.elapsed(deadline, of: run)
       }
     }
   }
 
-  nonisolated private func elapsed(_ deadline: RunStateMachine.DeadlineID) {
-    thread.post(to: self) { $0.handle(.deadlinePassed(deadline, now: unixTime())) }
+  nonisolated private func elapsed(_ deadline: RunStateMachine.DeadlineID, of run: RunID) {
+    thread.post(to: self) { $0.feed(.deadlinePassed(deadline, now: unixTime()), to: run) }
   }
 
-  /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends.
-  private func record(_ attempt: AttemptID, cohort: [WorkerID]) -> Bool {
-    active?.attemptStarted = .now
-    active?.trafficAtStart = traffic.snapshot
-    do {
-      try store.record(attempt, cohort: cohort.count)
+  /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends or is set aside.
+  private func record(_ attempt: AttemptID, cohort: [WorkerID], of run: RunID) -> Bool {
+    guard let recorded = active[run]?.recorded(attempt) else { return false }
+    active[run]?.attemptStarted = .now
+    active[run]?.trafficAtStart = traffic.snapshot
+    active[run]?.offeredTo = cohort
+    active[run]?.upload = nil
+    do throws(RepositoryError) {
+      try repository.begin(recorded, cohort: cohort, at: unixTime())
     } catch {
       logger.critical("cannot record an attempt", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
-      handle(.failed(reason: "attempt \(attempt) cannot be recorded: \(error)"))
+      end(run, because: error, doing: "attempt \(attempt) cannot be recorded")
       return false
     }
     KillPoint.reached(.coordinator, .afterRecord, "attempt")
@@ -69,30 +70,52 @@ extension CoordinatorDriver {
     return true
   }
 
-  private func commit(_ order: RunStateMachine.CommitOrder) {
-    guard let current = active else { return }
+  private func commit(_ order: RunStateMachine.CommitOrder, of run: RunID) {
+    guard let current = active[run] else { return }
     do {
       let release = try RoundClosing.next(
         order, base: current.parameters, average: current.average, parent: current.parent,
         template: current.template, createdAt: unixTime())
       let stored = try publish(release)
-      active?.parameters = release.parameters
-      active?.parent = stored.digest
-      active?.average = []
-      handle(.committed(release.base))
+      active[run]?.parameters = release.parameters
+      active[run]?.parent = stored.digest
+      active[run]?.average = []
+      handle(.committed(release.base), of: run)
     } catch {
-      handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
+      end(run, because: error, doing: "version \(order.version) cannot be published")
     }
   }
 
-  private func report(_ report: RoundReport) {
-    guard let current = active else { return }
-    let before = current.trafficAtStart, now = traffic.snapshot
-    let bytes = now.reduce(UInt64(0)) { $0 + $1.value - (before[$1.key] ?? 0) }
-    let evaluation = report.summary.flatMap { summary -> RoundRow.Evaluation? in
-      guard let loss = summary.metrics.loss, let accuracy = summary.metrics.accuracy else { return nil }
-      return RoundRow.Evaluation(loss: loss, accuracy: accuracy)
+  /// The disk's errors set a run aside, its own end it.
+  private func end(_ run: RunID, because error: any Error, doing what: String) {
+    let reason = "\(what): \(error)"
+    if Self.isOfDisk(error) { interrupt(run, reason: reason) } else { handle(.failed(reason: reason), of: run) }
+  }
+
+  /// False if the history does not take it: the registry tells it to the next who takes up the run.
+  private func report(_ report: RoundReport, of run: RunID) -> Bool {
+    guard let current = active[run] else { return false }
+    let row = row(of: report, in: current)
+    let record = row.published.map {
+      VersionRecord(
+        model: current.template.model, version: $0.version, run: run, round: row.attempt.round,
+        digest: current.parent, modelDigest: $0.modelDigest)
     }
+    log(row, as: report.attempt)
+    note(row)
+    do throws(RepositoryError) {
+      try repository.end(row, version: record, at: unixTime())
+    } catch {
+      end(run, because: error, doing: "the end of attempt \(report.attempt) cannot be recorded")
+      return false
+    }
+    KillPoint.reached(.coordinator, .afterRecord, "round")
+    return true
+  }
+
+  private func row(of report: RoundReport, in run: ActiveRun) -> RoundRow {
+    let now = traffic.snapshot
+    let bytes = run.offeredTo.reduce(UInt64(0)) { $0 + (now[$1] ?? 0) - (run.trafficAtStart[$1] ?? 0) }
     var published: RoundRow.Published?
     var outcome = AttemptOutcome.abandoned
     var reason = ""
@@ -104,120 +127,26 @@ extension CoordinatorDriver {
     case .evaluated: outcome = .committed
     case .abandoned(let why): reason = why
     }
-    let row = RoundRow(
-      attempt: report.attempt, cohort: UInt32(report.cohort), reported: UInt32(report.reported),
-      dropped: UInt32(report.dropped), evaluation: evaluation,
-      seconds: MonotonicTime.now.since(current.attemptStarted).seconds,
+    return RoundRow(
+      attempt: run.recorded(report.attempt), cohort: UInt32(report.cohort), reported: UInt32(report.reported),
+      dropped: UInt32(report.dropped), evaluation: report.summary.flatMap { .init($0.metrics) },
+      seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
       reason: reason, saturated: report.summary?.saturated ?? 0)
-    if published != nil { runs[report.attempt.run]?.roundsCommitted = report.attempt.round.value }
-    append(.round(row), to: report.attempt.run)
+  }
+
+  private func log(_ row: RoundRow, as attempt: AttemptID) {
     var metadata: Logger.Metadata = [
-      "attempt": "\(report.attempt)", "outcome": "\(outcome)", "cohort": "\(report.cohort)",
-      "reported": "\(report.reported)", "seconds": "\(row.seconds)",
+      "attempt": "\(attempt)", "outcome": "\(row.outcome)", "cohort": "\(row.cohort)", "reported": "\(row.reported)",
+      "seconds": "\(row.seconds)",
     ]
-    if let evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
-    if !reason.isEmpty { metadata["reason"] = "\(reason)" }
+    if let evaluation = row.evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
+    if !row.reason.isEmpty { metadata["reason"] = "\(row.reason)" }
     guard row.saturated > 0 else {
       logger.info("round", metadata: metadata)
       return
     }
     metadata["saturated"] = "\(row.saturated)"
     logger.warning("round with saturated updates", metadata: metadata)
-  }
-
-  private func finished(_ outcome: RunStateMachine.Outcome) {
-    guard let run = active?.machine.plan.run else { return }
-    active = nil
-    switch outcome {
-    case .completed: finish(run, state: .completed, reason: "")
-    case .failed(let reason): finish(run, state: .failed, reason: reason)
-    case .stopped: finish(run, state: .stopped, reason: "stopped by an operator")
-    }
-    do {
-      try startNext()
-    } catch {
-      logger.error("cannot start the next run", metadata: ["error": "\(error)"])
-    }
-  }
-
-  func fail(_ run: RunID, reason: String) { finish(run, state: .failed, reason: reason) }
-
-  func finish(_ run: RunID, state: RunState, reason: String) {
-    runs[run]?.state = state
-    runs[run]?.reason = reason
-    do {
-      try store.set(state, of: run, reason: reason)
-      KillPoint.reached(.coordinator, .afterRecord, "run")
-    } catch {
-      logger.error("cannot store the end of a run", metadata: ["run": "\(run)", "error": "\(error)"])
-    }
-    logger.info("run ended", metadata: ["run": "\(run)", "state": "\(state)", "reason": "\(reason)"])
-    if let row = row(of: run) { append(.run(row), to: run) }
-  }
-
-  private func append(_ kind: RunEvent.Kind, to run: RunID) {
-    sequence += 1
-    runs[run]?.events.append(RunEvent(sequence: sequence, kind: kind))
-    if let count = runs[run]?.events.count, count > Self.eventsMax {
-      runs[run]?.events.removeFirst(count - Self.eventsMax)
-    }
-  }
-}
-
-/// What operators ask.
-extension CoordinatorDriver {
-  func row(of run: RunID) -> RunRow? {
-    guard let record = runs[run] else { return nil }
-    return RunRow(
-      run: run, state: record.state, model: record.configuration.model.name,
-      roundsCommitted: record.roundsCommitted, roundsPlanned: record.configuration.rounds, reason: record.reason)
-  }
-
-  func answer(_ request: OperatorRequest) async -> OperatorReply {
-    switch request {
-    case .submitRun(let yaml):
-      do throws(Failure) { return .runAccepted(try submit(yaml: yaml)) } catch { return .failed(error) }
-    case .stopRun(let run):
-      do throws(Failure) {
-        try stop(run)
-        return .runStopping(run)
-      } catch { return .failed(error) }
-    case .listRuns: return .runs(order.suffix(WireLimits.runRowsMax).compactMap { row(of: $0) })
-    case .runEvents(let run, let after, let limit):
-      guard let record = runs[run], let row = row(of: run) else {
-        return .failed(Failure(.notFound, "there is no run '\(run)'"))
-      }
-      let events = record.events.filter { $0.sequence > after }
-      return .runEvents(
-        RunEvents(run: row, events: Array(events.prefix(min(Int(limit), WireLimits.runEventsMax)))))
-    case .status: return .status(await status())
-    }
-  }
-
-  private func status() async -> CoordinatorStatus {
-    let presence = await control.presence()
-    let workers = membership.members(role: .worker).map { member -> WorkerRow in
-      let name = member.certificate.name
-      let found = presence.first { $0.entry.worker == name }
-      return WorkerRow(
-        name: name, organisation: member.certificate.organisation,
-        state: found != nil ? .live : lastHeard.contains(name) ? .lost : .neverSeen, phase: found?.phase,
-        lastHeardMilliseconds: found.map { UInt64(max(0, $0.entry.silentFor.seconds * 1000)) })
-    }
-    var rows: [ModelRow] = []
-    for name in (try? models.models()) ?? [] {
-      guard let latest = try? models.find(ModelReference(model: name, selector: .alias(.latest))) else { continue }
-      let aliases = ((try? models.aliases(of: name)) ?? []).filter { $0.version == latest.manifest.version }
-      rows.append(
-        ModelRow(
-          name: name, version: latest.manifest.version, digest: latest.digest, aliases: aliases.map(\.alias)))
-    }
-    let rounds = order.flatMap { runs[$0]?.events ?? [] }.compactMap { event -> RoundRow? in
-      if case .round(let row) = event.kind { row } else { nil }
-    }
-    return CoordinatorStatus(
-      federation: membership.federation, runs: order.compactMap { row(of: $0) }, workers: workers, models: rows,
-      rounds: Array(rounds.suffix(20)))
   }
 }
