@@ -119,7 +119,6 @@ enum Values {
   static let toCoordinator: [ControlToCoordinator] =
     [
       .hello(Hello(version: .current, session: SessionID(.max), software: "murmur 0.1 (Größe)", threads: 4)),
-      .hello(Hello(version: .current, session: SessionID(1), software: "", threads: 0, labels: labels)),
       .heartbeat, .goodbye,
       .round(.accept(attempt)),
       .round(.advert(attempt, advert("worker-1", seed: 20))),
@@ -140,7 +139,9 @@ enum Values {
         .abort(
           WorkerAbort(
             transcript: digest(1), worker: 2, hasReleased: $0 == .deadline, code: $0, signature: signature(1))))
-    }
+    } + [
+      .hello(Hello(version: .current, session: SessionID(1), software: "", threads: 0, labels: labels))
+    ]
 
   static let toWorker: [ControlToWorker] =
     [

@@ -30,7 +30,9 @@ extension CoordinatorDriver {
     case .report(let report): return self.report(report, of: run)
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
-    case .blocked(let reason): logger.warning("run blocked", metadata: ["run": "\(run)", "reason": "\(reason)"])
+    case .blocked(let reason):
+      logger.warning("run blocked", metadata: ["run": "\(run)", "reason": "\(reason)"])
+      change(run, to: .running, reason: reason)
     case .keepEvidence(let found): evidence.keep(EvidencePiece(found), logger: logger)
     case .ignored(let worker, let why):
       logger.debug("message ignored", metadata: ["worker": "\(worker)", "why": "\(why)"])
@@ -58,6 +60,10 @@ extension CoordinatorDriver {
     active[run]?.trafficAtStart = traffic.snapshot
     active[run]?.offeredTo = cohort
     active[run]?.upload = nil
+    // What kept it from offering is over.
+    if runs[run]?.stored.reason.isEmpty == false, runs[run]?.stored.state == .running {
+      change(run, to: .running, reason: "")
+    }
     do throws(RepositoryError) {
       try repository.begin(recorded, cohort: cohort, at: unixTime())
     } catch {

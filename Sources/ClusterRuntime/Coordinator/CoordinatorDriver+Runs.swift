@@ -134,15 +134,29 @@ extension CoordinatorDriver {
   /// A run on a model that an earlier run has not finished waits for that one: each would publish the versions of the
   /// other. A run that cannot be taken up is set aside with the reason, and the next one is.
   func takeUpWaiting() {
-    var models: Set<ModelName> = []
+    var holders: [ModelName: RunID] = [:]
     for name in order {
       guard let record = runs[name], !record.stored.state.isFinal else { continue }
-      let isFree = models.insert(record.stored.model).inserted
-      let isWaiting = record.stored.state == .queued || record.stored.state == .running
-      guard isFree, isWaiting, active[name] == nil, active.count < Self.runsInHandMax else { continue }
-      takeUp(name, record)
+      let holder = holders[record.stored.model]
+      holders[record.stored.model] = holder ?? name
+      guard record.stored.state == .queued || record.stored.state == .running, active[name] == nil else { continue }
+      if let holder {
+        // Follows from the others, so it is not stored.
+        runs[name]?.stored.reason = "waits for the run '\(holder)', which trains the same model"
+      } else if hasRoom() {
+        takeUp(name, record)
+      }
     }
     settle()
+  }
+
+  /// Whether another run may be in hand; a paused one goes to make room, and is taken up from disk when it is resumed.
+  private func hasRoom() -> Bool {
+    if active.count < Self.runsInHandMax { return true }
+    guard let paused = active.filter(\.value.machine.isPaused).keys.min() else { return false }
+    active[paused] = nil
+    scheduler.remove(paused)
+    return true
   }
 
   private func takeUp(_ name: RunID, _ record: RunRecord) {
