@@ -151,7 +151,7 @@ let package = Package(
         "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel", "Membership",
         "ModelRegistry", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training", "Transfer", "Wire", "ZeroMQ",
         "murmur",
-        .product(name: "Logging", package: "swift-log"),
+        .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
     tests(

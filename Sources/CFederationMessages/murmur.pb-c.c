@@ -142,6 +142,51 @@ void   murmur__bitmap__free_unpacked
   assert(message->base.descriptor == &murmur__bitmap__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__label__init
+                     (Murmur__Label         *message)
+{
+  static const Murmur__Label init_value = MURMUR__LABEL__INIT;
+  *message = init_value;
+}
+size_t murmur__label__get_packed_size
+                     (const Murmur__Label *message)
+{
+  assert(message->base.descriptor == &murmur__label__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__label__pack
+                     (const Murmur__Label *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__label__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__label__pack_to_buffer
+                     (const Murmur__Label *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__label__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__Label *
+       murmur__label__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__Label *)
+     protobuf_c_message_unpack (&murmur__label__descriptor,
+                                allocator, len, data);
+}
+void   murmur__label__free_unpacked
+                     (Murmur__Label *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__label__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__hello__init
                      (Murmur__Hello         *message)
 {
@@ -2527,6 +2572,186 @@ void   murmur__stop_run__free_unpacked
   assert(message->base.descriptor == &murmur__stop_run__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__pause_run__init
+                     (Murmur__PauseRun         *message)
+{
+  static const Murmur__PauseRun init_value = MURMUR__PAUSE_RUN__INIT;
+  *message = init_value;
+}
+size_t murmur__pause_run__get_packed_size
+                     (const Murmur__PauseRun *message)
+{
+  assert(message->base.descriptor == &murmur__pause_run__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__pause_run__pack
+                     (const Murmur__PauseRun *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__pause_run__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__pause_run__pack_to_buffer
+                     (const Murmur__PauseRun *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__pause_run__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__PauseRun *
+       murmur__pause_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__PauseRun *)
+     protobuf_c_message_unpack (&murmur__pause_run__descriptor,
+                                allocator, len, data);
+}
+void   murmur__pause_run__free_unpacked
+                     (Murmur__PauseRun *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__pause_run__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__resume_run__init
+                     (Murmur__ResumeRun         *message)
+{
+  static const Murmur__ResumeRun init_value = MURMUR__RESUME_RUN__INIT;
+  *message = init_value;
+}
+size_t murmur__resume_run__get_packed_size
+                     (const Murmur__ResumeRun *message)
+{
+  assert(message->base.descriptor == &murmur__resume_run__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__resume_run__pack
+                     (const Murmur__ResumeRun *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__resume_run__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__resume_run__pack_to_buffer
+                     (const Murmur__ResumeRun *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__resume_run__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__ResumeRun *
+       murmur__resume_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__ResumeRun *)
+     protobuf_c_message_unpack (&murmur__resume_run__descriptor,
+                                allocator, len, data);
+}
+void   murmur__resume_run__free_unpacked
+                     (Murmur__ResumeRun *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__resume_run__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__delete_run__init
+                     (Murmur__DeleteRun         *message)
+{
+  static const Murmur__DeleteRun init_value = MURMUR__DELETE_RUN__INIT;
+  *message = init_value;
+}
+size_t murmur__delete_run__get_packed_size
+                     (const Murmur__DeleteRun *message)
+{
+  assert(message->base.descriptor == &murmur__delete_run__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__delete_run__pack
+                     (const Murmur__DeleteRun *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__delete_run__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__delete_run__pack_to_buffer
+                     (const Murmur__DeleteRun *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__delete_run__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__DeleteRun *
+       murmur__delete_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__DeleteRun *)
+     protobuf_c_message_unpack (&murmur__delete_run__descriptor,
+                                allocator, len, data);
+}
+void   murmur__delete_run__free_unpacked
+                     (Murmur__DeleteRun *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__delete_run__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__show_run__init
+                     (Murmur__ShowRun         *message)
+{
+  static const Murmur__ShowRun init_value = MURMUR__SHOW_RUN__INIT;
+  *message = init_value;
+}
+size_t murmur__show_run__get_packed_size
+                     (const Murmur__ShowRun *message)
+{
+  assert(message->base.descriptor == &murmur__show_run__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__show_run__pack
+                     (const Murmur__ShowRun *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__show_run__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__show_run__pack_to_buffer
+                     (const Murmur__ShowRun *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__show_run__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__ShowRun *
+       murmur__show_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__ShowRun *)
+     protobuf_c_message_unpack (&murmur__show_run__descriptor,
+                                allocator, len, data);
+}
+void   murmur__show_run__free_unpacked
+                     (Murmur__ShowRun *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__show_run__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__run_accepted__init
                      (Murmur__RunAccepted         *message)
 {
@@ -2705,6 +2930,141 @@ void   murmur__run_list__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &murmur__run_list__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__run_changed__init
+                     (Murmur__RunChanged         *message)
+{
+  static const Murmur__RunChanged init_value = MURMUR__RUN_CHANGED__INIT;
+  *message = init_value;
+}
+size_t murmur__run_changed__get_packed_size
+                     (const Murmur__RunChanged *message)
+{
+  assert(message->base.descriptor == &murmur__run_changed__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__run_changed__pack
+                     (const Murmur__RunChanged *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__run_changed__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__run_changed__pack_to_buffer
+                     (const Murmur__RunChanged *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__run_changed__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__RunChanged *
+       murmur__run_changed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__RunChanged *)
+     protobuf_c_message_unpack (&murmur__run_changed__descriptor,
+                                allocator, len, data);
+}
+void   murmur__run_changed__free_unpacked
+                     (Murmur__RunChanged *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__run_changed__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__run_deleted__init
+                     (Murmur__RunDeleted         *message)
+{
+  static const Murmur__RunDeleted init_value = MURMUR__RUN_DELETED__INIT;
+  *message = init_value;
+}
+size_t murmur__run_deleted__get_packed_size
+                     (const Murmur__RunDeleted *message)
+{
+  assert(message->base.descriptor == &murmur__run_deleted__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__run_deleted__pack
+                     (const Murmur__RunDeleted *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__run_deleted__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__run_deleted__pack_to_buffer
+                     (const Murmur__RunDeleted *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__run_deleted__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__RunDeleted *
+       murmur__run_deleted__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__RunDeleted *)
+     protobuf_c_message_unpack (&murmur__run_deleted__descriptor,
+                                allocator, len, data);
+}
+void   murmur__run_deleted__free_unpacked
+                     (Murmur__RunDeleted *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__run_deleted__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__run_detail__init
+                     (Murmur__RunDetail         *message)
+{
+  static const Murmur__RunDetail init_value = MURMUR__RUN_DETAIL__INIT;
+  *message = init_value;
+}
+size_t murmur__run_detail__get_packed_size
+                     (const Murmur__RunDetail *message)
+{
+  assert(message->base.descriptor == &murmur__run_detail__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__run_detail__pack
+                     (const Murmur__RunDetail *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__run_detail__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__run_detail__pack_to_buffer
+                     (const Murmur__RunDetail *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__run_detail__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__RunDetail *
+       murmur__run_detail__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__RunDetail *)
+     protobuf_c_message_unpack (&murmur__run_detail__descriptor,
+                                allocator, len, data);
+}
+void   murmur__run_detail__free_unpacked
+                     (Murmur__RunDetail *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__run_detail__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   murmur__worker_row__init
@@ -3202,7 +3562,7 @@ void   murmur__resolve_reference__free_unpacked
   assert(message->base.descriptor == &murmur__resolve_reference__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[53] =
+static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[60] =
 {
   {
     "protocol_major",
@@ -3733,6 +4093,54 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[53] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "pause_run",
+    105,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, pause_run),
+    &murmur__pause_run__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resume_run",
+    106,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, resume_run),
+    &murmur__resume_run__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delete_run",
+    107,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, delete_run),
+    &murmur__delete_run__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "show_run",
+    108,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, show_run),
+    &murmur__show_run__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "run_accepted",
     110,
     PROTOBUF_C_LABEL_NONE,
@@ -3788,6 +4196,42 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[53] =
     offsetof(Murmur__Envelope, body_case),
     offsetof(Murmur__Envelope, run_stopping),
     &murmur__run_stopping__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "run_changed",
+    115,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, run_changed),
+    &murmur__run_changed__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "run_deleted",
+    116,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, run_deleted),
+    &murmur__run_deleted__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "run_detail",
+    117,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, run_detail),
+    &murmur__run_detail__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -3853,6 +4297,7 @@ static const unsigned murmur__envelope__field_indices_by_name[] = {
   23,   /* field[23] = bundle */
   13,   /* field[13] = dealers */
   20,   /* field[20] = decline */
+  46,   /* field[46] = delete_run */
   17,   /* field[17] = ended */
   8,   /* field[8] = failure */
   42,   /* field[42] = get_run_events */
@@ -3860,10 +4305,11 @@ static const unsigned murmur__envelope__field_indices_by_name[] = {
   7,   /* field[7] = goodbye */
   5,   /* field[5] = heartbeat */
   3,   /* field[3] = hello */
-  49,   /* field[49] = list_models */
+  56,   /* field[56] = list_models */
   40,   /* field[40] = list_runs */
-  51,   /* field[51] = models */
+  58,   /* field[58] = models */
   10,   /* field[10] = offer */
+  44,   /* field[44] = pause_run */
   12,   /* field[12] = peer_shares */
   21,   /* field[21] = progress */
   0,   /* field[0] = protocol_major */
@@ -3871,20 +4317,25 @@ static const unsigned murmur__envelope__field_indices_by_name[] = {
   15,   /* field[15] = quorum */
   6,   /* field[6] = refused */
   2,   /* field[2] = request */
-  50,   /* field[50] = resolve */
-  52,   /* field[52] = resolved */
+  57,   /* field[57] = resolve */
+  59,   /* field[59] = resolved */
   9,   /* field[9] = rest */
   16,   /* field[16] = result */
+  45,   /* field[45] = resume_run */
   11,   /* field[11] = roster */
-  44,   /* field[44] = run_accepted */
-  47,   /* field[47] = run_events */
-  48,   /* field[48] = run_stopping */
-  45,   /* field[45] = runs */
+  48,   /* field[48] = run_accepted */
+  53,   /* field[53] = run_changed */
+  54,   /* field[54] = run_deleted */
+  55,   /* field[55] = run_detail */
+  51,   /* field[51] = run_events */
+  52,   /* field[52] = run_stopping */
+  49,   /* field[49] = runs */
   24,   /* field[24] = share_check */
+  47,   /* field[47] = show_run */
   38,   /* field[38] = snapshot */
   37,   /* field[37] = snapshot_request */
   36,   /* field[36] = state_record */
-  46,   /* field[46] = status */
+  50,   /* field[50] = status */
   43,   /* field[43] = stop_run */
   39,   /* field[39] = submit_run */
   14,   /* field[14] = survivors */
@@ -3905,10 +4356,10 @@ static const ProtobufCIntRange murmur__envelope__number_ranges[10 + 1] =
   { 60, 28 },
   { 80, 36 },
   { 100, 39 },
-  { 110, 44 },
-  { 130, 49 },
-  { 135, 51 },
-  { 0, 53 }
+  { 110, 48 },
+  { 130, 56 },
+  { 135, 58 },
+  { 0, 60 }
 };
 const ProtobufCMessageDescriptor murmur__envelope__descriptor =
 {
@@ -3918,7 +4369,7 @@ const ProtobufCMessageDescriptor murmur__envelope__descriptor =
   "Murmur__Envelope",
   "murmur",
   sizeof(Murmur__Envelope),
-  53,
+  60,
   murmur__envelope__field_descriptors,
   murmur__envelope__field_indices_by_name,
   10,  murmur__envelope__number_ranges,
@@ -4040,7 +4491,58 @@ const ProtobufCMessageDescriptor murmur__bitmap__descriptor =
   (ProtobufCMessageInit) murmur__bitmap__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__hello__field_descriptors[3] =
+static const ProtobufCFieldDescriptor murmur__label__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Label, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Label, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__label__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange murmur__label__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor murmur__label__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.Label",
+  "Label",
+  "Murmur__Label",
+  "murmur",
+  sizeof(Murmur__Label),
+  2,
+  murmur__label__field_descriptors,
+  murmur__label__field_indices_by_name,
+  1,  murmur__label__number_ranges,
+  (ProtobufCMessageInit) murmur__label__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__hello__field_descriptors[4] =
 {
   {
     "session",
@@ -4078,8 +4580,21 @@ static const ProtobufCFieldDescriptor murmur__hello__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "labels",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Hello, n_labels),
+    offsetof(Murmur__Hello, labels),
+    &murmur__label__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__hello__field_indices_by_name[] = {
+  3,   /* field[3] = labels */
   0,   /* field[0] = session */
   1,   /* field[1] = software */
   2,   /* field[2] = threads */
@@ -4087,7 +4602,7 @@ static const unsigned murmur__hello__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor murmur__hello__descriptor =
 {
@@ -4097,7 +4612,7 @@ const ProtobufCMessageDescriptor murmur__hello__descriptor =
   "Murmur__Hello",
   "murmur",
   sizeof(Murmur__Hello),
-  3,
+  4,
   murmur__hello__field_descriptors,
   murmur__hello__field_indices_by_name,
   1,  murmur__hello__number_ranges,
@@ -7501,6 +8016,158 @@ const ProtobufCMessageDescriptor murmur__stop_run__descriptor =
   (ProtobufCMessageInit) murmur__stop_run__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor murmur__pause_run__field_descriptors[1] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__PauseRun, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__pause_run__field_indices_by_name[] = {
+  0,   /* field[0] = run */
+};
+static const ProtobufCIntRange murmur__pause_run__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__pause_run__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.PauseRun",
+  "PauseRun",
+  "Murmur__PauseRun",
+  "murmur",
+  sizeof(Murmur__PauseRun),
+  1,
+  murmur__pause_run__field_descriptors,
+  murmur__pause_run__field_indices_by_name,
+  1,  murmur__pause_run__number_ranges,
+  (ProtobufCMessageInit) murmur__pause_run__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__resume_run__field_descriptors[1] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ResumeRun, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__resume_run__field_indices_by_name[] = {
+  0,   /* field[0] = run */
+};
+static const ProtobufCIntRange murmur__resume_run__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__resume_run__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.ResumeRun",
+  "ResumeRun",
+  "Murmur__ResumeRun",
+  "murmur",
+  sizeof(Murmur__ResumeRun),
+  1,
+  murmur__resume_run__field_descriptors,
+  murmur__resume_run__field_indices_by_name,
+  1,  murmur__resume_run__number_ranges,
+  (ProtobufCMessageInit) murmur__resume_run__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__delete_run__field_descriptors[1] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__DeleteRun, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__delete_run__field_indices_by_name[] = {
+  0,   /* field[0] = run */
+};
+static const ProtobufCIntRange murmur__delete_run__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__delete_run__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.DeleteRun",
+  "DeleteRun",
+  "Murmur__DeleteRun",
+  "murmur",
+  sizeof(Murmur__DeleteRun),
+  1,
+  murmur__delete_run__field_descriptors,
+  murmur__delete_run__field_indices_by_name,
+  1,  murmur__delete_run__number_ranges,
+  (ProtobufCMessageInit) murmur__delete_run__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__show_run__field_descriptors[1] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ShowRun, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__show_run__field_indices_by_name[] = {
+  0,   /* field[0] = run */
+};
+static const ProtobufCIntRange murmur__show_run__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__show_run__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.ShowRun",
+  "ShowRun",
+  "Murmur__ShowRun",
+  "murmur",
+  sizeof(Murmur__ShowRun),
+  1,
+  murmur__show_run__field_descriptors,
+  murmur__show_run__field_indices_by_name,
+  1,  murmur__show_run__number_ranges,
+  (ProtobufCMessageInit) murmur__show_run__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor murmur__run_accepted__field_descriptors[1] =
 {
   {
@@ -7577,7 +8244,7 @@ const ProtobufCMessageDescriptor murmur__run_stopping__descriptor =
   (ProtobufCMessageInit) murmur__run_stopping__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__run_row__field_descriptors[6] =
+static const ProtobufCFieldDescriptor murmur__run_row__field_descriptors[7] =
 {
   {
     "run",
@@ -7651,8 +8318,21 @@ static const ProtobufCFieldDescriptor murmur__run_row__field_descriptors[6] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "evaluation",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunRow, evaluation),
+    &murmur__evaluation_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__run_row__field_indices_by_name[] = {
+  6,   /* field[6] = evaluation */
   2,   /* field[2] = model */
   5,   /* field[5] = reason */
   3,   /* field[3] = rounds_committed */
@@ -7663,7 +8343,7 @@ static const unsigned murmur__run_row__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__run_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor murmur__run_row__descriptor =
 {
@@ -7673,7 +8353,7 @@ const ProtobufCMessageDescriptor murmur__run_row__descriptor =
   "Murmur__RunRow",
   "murmur",
   sizeof(Murmur__RunRow),
-  6,
+  7,
   murmur__run_row__field_descriptors,
   murmur__run_row__field_indices_by_name,
   1,  murmur__run_row__number_ranges,
@@ -7718,7 +8398,199 @@ const ProtobufCMessageDescriptor murmur__run_list__descriptor =
   (ProtobufCMessageInit) murmur__run_list__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[5] =
+static const ProtobufCFieldDescriptor murmur__run_changed__field_descriptors[1] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunChanged, run),
+    &murmur__run_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__run_changed__field_indices_by_name[] = {
+  0,   /* field[0] = run */
+};
+static const ProtobufCIntRange murmur__run_changed__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__run_changed__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.RunChanged",
+  "RunChanged",
+  "Murmur__RunChanged",
+  "murmur",
+  sizeof(Murmur__RunChanged),
+  1,
+  murmur__run_changed__field_descriptors,
+  murmur__run_changed__field_indices_by_name,
+  1,  murmur__run_changed__number_ranges,
+  (ProtobufCMessageInit) murmur__run_changed__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__run_deleted__field_descriptors[2] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDeleted, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "versions",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDeleted, versions),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__run_deleted__field_indices_by_name[] = {
+  0,   /* field[0] = run */
+  1,   /* field[1] = versions */
+};
+static const ProtobufCIntRange murmur__run_deleted__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor murmur__run_deleted__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.RunDeleted",
+  "RunDeleted",
+  "Murmur__RunDeleted",
+  "murmur",
+  sizeof(Murmur__RunDeleted),
+  2,
+  murmur__run_deleted__field_descriptors,
+  murmur__run_deleted__field_indices_by_name,
+  1,  murmur__run_deleted__number_ranges,
+  (ProtobufCMessageInit) murmur__run_deleted__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__run_detail__field_descriptors[6] =
+{
+  {
+    "run",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDetail, run),
+    &murmur__run_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "yaml",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDetail, yaml),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "submitted_at",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDetail, submitted_at),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "phase",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDetail, phase),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cohort",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Murmur__RunDetail, n_cohort),
+    offsetof(Murmur__RunDetail, cohort),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "suited_workers",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RunDetail, suited_workers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__run_detail__field_indices_by_name[] = {
+  4,   /* field[4] = cohort */
+  3,   /* field[3] = phase */
+  0,   /* field[0] = run */
+  2,   /* field[2] = submitted_at */
+  5,   /* field[5] = suited_workers */
+  1,   /* field[1] = yaml */
+};
+static const ProtobufCIntRange murmur__run_detail__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor murmur__run_detail__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.RunDetail",
+  "RunDetail",
+  "Murmur__RunDetail",
+  "murmur",
+  sizeof(Murmur__RunDetail),
+  6,
+  murmur__run_detail__field_descriptors,
+  murmur__run_detail__field_indices_by_name,
+  1,  murmur__run_detail__number_ranges,
+  (ProtobufCMessageInit) murmur__run_detail__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[8] =
 {
   {
     "name",
@@ -7780,18 +8652,57 @@ static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[5] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "labels",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__WorkerRow, n_labels),
+    offsetof(Murmur__WorkerRow, labels),
+    &murmur__label__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "threads",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__WorkerRow, threads),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "run",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__WorkerRow, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__worker_row__field_indices_by_name[] = {
+  5,   /* field[5] = labels */
   4,   /* field[4] = last_heard_milliseconds */
   0,   /* field[0] = name */
   1,   /* field[1] = organisation */
   3,   /* field[3] = phase */
+  7,   /* field[7] = run */
   2,   /* field[2] = state */
+  6,   /* field[6] = threads */
 };
 static const ProtobufCIntRange murmur__worker_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor murmur__worker_row__descriptor =
 {
@@ -7801,7 +8712,7 @@ const ProtobufCMessageDescriptor murmur__worker_row__descriptor =
   "Murmur__WorkerRow",
   "murmur",
   sizeof(Murmur__WorkerRow),
-  5,
+  8,
   murmur__worker_row__field_descriptors,
   murmur__worker_row__field_indices_by_name,
   1,  murmur__worker_row__number_ranges,
@@ -8692,7 +9603,7 @@ const ProtobufCEnumDescriptor murmur__work_phase__descriptor =
   murmur__work_phase__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue murmur__run_state__enum_values_by_number[7] =
+static const ProtobufCEnumValue murmur__run_state__enum_values_by_number[9] =
 {
   { "RUN_STATE_UNSPECIFIED", "MURMUR__RUN_STATE__RUN_STATE_UNSPECIFIED", 0 },
   { "RUN_STATE_QUEUED", "MURMUR__RUN_STATE__RUN_STATE_QUEUED", 1 },
@@ -8701,14 +9612,18 @@ static const ProtobufCEnumValue murmur__run_state__enum_values_by_number[7] =
   { "RUN_STATE_COMPLETED", "MURMUR__RUN_STATE__RUN_STATE_COMPLETED", 4 },
   { "RUN_STATE_STOPPED", "MURMUR__RUN_STATE__RUN_STATE_STOPPED", 5 },
   { "RUN_STATE_FAILED", "MURMUR__RUN_STATE__RUN_STATE_FAILED", 6 },
+  { "RUN_STATE_PAUSING", "MURMUR__RUN_STATE__RUN_STATE_PAUSING", 7 },
+  { "RUN_STATE_PAUSED", "MURMUR__RUN_STATE__RUN_STATE_PAUSED", 8 },
 };
 static const ProtobufCIntRange murmur__run_state__value_ranges[] = {
-{0, 0},{0, 7}
+{0, 0},{0, 9}
 };
-static const ProtobufCEnumValueIndex murmur__run_state__enum_values_by_name[7] =
+static const ProtobufCEnumValueIndex murmur__run_state__enum_values_by_name[9] =
 {
   { "RUN_STATE_COMPLETED", 4 },
   { "RUN_STATE_FAILED", 6 },
+  { "RUN_STATE_PAUSED", 8 },
+  { "RUN_STATE_PAUSING", 7 },
   { "RUN_STATE_QUEUED", 1 },
   { "RUN_STATE_RUNNING", 2 },
   { "RUN_STATE_STOPPED", 5 },
@@ -8722,9 +9637,9 @@ const ProtobufCEnumDescriptor murmur__run_state__descriptor =
   "RunState",
   "Murmur__RunState",
   "murmur",
-  7,
+  9,
   murmur__run_state__enum_values_by_number,
-  7,
+  9,
   murmur__run_state__enum_values_by_name,
   1,
   murmur__run_state__value_ranges,

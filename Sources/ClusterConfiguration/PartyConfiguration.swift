@@ -77,6 +77,8 @@ package struct WorkerConfiguration: Hashable, Sendable {
   package var threads: Int?
   /// Folder of the worker's ledger and of the models it has fetched.
   package var stateDirectory: String
+  /// By which runs may choose among workers; says nothing of the data.
+  package var labels: WorkerLabels
 
   /// Reads `worker.yaml` and the policy that it names or holds.
   package static func load(path: String) throws(ConfigurationError) -> WorkerConfiguration {
@@ -85,13 +87,13 @@ package struct WorkerConfiguration: Hashable, Sendable {
 
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
-    let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
+    let top = try file.top(keys: ["data", "policy", "threads", "state-directory", "labels"])
     let data = try top.section("data", keys: exampleKeys + ["normalisation"])
     return try WorkerConfiguration(
       examples: exampleFile(in: data),
       normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
-      stateDirectory: top.folder("state-directory", default: "state"))
+      stateDirectory: top.folder("state-directory", default: "state"), labels: top.labels("labels"))
   }
 
   private static func policy(in top: ConfigurationSection) throws(ConfigurationError) -> WorkerPolicy {

@@ -17,7 +17,8 @@ extension RunConfiguration {
       allowPair: section.truth("allow-pair", default: false),
       sampling: section.choice(
         "sampling", default: .uniform, of: ["uniform": .uniform, "availability": .availability, "loss": .loss]),
-      patience: section.duration("patience", default: .seconds(24 * 3600), in: .seconds(1)...Self.longest))
+      patience: section.duration("patience", default: .seconds(24 * 3600), in: .seconds(1)...Self.longest),
+      labels: section.labels("labels"), minimumThreads: section.integer("minimum-threads", default: 0, in: 0...1024))
   }
 
   /// Of every ten workers that are wanted thirteen are asked (Bonawitz et al. 2019, §2.2: 130 %), unless the file says
@@ -75,7 +76,7 @@ extension RunConfiguration {
 extension RunConfiguration.Cohort {
   static let keys = [
     "minimum", "maximum", "goal", "over-selection", "minimum-organisations", "organisation-cap",
-    "minimum-honest-sum", "allow-pair", "sampling", "patience",
+    "minimum-honest-sum", "allow-pair", "sampling", "patience", "labels", "minimum-threads",
   ]
 
   /// The keys that are there, with their values as YAML.
@@ -85,6 +86,7 @@ extension RunConfiguration.Cohort {
       ("over-selection", overSelection.map(\.yaml)), ("minimum-organisations", "\(minimumOrganisations)"),
       ("organisation-cap", organisationCap.yaml), ("minimum-honest-sum", "\(minimumHonestSum)"),
       ("allow-pair", "\(allowPair)"), ("sampling", sampling.rawValue), ("patience", patience.yaml),
+      ("labels", labels.yaml), ("minimum-threads", "\(minimumThreads)"),
     ]
   }
 }

@@ -35,6 +35,7 @@ extension RunConfiguration {
     maximum-attempts: \(maximumAttempts)
     \(watchText)
     evaluation: {central: \(evaluatesCentrally)}
+    weight: \(weight)
 
     """
   }
@@ -46,6 +47,16 @@ extension RunConfiguration {
 
   /// In quotes, so that a name of digits stays a text.
   private static func quoted(_ name: String) -> String { "\"\(name)\"" }
+}
+
+extension WorkerLabels {
+  /// As a file has them.
+  var yaml: String {
+    func text(_ text: String) -> String {
+      "\"" + text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
+    }
+    return "{" + pairs.map { "\(text($0.key)): \(text($0.value))" }.joined(separator: ", ") + "}"
+  }
 }
 
 extension RoundConfiguration.Ratio {

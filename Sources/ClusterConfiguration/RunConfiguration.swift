@@ -56,6 +56,10 @@ package struct RunConfiguration: Hashable, Sendable {
     package var sampling: CohortSampling
     /// How long one wait for workers may last.
     package var patience: Duration
+    /// Only workers with all of these take part.
+    package var labels: WorkerLabels
+    /// Only workers with so many training threads take part.
+    package var minimumThreads: UInt32
   }
 
   package struct Deadlines: Hashable, Sendable {
@@ -97,11 +101,13 @@ package struct RunConfiguration: Hashable, Sendable {
   package var watch: WatchRules
   /// Whether the coordinator measures each version on data of its own before it publishes it.
   package var evaluatesCentrally: Bool
+  /// Of the workers that several runs want: a run of weight 2 gets twice as much of them as one of weight 1.
+  package var weight: UInt32
 
   static let keys = [
     "name", "model", "data", "rounds", "aggregation", "strategy", "training", "clip", "maximum-weight", "encoding",
     "expected-examples", "cohort", "privacy", "suite", "mode", "deadlines", "seed", "hold-out", "maximum-attempts",
-    "stop", "take-back", "evaluation",
+    "stop", "take-back", "evaluation", "weight",
   ]
 
   /// Reads a run file.
@@ -151,6 +157,7 @@ package struct RunConfiguration: Hashable, Sendable {
     evaluatesCentrally =
       top.has("evaluation")
       ? try top.section("evaluation", keys: ["central"]).truth("central", default: false) : false
+    weight = try top.integer("weight", default: 1, in: 1...100)
     try checkContract(in: data)
     guard cohort.maximum <= encoding.rosterMax else {
       throw top.error(

@@ -127,6 +127,11 @@ package struct MembershipTable: Sendable {
   /// The live session of `worker`; nil while it is not there.
   package func session(of worker: WorkerID) -> SessionID? { members[worker]?.live?.hello.session }
 
+  /// What the live session of `worker` said of itself; nothing while it is not there.
+  package func traits(of worker: WorkerID) -> WorkerTraits {
+    members[worker]?.live?.hello.traits ?? WorkerTraits(threads: 0)
+  }
+
   /// Everyone who is there, sorted by name.
   package var present: [WorkerID] { names.filter { members[$0]?.live != nil } }
 

@@ -27,8 +27,15 @@ package struct Hello: Hashable, Sendable {
   package let software: String
   /// Training threads; says nothing of the data.
   package let threads: UInt32
+  package let labels: WorkerLabels
 
-  package init(version: ProtocolVersion, session: SessionID, software: String, threads: UInt32) {
+  package var traits: WorkerTraits { WorkerTraits(labels: labels, threads: threads) }
+
+  package init(
+    version: ProtocolVersion, session: SessionID, software: String, threads: UInt32,
+    labels: WorkerLabels = WorkerLabels()
+  ) {
+    self.labels = labels
     self.version = version
     self.session = session
     self.software = software

@@ -100,7 +100,7 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
       throw error.isMissing ? .unknownBlob(digest) : .file(error)
     }
     let found = Digest.sha256(of: bytes)
-    guard found == digest else { throw .corruptedBlob(digest, found: found) }
+    guard found == digest else { throw .corruptedBlob(digest, found: found, path: blobPath(digest)) }
     return bytes
   }
 

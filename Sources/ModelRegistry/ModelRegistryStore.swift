@@ -93,7 +93,7 @@ package enum RegistryError: Error, Equatable, Sendable, CustomStringConvertible 
   /// The version exists with other bytes.
   case versionTaken(ModelName, ModelVersion, existing: Digest)
   /// What is stored under a digest does not have it.
-  case corruptedBlob(Digest, found: Digest)
+  case corruptedBlob(Digest, found: Digest, path: String? = nil)
   case corruptedVersion(path: String, reason: String)
   case notVerified(VerificationError)
   case file(FileError)
@@ -105,7 +105,8 @@ package enum RegistryError: Error, Equatable, Sendable, CustomStringConvertible 
     case .unknownBlob(let digest): "there is no blob \(digest)"
     case .versionTaken(let name, let version, let existing):
       "\(name)@\(version) exists already with other bytes (manifest \(existing.short))"
-    case .corruptedBlob(let digest, let found): "the blob \(digest) is corrupted: its bytes have digest \(found)"
+    case .corruptedBlob(let digest, let found, let path):
+      "\(path ?? "the blob \(digest)") is corrupted: its bytes have digest \(found)"
     case .corruptedVersion(let path, let reason): "\(path) is corrupted: \(reason)"
     case .notVerified(let error): "\(error)"
     case .file(let error): "\(error)"

@@ -22,7 +22,7 @@ extension RunStateMachine {
   /// The deadline may be of an earlier wait: then what is left of this one follows.
   mutating func patiencePassed() -> [Action] {
     isPatienceRunning = false
-    guard case .gathering = state else { return [] }
+    guard case .gathering = state, !isPauseWanted else { return [] }
     let waited = time.since(gatheringSince)
     guard waited >= plan.patience else { return impatience(after: plan.patience - waited) }
     return finish(.failed(reason: "waited \(plan.patience) for workers: \(shortage)"))
@@ -31,22 +31,23 @@ extension RunStateMachine {
   /// What a run that waits for workers is waiting for.
   package var shortage: String {
     let here = available.subtracting(excluded).filter(isEligible).count
-    return "\(here) of \(plan.expectedWorkers) are here, \(plan.minimumWorkers) are needed"
+    return "\(here) of \(expectedWorkers) are here, \(plan.minimumWorkers) are needed"
   }
 
   /// Offers the next attempt if enough workers are here.
   mutating func select() -> [Action] {
-    guard case .gathering = state else { return [] }
+    guard case .gathering = state, !isHeldBack else { return [] }
     // Before the first attempt workers come one by one: nothing is drawn while some are missing.
-    guard hasOffered || gatherDeadlinePassed || available.count >= plan.expectedWorkers else { return [] }
-    let everyone = available.subtracting(excluded).filter(isEligible).sorted()
+    guard isReady else { return [] }
+    let everyone = available.subtracting(excluded).subtracting(turn.busy).filter(isEligible).sorted()
     let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)
-    if !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) { return block() }
+    if turn.busy.isEmpty, !exhausted.isEmpty, !isPromising(cohort), isPromising(choose(from: everyone)) {
+      return block()
+    }
     // With everyone here whom the plan expects, a cohort that cannot work is offered once, to be refused by name. With
     // fewer, waiting is better than spending an attempt: after a restart the workers come back one by one.
-    guard candidates.count >= plan.expectedWorkers || ((gatherDeadlinePassed || hasOffered) && isPromising(cohort))
-    else { return [] }
+    guard candidates.count >= expectedWorkers || (mayOfferWithoutAll && isPromising(cohort)) else { return [] }
     hasOffered = true
     sampling.drawn(from: candidates)
     return offer(to: cohort)

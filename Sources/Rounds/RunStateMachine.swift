@@ -35,6 +35,11 @@ package struct RunStateMachine: Sendable {
     /// The driver could not do what an action ordered.
     case failed(reason: String)
     case stopRequested
+    /// It is the run's turn to take workers of the fleet.
+    case turn(Turn)
+    /// No attempt is offered behind the one in hand until `resumeRequested`.
+    case pauseRequested
+    case resumeRequested
   }
 
   package enum Action: Sendable {
@@ -201,6 +206,10 @@ package struct RunStateMachine: Sendable {
   var hasOffered = false
   /// A version is being committed: the run stops as soon as that is done.
   var stopsAfterCommit = false
+  /// Attempts are offered in `turn` alone: other runs want workers of the same fleet.
+  package var isHeld = false
+  var isPauseWanted = false
+  var turn = Turn()
 
   /// - Parameters:
   ///   - start: the committed model to go on from, and what is known of those before it.
@@ -313,6 +322,14 @@ package struct RunStateMachine: Sendable {
         return []
       }
       return finish(.stopped)
+    case .turn(let turn): return take(turn)
+    case .pauseRequested:
+      isPauseWanted = true
+      return []
+    case .resumeRequested:
+      isPauseWanted = false
+      if case .gathering = state { return gather() }
+      return []
     }
   }
 
@@ -322,7 +339,8 @@ package struct RunStateMachine: Sendable {
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
     case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .inputMeasured, .deadlinePassed,
-      .sumOpened, .candidateMeasured, .committed, .commitRejected, .failed, .stopRequested:
+      .sumOpened, .candidateMeasured, .committed, .commitRejected, .failed, .stopRequested, .turn, .pauseRequested,
+      .resumeRequested:
       []
     }
   }

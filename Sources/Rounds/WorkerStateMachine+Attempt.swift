@@ -19,8 +19,8 @@ extension WorkerStateMachine {
       return decline(
         .badOffer, "the offer is not signed by the coordinator of this federation", attempt: offer.attempt)
     }
-    // What was said of another model, or in another run, the coordinator has forgotten.
-    statements.removeAll { $0.attempt.run != offer.attempt.run || $0.modelDigest != offer.modelDigest }
+    // What was said of another model of this run the coordinator has forgotten; other runs may go on beside it.
+    statements.removeAll { $0.attempt.run == offer.attempt.run && $0.modelDigest != offer.modelDigest }
     // The coordinator has moved on: whatever is in hand can no longer count.
     var actions = work == nil ? [] : secure(.failed(.deadline)) + end(.abandoned(reason: "a newer attempt"))
     if let (reason, detail) = objection(to: offer) {

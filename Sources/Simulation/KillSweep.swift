@@ -1,3 +1,4 @@
+import ClusterConfiguration
 import Federation
 
 /// Which process dies in a simulation, at which of its steps, and for how long.

@@ -285,7 +285,7 @@ final class VirtualCoordinator {
       disk.record(attempt)
       if let returnedAt { recoveries.append(world.now.since(returnedAt)) }
       returnedAt = nil
-      if attemptStarted > .zero { dismissIdle(besides: cohort, attempt: attempt) }
+      if attemptStarted > VirtualTime.zero { dismissIdle(besides: cohort, attempt: attempt) }
       attemptStarted = world.now
       bytesUpAtStart = bytesUp
       world.note(

@@ -50,6 +50,8 @@ final class VirtualDesk {
   /// Of the coordinator's process.
   private let life: Int
   private var intake = UploadIntake<LinkID>()
+  /// Of the attempt in hand.
+  private var upload: Digest?
   private var sum: RoundSum?
   private var spools: [WorkerID: Spool] = [:]
   private var processor = Processor()
@@ -104,6 +106,8 @@ final class VirtualDesk {
   // MARK: From the driver
 
   func openUploads(_ plan: RunStateMachine.UploadPlan) {
+    closeUploads()
+    upload = plan.upload
     feed(.planned(upload: plan.upload, vectors: plan.vectors, workers: plan.workers, at: world.now))
     do {
       sum = try RoundSum(plan)
@@ -120,7 +124,10 @@ final class VirtualDesk {
   func add(_ worker: WorkerID) { feed(.counted(worker)) }
 
   /// No further input counts; the sum stays until it is opened.
-  func closeUploads() { feed(.planEnded(at: world.now)) }
+  func closeUploads() {
+    if let upload { feed(.planEnded(upload: upload, at: world.now)) }
+    upload = nil
+  }
 
   func open(_ order: UnmaskingOrder, rosterCount: Int) {
     let done = processor.take(world.costs.unmasking(order, rosterCount: rosterCount), at: world.now)

@@ -187,7 +187,7 @@ extension Hello {
     self.init(
       version: version, session: SessionID(message.session),
       software: try Field.text(message.software, "hello.software", max: WireLimits.softwareBytesMax),
-      threads: message.threads)
+      threads: message.threads, labels: try WorkerLabels(wire: message.labels, count: message.n_labels, "hello.labels"))
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__Hello> {
@@ -195,6 +195,8 @@ extension Hello {
       $0.session = session.value
       $0.software = arena.prose(software, max: WireLimits.softwareBytesMax)
       $0.threads = threads
+      $0.n_labels = labels.pairs.count
+      $0.labels = labels.draft(in: arena)
     }
   }
 }

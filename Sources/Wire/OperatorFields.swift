@@ -13,6 +13,10 @@ extension OperatorRequest: WireMessage {
     case .status: "getStatus"
     case .runEvents: "getRunEvents"
     case .stopRun: "stopRun"
+    case .pauseRun: "pauseRun"
+    case .resumeRun: "resumeRun"
+    case .deleteRun: "deleteRun"
+    case .showRun: "showRun"
     }
   }
 
@@ -38,6 +42,22 @@ extension OperatorRequest: WireMessage {
       draft.set(MURMUR__ENVELOPE__BODY_STOP_RUN) { arena, envelope in
         envelope.stop_run = arena.make(murmur__stop_run__init) { $0.run = arena.text(run) }
       }
+    case .pauseRun(let run):
+      draft.set(MURMUR__ENVELOPE__BODY_PAUSE_RUN) { arena, envelope in
+        envelope.pause_run = arena.make(murmur__pause_run__init) { $0.run = arena.text(run) }
+      }
+    case .resumeRun(let run):
+      draft.set(MURMUR__ENVELOPE__BODY_RESUME_RUN) { arena, envelope in
+        envelope.resume_run = arena.make(murmur__resume_run__init) { $0.run = arena.text(run) }
+      }
+    case .deleteRun(let run):
+      draft.set(MURMUR__ENVELOPE__BODY_DELETE_RUN) { arena, envelope in
+        envelope.delete_run = arena.make(murmur__delete_run__init) { $0.run = arena.text(run) }
+      }
+    case .showRun(let run):
+      draft.set(MURMUR__ENVELOPE__BODY_SHOW_RUN) { arena, envelope in
+        envelope.show_run = arena.make(murmur__show_run__init) { $0.run = arena.text(run) }
+      }
     }
   }
 
@@ -59,6 +79,14 @@ extension OperatorRequest: WireMessage {
       case MURMUR__ENVELOPE__BODY_STOP_RUN:
         let message = try Field.required(envelope.stop_run, "stop_run")
         return .stopRun(try Field.name(message.run, "stop_run.run"))
+      case MURMUR__ENVELOPE__BODY_PAUSE_RUN:
+        return .pauseRun(try Field.name(Field.required(envelope.pause_run, "pause_run").run, "pause_run.run"))
+      case MURMUR__ENVELOPE__BODY_RESUME_RUN:
+        return .resumeRun(try Field.name(Field.required(envelope.resume_run, "resume_run").run, "resume_run.run"))
+      case MURMUR__ENVELOPE__BODY_DELETE_RUN:
+        return .deleteRun(try Field.name(Field.required(envelope.delete_run, "delete_run").run, "delete_run.run"))
+      case MURMUR__ENVELOPE__BODY_SHOW_RUN:
+        return .showRun(try Field.name(Field.required(envelope.show_run, "show_run").run, "show_run.run"))
       default: throw view.unknownBody
       }
     }
@@ -75,6 +103,9 @@ extension OperatorReply: WireMessage {
     case .status: "status"
     case .runEvents: "runEvents"
     case .runStopping: "runStopping"
+    case .runChanged: "runChanged"
+    case .runDeleted: "runDeleted"
+    case .runDetail: "runDetail"
     case .failed: "failure"
     }
   }
@@ -99,6 +130,19 @@ extension OperatorReply: WireMessage {
       draft.set(MURMUR__ENVELOPE__BODY_RUN_STOPPING) { arena, envelope in
         envelope.run_stopping = arena.make(murmur__run_stopping__init) { $0.run = arena.text(run) }
       }
+    case .runChanged(let row):
+      draft.set(MURMUR__ENVELOPE__BODY_RUN_CHANGED) { arena, envelope in
+        envelope.run_changed = arena.make(murmur__run_changed__init) { $0.run = row.draft(in: arena) }
+      }
+    case .runDeleted(let run, let versions):
+      draft.set(MURMUR__ENVELOPE__BODY_RUN_DELETED) { arena, envelope in
+        envelope.run_deleted = arena.make(murmur__run_deleted__init) {
+          $0.run = arena.text(run)
+          $0.versions = versions
+        }
+      }
+    case .runDetail(let detail):
+      draft.set(MURMUR__ENVELOPE__BODY_RUN_DETAIL) { $1.run_detail = detail.draft(in: $0) }
     case .failed(let failure): draft.set(MURMUR__ENVELOPE__BODY_FAILURE) { $1.failure = failure.draft(in: $0) }
     }
   }
@@ -119,6 +163,14 @@ extension OperatorReply: WireMessage {
       case MURMUR__ENVELOPE__BODY_RUN_STOPPING:
         return .runStopping(
           try Field.name(Field.required(envelope.run_stopping, "run_stopping").run, "run_stopping.run"))
+      case MURMUR__ENVELOPE__BODY_RUN_CHANGED:
+        let message = try Field.required(envelope.run_changed, "run_changed")
+        return .runChanged(try RunRow(wire: Field.required(message.run, "run_changed.run")))
+      case MURMUR__ENVELOPE__BODY_RUN_DELETED:
+        let message = try Field.required(envelope.run_deleted, "run_deleted")
+        return .runDeleted(try Field.name(message.run, "run_deleted.run"), versions: message.versions)
+      case MURMUR__ENVELOPE__BODY_RUN_DETAIL:
+        return .runDetail(try RunDetail(wire: Field.required(envelope.run_detail, "run_detail")))
       case MURMUR__ENVELOPE__BODY_FAILURE:
         return .failed(try Failure(wire: Field.required(envelope.failure, "failure")))
       default: throw view.unknownBody

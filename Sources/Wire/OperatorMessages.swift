@@ -10,8 +10,14 @@ package enum OperatorRequest: Hashable, Sendable {
   case status
   /// Events with a sequence number above `after`, oldest first, at most `limit`.
   case runEvents(RunID, after: UInt64, limit: UInt32)
-  /// Ends the run when its current attempt has ended.
+  /// Ends the run; a version that is being committed is committed first.
   case stopRun(RunID)
+  /// Offers no attempt behind the current one, until the run is resumed.
+  case pauseRun(RunID)
+  case resumeRun(RunID)
+  /// Forgets a run that has ended; its versions stay.
+  case deleteRun(RunID)
+  case showRun(RunID)
 }
 
 /// The operator socket, from the coordinator to a command.
@@ -21,6 +27,11 @@ package enum OperatorReply: Hashable, Sendable {
   case status(CoordinatorStatus)
   case runEvents(RunEvents)
   case runStopping(RunID)
+  /// Where the run stands after the request.
+  case runChanged(RunRow)
+  /// How many versions it made.
+  case runDeleted(RunID, versions: UInt64)
+  case runDetail(RunDetail)
   case failed(Failure)
 }
 
@@ -32,11 +43,14 @@ package enum RunState: UInt32, Sendable, CaseIterable {
   case completed = 4
   case stopped = 5
   case failed = 6
+  /// Its attempt in hand goes on; the next is not offered.
+  case pausing = 7
+  case paused = 8
 
   /// Nothing will happen any more.
   package var isFinal: Bool {
     switch self {
-    case .queued, .running, .stopping: false
+    case .queued, .running, .stopping, .pausing, .paused: false
     case .completed, .stopped, .failed: true
     }
   }
@@ -48,18 +62,48 @@ package struct RunRow: Hashable, Sendable {
   package let model: ModelName
   package let roundsCommitted: UInt64
   package let roundsPlanned: UInt64
-  /// Why the run failed or was stopped; empty otherwise.
+  /// Why the run failed, was stopped or is paused; empty otherwise.
   package let reason: String
+  /// Of the last attempt with metrics; nil before there is one.
+  package let evaluation: RoundRow.Evaluation?
 
   package init(
-    run: RunID, state: RunState, model: ModelName, roundsCommitted: UInt64, roundsPlanned: UInt64, reason: String
+    run: RunID, state: RunState, model: ModelName, roundsCommitted: UInt64, roundsPlanned: UInt64, reason: String,
+    evaluation: RoundRow.Evaluation? = nil
   ) {
+    self.evaluation = evaluation
     self.run = run
     self.state = state
     self.model = model
     self.roundsCommitted = roundsCommitted
     self.roundsPlanned = roundsPlanned
     self.reason = reason
+  }
+}
+
+/// All that `murmur run show` shows beside the run's events.
+package struct RunDetail: Hashable, Sendable {
+  package let run: RunRow
+  /// The run file as it was submitted.
+  package let configuration: String
+  /// Seconds since 1970-01-01 UTC; 0 for a run older than this field.
+  package let submittedAt: UInt64
+  /// Of the attempt in hand; empty for a run that is not in hand.
+  package let phase: String
+  /// Workers in the attempt in hand.
+  package let cohort: [WorkerID]
+  /// Workers that are there, with the labels and threads that the run asks for.
+  package let suitedWorkers: UInt32
+
+  package init(
+    run: RunRow, configuration: String, submittedAt: UInt64, phase: String, cohort: [WorkerID], suitedWorkers: UInt32
+  ) {
+    self.run = run
+    self.configuration = configuration
+    self.submittedAt = submittedAt
+    self.phase = phase
+    self.cohort = cohort
+    self.suitedWorkers = suitedWorkers
   }
 }
 
@@ -78,10 +122,19 @@ package struct WorkerRow: Hashable, Sendable {
   package let phase: WorkPhase?
   /// Since its last message; nil if there was none.
   package let lastHeardMilliseconds: UInt64?
+  /// Of its last hello; none for a worker that was never seen.
+  package let labels: WorkerLabels
+  package let threads: UInt32
+  /// In whose attempt it is; nil for none.
+  package let run: RunID?
 
   package init(
-    name: WorkerID, organisation: OrganisationID, state: State, phase: WorkPhase?, lastHeardMilliseconds: UInt64?
+    name: WorkerID, organisation: OrganisationID, state: State, phase: WorkPhase?, lastHeardMilliseconds: UInt64?,
+    labels: WorkerLabels = WorkerLabels(), threads: UInt32 = 0, run: RunID? = nil
   ) {
+    self.labels = labels
+    self.threads = threads
+    self.run = run
     self.name = name
     self.organisation = organisation
     self.state = state

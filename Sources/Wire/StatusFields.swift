@@ -17,7 +17,8 @@ extension RunRow {
     self.init(
       run: try Field.name(message.run, "run.run"), state: try Field.choice(message.state.rawValue, "run.state"),
       model: try Field.name(message.model, "run.model"), roundsCommitted: message.rounds_committed,
-      roundsPlanned: message.rounds_planned, reason: try Field.text(message.reason, "run.reason"))
+      roundsPlanned: message.rounds_planned, reason: try Field.text(message.reason, "run.reason"),
+      evaluation: (message.evaluation?.pointee).map(RoundRow.Evaluation.init))
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RunRow> {
@@ -28,6 +29,43 @@ extension RunRow {
       $0.rounds_committed = roundsCommitted
       $0.rounds_planned = roundsPlanned
       $0.reason = arena.prose(reason)
+      $0.evaluation = evaluation?.draft(in: arena)
+    }
+  }
+}
+
+extension RunDetail {
+  init(wire message: Murmur__RunDetail) throws(WireError) {
+    self.init(
+      run: try RunRow(wire: Field.required(message.run, "run_detail.run")),
+      configuration: try Field.text(message.yaml, "run_detail.yaml", max: WireLimits.runFileBytesMax),
+      submittedAt: message.submitted_at, phase: try Field.text(message.phase, "run_detail.phase"),
+      cohort: try Field.values(
+        message.cohort, count: message.n_cohort, "run_detail.cohort", max: WireLimits.rosterCountMax
+      ) { (name: ProtobufCBinaryData) throws(WireError) in try Field.name(name, "run_detail.cohort") },
+      suitedWorkers: message.suited_workers)
+  }
+
+  func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RunDetail> {
+    arena.make(murmur__run_detail__init) {
+      $0.run = run.draft(in: arena)
+      $0.yaml = arena.text(configuration)
+      $0.submitted_at = submittedAt
+      $0.phase = arena.prose(phase)
+      $0.n_cohort = cohort.count
+      $0.cohort = arena.values(cohort.map { arena.text($0) })
+      $0.suited_workers = suitedWorkers
+    }
+  }
+}
+
+extension RoundRow.Evaluation {
+  init(_ message: Murmur__EvaluationRow) { self.init(loss: message.loss, accuracy: message.accuracy) }
+
+  func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__EvaluationRow> {
+    arena.make(murmur__evaluation_row__init) {
+      $0.loss = loss
+      $0.accuracy = accuracy
     }
   }
 }
@@ -39,7 +77,9 @@ extension WorkerRow {
       name: try Field.name(message.name, "worker.name"),
       organisation: try Field.name(message.organisation, "worker.organisation"), state: state,
       phase: message.phase.rawValue == 0 ? nil : try Field.choice(message.phase.rawValue, "worker.phase"),
-      lastHeardMilliseconds: state == .neverSeen ? nil : message.last_heard_milliseconds)
+      lastHeardMilliseconds: state == .neverSeen ? nil : message.last_heard_milliseconds,
+      labels: try WorkerLabels(wire: message.labels, count: message.n_labels, "worker.labels"),
+      threads: message.threads, run: message.run.len == 0 ? nil : try Field.name(message.run, "worker.run"))
   }
 
   /// A worker that was never seen was never heard of: its time is not sent.
@@ -50,6 +90,10 @@ extension WorkerRow {
       $0.state = Murmur__WorkerState(state.rawValue)
       $0.phase = Murmur__WorkPhase(phase?.rawValue ?? 0)
       $0.last_heard_milliseconds = lastHeardMilliseconds ?? 0
+      $0.n_labels = labels.pairs.count
+      $0.labels = labels.draft(in: arena)
+      $0.threads = threads
+      if let run { $0.run = arena.text(run) }
     }
   }
 }
@@ -92,7 +136,7 @@ extension RoundRow {
     self.init(
       attempt: try AttemptID(wire: message.attempt, "round.attempt"), cohort: message.cohort,
       reported: message.reported, dropped: message.dropped,
-      evaluation: (message.evaluation?.pointee).map { Evaluation(loss: $0.loss, accuracy: $0.accuracy) },
+      evaluation: (message.evaluation?.pointee).map(Evaluation.init),
       seconds: message.seconds, bytesUpPerWorker: message.bytes_up_per_worker, published: published,
       outcome: try Field.choice(message.outcome.rawValue, "round.outcome"),
       reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated)
@@ -104,12 +148,7 @@ extension RoundRow {
       $0.cohort = cohort
       $0.reported = reported
       $0.dropped = dropped
-      if let evaluation {
-        $0.evaluation = arena.make(murmur__evaluation_row__init) {
-          $0.loss = evaluation.loss
-          $0.accuracy = evaluation.accuracy
-        }
-      }
+      $0.evaluation = evaluation?.draft(in: arena)
       $0.seconds = seconds
       $0.bytes_up_per_worker = bytesUpPerWorker
       if let published {

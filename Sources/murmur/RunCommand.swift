@@ -7,13 +7,18 @@ import Wire
 /// `murmur run …`.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "run", abstract: "Submit, watch and stop training runs.",
+    commandName: "run", abstract: "Submit, list, watch, pause, stop and delete training runs.",
     discussion: """
+      Several runs share the workers of one federation: each gets its turn, and none waits for ever.
+
       Example:
 
           murmur run submit demo/operator/run.yaml --home demo/coordinator --watch
+          murmur run list --home demo/coordinator
       """,
-    subcommands: [Submit.self, Watch.self, Stop.self])
+    subcommands: [
+      Submit.self, List.self, Show.self, Watch.self, Pause.self, Resume.self, Stop.self, Delete.self,
+    ])
 
   /// `murmur run submit FILE`.
   struct Submit: AsyncParsableCommand {
@@ -85,33 +90,10 @@ struct RunCommand: ParsableCommand {
       try await RunFollower(client: options.client(), run: runID(name), json: output.json).follow()
     }
   }
-
-  /// `murmur run stop NAME`.
-  struct Stop: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "stop", abstract: "End a run when its current attempt has ended.",
-      discussion: """
-        Versions that were published stay.
-
-        Example:
-
-            murmur run stop digits --home demo/coordinator
-        """)
-
-    @Argument(help: ArgumentHelp("The run's name, as 'murmur status' lists it.", valueName: "name"))
-    var name: String
-
-    @OptionGroup var options: OperatorOptions
-
-    func run() async throws {
-      try await options.client().stop(run: runID(name))
-      Terminal.print("run \(name) is stopping")
-    }
-  }
 }
 
 /// A run's name as it was typed.
-private func runID(_ name: String) throws -> RunID {
+func runID(_ name: String) throws -> RunID {
   guard let run = RunID(name) else {
     throw CommandFailure(
       .usage, "run: found '\(name)', expected 1 to 128 letters, digits, '.', '_' or '-', a letter or digit first")
@@ -141,6 +123,9 @@ struct RunFollower {
     while true {
       for event in answer.events {
         last = max(last, event.sequence)
+        if case .run(let row) = event.kind, row.state == .paused, !json {
+          Terminal.print("paused: \(row.reason)")
+        }
         guard case .round(let row) = event.kind else { continue }
         Terminal.print(json ? try JSONOutput.line(RoundResult(row)) : RoundTable.line(row))
         observe(row)

@@ -46,25 +46,20 @@ struct StatusCommand: AsyncParsableCommand {
     }
     Terminal.print("federation \(status.federation)")
     Terminal.print("")
-    var runs = TextTable([
-      ("RUN", .left), ("STATE", .left), ("MODEL", .left), ("ROUND", .right), ("OF", .right), ("REASON", .left),
-    ])
-    for run in status.runs {
-      runs.append([
-        run.run.text, "\(run.state)", run.model.text, "\(run.roundsCommitted)", "\(run.roundsPlanned)", run.reason,
-      ])
-    }
-    print(runs, isEmpty: status.runs.isEmpty, otherwise: "no runs")
+    print(status.runs.table, isEmpty: status.runs.isEmpty, otherwise: "no runs")
     for round in status.rounds where round.saturated > 0 {
       Terminal.print("round \(round.attempt.round) of \(round.attempt.run): \(RoundTable.saturation(round))")
     }
     var workers = TextTable([
-      ("WORKER", .left), ("ORGANISATION", .left), ("STATE", .left), ("PHASE", .left), ("LAST HEARD", .right),
+      ("WORKER", .left), ("ORGANISATION", .left), ("STATE", .left), ("RUN", .left), ("PHASE", .left),
+      ("LAST HEARD", .right), ("THREADS", .right), ("LABELS", .left),
     ])
     for worker in status.workers {
       workers.append([
-        worker.name.text, worker.organisation.text, worker.state.word, worker.phase?.word ?? "-",
+        worker.name.text, worker.organisation.text, worker.state.word, worker.run?.text ?? "-",
+        worker.phase?.word ?? "-",
         worker.lastHeardMilliseconds.map { "\(Readable.decimal(Double($0) / 1000, 1)) s ago" } ?? "never",
+        worker.threads > 0 ? "\(worker.threads)" : "-", worker.labels.description,
       ])
     }
     print(workers, isEmpty: status.workers.isEmpty, otherwise: "no workers")
@@ -146,6 +141,9 @@ struct StatusResult: Encodable {
     let state: String
     let phase: String?
     let lastHeardMilliseconds: UInt64?
+    let labels: [String: String]
+    let threads: UInt32
+    let run: String?
   }
 
   let federation: String
@@ -160,7 +158,9 @@ struct StatusResult: Encodable {
     workers = status.workers.map {
       Worker(
         name: $0.name.text, organisation: $0.organisation.text, state: $0.state.word, phase: $0.phase?.word,
-        lastHeardMilliseconds: $0.lastHeardMilliseconds)
+        lastHeardMilliseconds: $0.lastHeardMilliseconds,
+        labels: Dictionary(uniqueKeysWithValues: $0.labels.pairs.map { ($0.key, $0.value) }), threads: $0.threads,
+        run: $0.run?.text)
     }
     models = status.models.map(ModelResult.init)
     rounds = status.rounds.map(RoundResult.init)
@@ -175,8 +175,12 @@ struct RunResult: Encodable {
   let roundsCommitted: UInt64
   let roundsPlanned: UInt64
   let reason: String?
+  let loss: Double?
+  let accuracy: Double?
 
   init(_ row: RunRow) {
+    loss = row.evaluation?.loss
+    accuracy = row.evaluation?.accuracy
     run = row.run.text
     state = "\(row.state)"
     model = row.model.text

@@ -27,13 +27,15 @@ import Testing
       encoding: compact
       expected-examples: 7
       cohort:
-        {minimum: 9, maximum: 12, allow-pair: true, goal: 10, over-selection: 1.25, minimum-organisations: 4, organisation-cap: 0.4, minimum-honest-sum: 5}
+        {minimum: 9, maximum: 12, allow-pair: true, goal: 10, over-selection: 1.25, minimum-organisations: 4, organisation-cap: 0.4, minimum-honest-sum: 5,
+         labels: {site: "north \\"one\\"", gpu: "yes"}, minimum-threads: 3}
       suite: aes-256
       mode: semi-honest
       deadlines: {advert: 1ms, share: 1500ms, input: 2h, agree: 5m, unmask: 3s}
       seed: 9
       hold-out: 0.25
       maximum-attempts: 7
+      weight: 3
       take-back: {loss-ratio: never}
       """,
       """

@@ -23,15 +23,18 @@ struct CatastrophicCombinationTests {
     func attempt(_ number: UInt32) -> AttemptID {
       AttemptID(run: "run", round: 3, attempt: AttemptNumber(number))
     }
-    let store = try CoordinatorStore(path: path)
-    for number in [0, 1, 4] as [UInt32] { try store.record(attempt(number), cohort: 5) }
-    let reopened = try CoordinatorStore(path: path)
+    let repository = try SQLiteRepository(path: path)
+    _ = try repository.add(RepositoryContract.newRun("run"))
+    for number in [0, 1, 4] as [UInt32] { try repository.begin(attempt(number), cohort: [], at: 1) }
+    let reopened = try SQLiteRepository(path: path)
     for number in [0, 1, 4] as [UInt32] {
-      #expect(throws: (any Error).self) { try reopened.record(attempt(number), cohort: 5) }
+      #expect(throws: RepositoryError.attemptExists(attempt(number))) {
+        try reopened.begin(attempt(number), cohort: [], at: 1)
+      }
     }
-    #expect(try reopened.attempts(of: "run") == [attempt(0), attempt(1), attempt(4)])
-    #expect(try reopened.nextAttempt(run: "run", round: 3) == 5)
-    #expect(try reopened.nextAttempt(run: "run", round: 4) == 0)
+    #expect(try reopened.attempts(of: "run").map(\.attempt) == [attempt(0), attempt(1), attempt(4)])
+    #expect(try reopened.nextAttempt(of: "run", round: 3) == 5)
+    #expect(try reopened.nextAttempt(of: "run", round: 4) == 0)
   }
 
   @Test("A worker's ledger gives back every entry in its order, also to another process")

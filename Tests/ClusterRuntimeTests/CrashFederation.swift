@@ -43,12 +43,21 @@ extension ProcessFederation {
     return (coordinator, workers.sorted { $0.key < $1.key }.map(\.value))
   }
 
+  private struct Published: Hashable {
+    let model: ModelName
+    let version: ModelVersion
+  }
+
   /// The manifest of every version on the coordinator's disk.
-  private func publishedVersions() throws -> [ModelVersion: Digest] {
+  private func publishedVersions() throws -> [Published: Digest] {
     let store = try DirectoryModelStore(root: path + "/coordinator/models")
-    guard try store.models().contains("digits") else { return [:] }
-    return Dictionary(
-      uniqueKeysWithValues: try store.versions(of: "digits").map { ($0.manifest.version, $0.digest) })
+    var published: [Published: Digest] = [:]
+    for model in try store.models() {
+      for version in try store.versions(of: model) {
+        published[Published(model: model, version: version.manifest.version)] = version.digest
+      }
+    }
+    return published
   }
 
   // MARK: Claims
@@ -59,10 +68,13 @@ extension ProcessFederation {
   func checkLedgers(workers: Int, contributionsMax: UInt32 = 3, sourceLocation: SourceLocation = #_sourceLocation)
     throws
   {
-    let store = try CoordinatorStore(path: path + "/coordinator/state/coordinator.sqlite")
-    let attempts = try store.attempts(of: "digits")
-    #expect(
-      attempts == Array(Set(attempts)).sorted(), "an attempt number was used twice", sourceLocation: sourceLocation)
+    let repository = try repository()
+    var attempts: [AttemptID] = []
+    for run in try repository.runs() {
+      let own = try repository.attempts(of: run.name).map(\.attempt)
+      #expect(own == Array(Set(own)).sorted(), "an attempt number was used twice", sourceLocation: sourceLocation)
+      attempts += own
+    }
     var contributions = 0
     for number in 1...workers {
       let entries = try WorkerLedgerStore(path: "\(path)/worker-\(number)/state/ledger.sqlite").entries()
@@ -90,7 +102,8 @@ extension ProcessFederation {
     _ entries: [WorkerLedger.Entry], of number: Int, attempts: Set<AttemptID>, contributionsMax: UInt32,
     sourceLocation: SourceLocation
   ) throws {
-    var seen: AttemptID?
+    var seen: [RunID: AttemptID] = [:]
+    var last: AttemptID?
     var survivors: [Digest: Digest] = [:]
     var released: Set<Digest> = [], promised: Set<Digest> = [], excused: Set<Digest> = []
     var contributed: Set<AttemptID> = []
@@ -98,11 +111,12 @@ extension ProcessFederation {
       switch entry {
       case .attemptBegun(let attempt):
         #expect(
-          seen.map { attempt > $0 } ?? true, "worker-\(number) began \(attempt) again", sourceLocation: sourceLocation)
+          seen[attempt.run].map { attempt > $0 } ?? true, "worker-\(number) began \(attempt) again", sourceLocation: sourceLocation)
         #expect(attempts.contains(attempt), "\(attempt) was offered unrecorded", sourceLocation: sourceLocation)
-        seen = attempt
+        seen[attempt.run] = attempt
+        last = attempt
       case .contributed(let attempt, _):
-        #expect(attempt == seen, "worker-\(number) reported for \(attempt)", sourceLocation: sourceLocation)
+        #expect(attempt == last, "worker-\(number) reported for \(attempt)", sourceLocation: sourceLocation)
         contributed.insert(attempt)
       case .survivorsSigned(let transcript, let digest):
         let first = survivors.updateValue(digest, forKey: transcript)

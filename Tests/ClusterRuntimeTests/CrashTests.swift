@@ -27,8 +27,16 @@ extension HostileTests {
       + ["begun", "contributed", "survivors", "released"].map { "worker:after-record:\($0)" }
     private static let coordinator =
       toWorker.flatMap { ["coordinator:before-send:\($0)", "coordinator:after-send:\($0)"] }
-      + toCoordinator.map { "coordinator:after-receive:\($0)" } + ["coordinator:after-record:attempt"]
-      + ["coordinator:after-record:version"]
+      + toCoordinator.map { "coordinator:after-receive:\($0)" } + ["attempt", "version", "round"].map { "coordinator:after-record:\($0)" }
+    /// How often a point goes by in a round of five workers, if it does so more or less often than they are.
+    private static let perRound = [
+      "progress": 25, "blobRequest": 20, "blobChunk": 20, "uploadChunk": 10, "uploadGrant": 20, "uploadAnswer": 10,
+      "attempt": 1, "version": 1, "round": 1,
+    ]
+    /// In the second round of a life, or later, so that few attempts are at one model.
+    private static let inRounds = coordinator.map { point in
+      "\(point):\((perRound[String(point.split(separator: ":")[2])] ?? 5) + 1)"
+    }
     /// What goes by only in plain rounds, in retries, and when a worker refuses.
     private static let plainWorker = ["before-send:accept", "after-send:accept", "after-receive:ended"].map {
       "worker:\($0)"
@@ -74,19 +82,11 @@ extension HostileTests {
 
     @Test("A coordinator that is killed at any message or record goes on, and completes the run")
     func coordinatorDies() async throws {
-      // Deaths are in the second round of a life, or later, so that few attempts are at one model.
-      let perRound = [
-        "progress": 25, "blobRequest": 20, "blobChunk": 20, "uploadChunk": 10, "uploadGrant": 20, "uploadAnswer": 10,
-        "attempt": 1, "version": 1,
-      ]
-      let inRounds = Self.coordinator.map { point in
-        "\(point):\((perRound[String(point.split(separator: ":")[2])] ?? 5) + 1)"
-      }
       // The run is accepted, and then taken up, by processes that die of it; the last dies when the run has ended.
       // The first version that is measured is the best so far.
       let run = "coordinator:after-record:run"
-      let points = [run, run, "coordinator:after-record:alias"] + inRounds + ["\(run):2"]
-      let federation = try ProcessFederation(workers: 5, rounds: UInt64(inRounds.count + 12))
+      let points = [run, run, "coordinator:after-record:alias"] + Self.inRounds + ["\(run):2"]
+      let federation = try ProcessFederation(workers: 5, rounds: UInt64(Self.inRounds.count + 12))
       for number in 1...5 {
         try "maximum-attempts-per-model: 10\n".write(
           toFile: "\(federation.path)/worker-\(number)/policy.yaml", atomically: true, encoding: .utf8)
@@ -100,6 +100,35 @@ extension HostileTests {
       #expect(coordinator.count("attempt offered") == 0)
       #expect(workers.allSatisfy { $0.isRunning })
       try federation.checkVersions()
+      try federation.checkLedgers(workers: 5, contributionsMax: 10)
+      try federation.checkHistory()
+    }
+
+    @Test("With two runs in hand too: both go on by themselves, and no round of either counts twice", arguments: 0..<2)
+    func coordinatorOfTwoDies(half: Int) async throws {
+      let points = Self.inRounds.enumerated().filter { $0.offset % 2 == half }.map(\.element)
+      let federation = try ProcessFederation(workers: 5, rounds: UInt64(points.count + 8))
+      for number in 1...5 {
+        try "maximum-attempts-per-model: 10\n".write(
+          toFile: "\(federation.path)/worker-\(number)/policy.yaml", atomically: true, encoding: .utf8)
+      }
+      let first = try await federation.startCoordinator(submitting: false)
+      let client = try federation.operatorClient()
+      for name in ["digits", "letters"] {
+        _ = try await client.submit(runFile: ProcessFederation.runFile(name, rounds: federation.rounds))
+      }
+      first.end()
+      let workers = try federation.startWorkers(1...5)
+      let second = try await federation.restartCoordinator(killAt: points[0])
+      let (last, _) = try await federation.kill(second, at: points, within: .seconds(150))
+      for name in ["digits", "letters"] {
+        #expect(await last.logs("run ended", "run=\(name)", "state=completed", within: .seconds(60)), "\(last.log)")
+      }
+      #expect(workers.allSatisfy { $0.isRunning })
+      for name in ["digits", "letters"] {
+        try federation.checkVersions(of: ModelName(unchecked: name))
+        try federation.checkHistory(of: RunID(unchecked: name))
+      }
       try federation.checkLedgers(workers: 5, contributionsMax: 10)
     }
 

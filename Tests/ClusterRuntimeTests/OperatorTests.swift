@@ -28,7 +28,16 @@ struct OperatorTests {
       case .runEvents("digits", let after, _):
         .runEvents(RunEvents(run: row, events: [RunEvent(sequence: after + 1, kind: .run(row))]))
       case .stopRun("digits"): .failed(Failure(.conflict, "the run 'digits' has ended already"))
-      case .runEvents(let run, _, _), .stopRun(let run): .failed(Failure(.notFound, "there is no run '\(run)'"))
+      case .pauseRun("digits"), .resumeRun("digits"): .runChanged(row)
+      case .deleteRun("digits"): .runDeleted("digits", versions: 4)
+      case .showRun("digits"):
+        .runDetail(
+          RunDetail(
+            run: row, configuration: "name: digits", submittedAt: 1, phase: "selecting", cohort: ["worker-1"],
+            suitedWorkers: 1))
+      case .runEvents(let run, _, _), .stopRun(let run), .pauseRun(let run), .resumeRun(let run), .deleteRun(let run),
+        .showRun(let run):
+        .failed(Failure(.notFound, "there is no run '\(run)'"))
       }
     }
     return server
@@ -49,10 +58,18 @@ struct OperatorTests {
       #expect(try await client.runs() == [Self.row])
       #expect(try await client.status().runs == [Self.row])
       #expect(try await client.events(run: "digits", after: 4).events.map(\.sequence) == [5])
+      #expect(try await client.pause(run: "digits") == Self.row)
+      #expect(try await client.resume(run: "digits") == Self.row)
+      #expect(try await client.delete(run: "digits") == 4)
+      #expect(try await client.show(run: "digits").cohort == ["worker-1"])
       let failures: [(ExitCategory, @Sendable () async throws(RuntimeError) -> Void)] = [
         (.usage, { () throws(RuntimeError) in _ = try await client.submit(runFile: "nonsense") }),
         (.notFound, { () throws(RuntimeError) in _ = try await client.events(run: "letters", after: 0) }),
         (.failed, { () throws(RuntimeError) in try await client.stop(run: "digits") }),
+        (.notFound, { () throws(RuntimeError) in try await client.pause(run: "letters") }),
+        (.notFound, { () throws(RuntimeError) in try await client.resume(run: "letters") }),
+        (.notFound, { () throws(RuntimeError) in try await client.delete(run: "letters") }),
+        (.notFound, { () throws(RuntimeError) in _ = try await client.show(run: "letters") }),
       ]
       for (expected, body) in failures { #expect(await PullTests.category(body) == expected) }
     }

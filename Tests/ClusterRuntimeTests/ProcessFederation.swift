@@ -5,6 +5,7 @@ import Foundation
 import ModelRegistry
 import Testing
 import Training
+import Wire
 import ZeroMQ
 
 @testable import ClusterRuntime
@@ -39,20 +40,40 @@ final class ProcessFederation {
       FederationHome.linkKeyPair(from: secrets)
     }
     try Self.dealData(to: workers, in: path)
-    run = """
-      name: digits
-      model: {name: digits, architecture: mlp 64-16-10}
-      data: {features: 64, classes: 10, scale: 16}
-      rounds: \(rounds)
-      training: {learning-rate: 0.1, batch-size: 16, local-epochs: \(epochs)}
-      clip: 4
-      cohort: {minimum: \(minimum)}
-      deadlines: {advert: \(setup), share: \(setup), input: 10s, agree: 2s, unmask: 2s}
-      maximum-attempts: 10
-      \(extra)
-
-      """
+    run = Self.runFile(rounds: rounds, minimum: minimum, setup: setup, epochs: epochs, extra: extra)
     try run.write(toFile: path + "/run.yaml", atomically: true, encoding: .utf8)
+  }
+
+  /// A run on the digits.
+  ///
+  /// - Parameters:
+  ///   - name: of the run and of its model.
+  ///   - cohort: further keys of the cohort, each behind a comma.
+  static func runFile(
+    _ name: String = "digits", model: String? = nil, rounds: UInt64, minimum: Int = 4, setup: String = "2s",
+    epochs: Int = 1, hidden: Int = 16, cohort: String = "", extra: String = ""
+  ) -> String {
+    """
+    name: \(name)
+    model: {name: \(model ?? name), architecture: mlp 64-\(hidden)-10}
+    data: {features: 64, classes: 10, scale: 16}
+    rounds: \(rounds)
+    training: {learning-rate: 0.1, batch-size: 16, local-epochs: \(epochs)}
+    clip: 4
+    cohort: {minimum: \(minimum)\(cohort)}
+    deadlines: {advert: \(setup), share: \(setup), input: 10s, agree: 2s, unmask: 2s}
+    maximum-attempts: 10
+    \(extra)
+
+    """
+  }
+
+  /// What an operator beside the coordinator uses.
+  func operatorClient() throws -> OperatorClient { try OperatorClient(home: path + "/coordinator") }
+
+  /// The coordinator's memory, beside a coordinator or behind one.
+  func repository() throws -> SQLiteRepository {
+    try SQLiteRepository(path: path + "/coordinator/state/coordinator.sqlite")
   }
 
   deinit {
@@ -140,9 +161,9 @@ final class ProcessFederation {
 
   /// Every version from 0 to the last is there once, signed by the coordinator, made by its own round from its parent,
   /// and `latest` is the last.
-  func checkVersions(sourceLocation: SourceLocation = #_sourceLocation) throws {
+  func checkVersions(of model: ModelName = "digits", sourceLocation: SourceLocation = #_sourceLocation) throws {
     let store = try DirectoryModelStore(root: path + "/coordinator/models")
-    let versions = try store.versions(of: "digits")
+    let versions = try store.versions(of: model)
     #expect(versions.map(\.manifest.version.value) == Array(0...rounds), sourceLocation: sourceLocation)
     var parent: Digest?
     for version in versions {
@@ -152,8 +173,36 @@ final class ProcessFederation {
       parent = version.digest
     }
     #expect(Set(versions.map(\.digest)).count == versions.count, sourceLocation: sourceLocation)
-    let latest = try store.find(ModelReference(model: "digits", selector: .alias(.latest)))
+    let latest = try store.find(ModelReference(model: model, selector: .alias(.latest)))
     #expect(latest.manifest.version.value == rounds, sourceLocation: sourceLocation)
+  }
+
+  /// The history of a run that is completed: every round made its version once, each version is the one in the registry,
+  /// no attempt is open, and events are numbered without gaps.
+  func checkHistory(of run: RunID = "digits", sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let repository = try repository()
+    let attempts = try repository.attempts(of: run)
+    #expect(attempts.allSatisfy { $0.result != nil }, "an attempt is open", sourceLocation: sourceLocation)
+    let made = attempts.filter { $0.result?.published != nil }
+    #expect(made.map(\.attempt.round.value) == Array(1...rounds), sourceLocation: sourceLocation)
+    let store = try DirectoryModelStore(root: path + "/coordinator/models")
+    let stored = try #require(try repository.runs().first { $0.name == run }, sourceLocation: sourceLocation)
+    #expect(stored.state == .completed && stored.roundsCommitted == rounds, sourceLocation: sourceLocation)
+    let recorded = try repository.versions(of: run)
+    #expect(
+      recorded.map(\.digest) == (try store.versions(of: stored.model).map(\.digest)), sourceLocation: sourceLocation)
+    var events: [RunEvent] = []
+    while true {
+      let more = try repository.events(of: run, after: events.last?.sequence ?? 0, limit: 100)
+      if more.isEmpty { break }
+      events += more
+    }
+    #expect(events.map(\.sequence) == Array(1...UInt64(events.count)), sourceLocation: sourceLocation)
+    let told = events.compactMap { if case .round(let row) = $0.kind { row } else { nil } }
+    #expect(
+      told.filter { $0.published != nil }.map(\.attempt.round.value) == Array(1...rounds),
+      sourceLocation: sourceLocation)
+    #expect(told.count == attempts.count, sourceLocation: sourceLocation)
   }
 
   /// No log holds a secret of any party, or any of these texts.

@@ -242,13 +242,13 @@ struct UploadIntakeTests {
   func ended() {
     var intake = intake(
       after: Self.toLastChunk + [Self.opened(by: "b", link: 9), .accepted("b", at: Self.start)])
-    #expect(intake.handle(.planEnded(at: Self.start)) == [.freeSpool(Self.a), .freeSpool("b")])
+    #expect(intake.handle(.planEnded(upload: Self.upload, at: Self.start)) == [.freeSpool(Self.a), .freeSpool("b")])
     #expect(intake.checkInvariants() == [])
     #expect(intake.handle(Self.accepted) == [])
     #expect(intake.handle(.counted(Self.a)) == [])
     #expect(intake.handle(Self.chunk(2)) == [])
     #expect(intake.handle(Self.opened()) == [Self.answer("not counted")])
-    #expect(intake.handle(.planEnded(at: Self.start)) == [])
+    #expect(intake.handle(.planEnded(upload: Self.upload, at: Self.start)) == [])
   }
 
   @Test("The next plan takes the place of one that is still open")
@@ -259,6 +259,31 @@ struct UploadIntakeTests {
     #expect(intake.handle(Self.opened()) == [Self.answer("not counted")])
     let header = Self.header(Self.other)
     #expect(intake.handle(Self.opened(header)) == [.uploadOpened(header, from: Self.a)])
+  }
+
+  @Test("Attempts of other workers go on side by side; the end of one frees its credit for the other")
+  func twoPlans() {
+    var limits = UploadPool.Limits()
+    limits.uploadsAtOnce = 1
+    var intake = Intake(limits: limits)
+    _ = intake.handle(.planned(upload: Self.upload, vectors: Self.vectors, workers: [Self.a], at: Self.start))
+    _ = intake.handle(.planned(upload: Self.other, vectors: Self.vectors, workers: ["b"], at: Self.start))
+    // Neither worker may report to the other's attempt.
+    #expect(intake.handle(Self.opened(by: "b", link: 9)) == [Self.answer("not counted", to: 9)])
+    let header = Self.header(Self.other)
+    #expect(intake.handle(Self.opened()) == [.uploadOpened(Self.header(), from: Self.a)])
+    #expect(intake.handle(Self.opened(header, by: "b", link: 9)) == [.uploadOpened(header, from: "b")])
+    #expect(intake.handle(Self.accepted).last == Self.grant(0, 3))
+    // One slot for both.
+    #expect(intake.handle(.accepted("b", at: Self.start)).count == 1)
+    #expect(intake.checkInvariants() == [])
+    #expect(
+      intake.handle(.planEnded(upload: Self.upload, at: Self.start))
+        == [.freeSpool(Self.a), .grant(UploadGrant(upload: Self.other, firstChunk: 0, chunks: 3), to: 9)])
+    #expect(
+      intake.handle(.chunkReceived(.init(upload: Self.other, number: 0), byteCount: 64, from: "b", at: Self.start))
+        .count == 1)
+    #expect(intake.checkInvariants() == [])
   }
 
   @Test("A lost link parks the upload; the next one goes on from the first missing chunk")

@@ -59,6 +59,12 @@ struct RefusedFieldTests {
     Refused("hello.software", "not UTF-8", Values.toCoordinator[0]) { bytes in
       bytes.map { $0 == UInt8(ascii: "m") ? 0xFF : $0 }
     },
+    Refused("hello.labels.key", "NUL", Values.toCoordinator[Values.toCoordinator.count - 1]) { bytes in
+      bytes.map { $0 == UInt8(ascii: "g") ? 0 : $0 }
+    },
+    Refused("hello.labels", "a control character", Values.toCoordinator[Values.toCoordinator.count - 1]) { bytes in
+      bytes.map { $0 == UInt8(ascii: "g") ? 7 : $0 }
+    },
     Refused(
       "offer.task.architecture", "NUL", offer(task: { $0.architecture = "mlp\0" })),
     Refused("offer.task.architecture", "empty", offer(task: { $0.architecture = "" })),

@@ -90,7 +90,9 @@ enum Values {
   ]
   static let manifest = SignedManifest(bytes: Array("{}".utf8), signature: signature(3), signer: "coordinator")
   static let run = RunRow(
-    run: "digits-run", state: .running, model: "digits", roundsCommitted: 3, roundsPlanned: 10, reason: "")
+    run: "digits-run", state: .running, model: "digits", roundsCommitted: 3, roundsPlanned: 10, reason: "",
+    evaluation: RoundRow.Evaluation(loss: 0.5, accuracy: 0.875))
+  static let labels = WorkerLabels([.init("site", "north"), .init("gpu", "yes")]) ?? WorkerLabels()
   static let model = ModelRow(name: "digits", version: 3, digest: digest(9), aliases: [.latest])
   static let round = RoundRow(
     attempt: attempt, cohort: 8, reported: 7, dropped: 1,
@@ -105,7 +107,8 @@ enum Values {
     federation: "north", runs: [run],
     workers: [
       WorkerRow(
-        name: "worker-1", organisation: "org-1", state: .live, phase: .training, lastHeardMilliseconds: 120),
+        name: "worker-1", organisation: "org-1", state: .live, phase: .training, lastHeardMilliseconds: 120,
+        labels: labels, threads: 8, run: "digits-run"),
       WorkerRow(
         name: "worker-2", organisation: "org-2", state: .neverSeen, phase: nil, lastHeardMilliseconds: nil),
     ], models: [model], rounds: [abandoned, round])
@@ -136,7 +139,9 @@ enum Values {
         .abort(
           WorkerAbort(
             transcript: digest(1), worker: 2, hasReleased: $0 == .deadline, code: $0, signature: signature(1))))
-    }
+    } + [
+      .hello(Hello(version: .current, session: SessionID(1), software: "", threads: 0, labels: labels))
+    ]
 
   static let toWorker: [ControlToWorker] =
     [
@@ -228,7 +233,8 @@ enum Values {
 
   static let operatorRequests: [OperatorRequest] = [
     .submitRun(yaml: "run: digits-run\nrounds: 10\n"), .listRuns, .status,
-    .runEvents("digits-run", after: 3, limit: 100), .stopRun("digits-run"),
+    .runEvents("digits-run", after: 3, limit: 100), .stopRun("digits-run"), .pauseRun("digits-run"),
+    .resumeRun("digits-run"), .deleteRun("digits-run"), .showRun("digits-run"),
   ]
 
   static let operatorReplies: [OperatorReply] =
@@ -238,7 +244,11 @@ enum Values {
         RunEvents(
           run: run,
           events: [RunEvent(sequence: 1, kind: .run(run)), RunEvent(sequence: 2, kind: .round(abandoned))])),
-      .runStopping("digits-run"),
+      .runStopping("digits-run"), .runChanged(run), .runDeleted("digits-run", versions: 11),
+      .runDetail(
+        RunDetail(
+          run: run, configuration: "name: digits-run\n", submittedAt: 1_700_000_000, phase: "reporting",
+          cohort: ["worker-1", "worker-2"], suitedWorkers: 2)),
     ] + Failure.Code.allCases.map { .failed(Failure($0, "no run digits-run")) }
     + RunState.allCases.map {
       .runs([

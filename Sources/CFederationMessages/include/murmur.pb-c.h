@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Murmur__Envelope Murmur__Envelope;
 typedef struct Murmur__Attempt Murmur__Attempt;
 typedef struct Murmur__Bitmap Murmur__Bitmap;
+typedef struct Murmur__Label Murmur__Label;
 typedef struct Murmur__Hello Murmur__Hello;
 typedef struct Murmur__Welcome Murmur__Welcome;
 typedef struct Murmur__Heartbeat Murmur__Heartbeat;
@@ -71,10 +72,17 @@ typedef struct Murmur__ListRuns Murmur__ListRuns;
 typedef struct Murmur__GetStatus Murmur__GetStatus;
 typedef struct Murmur__GetRunEvents Murmur__GetRunEvents;
 typedef struct Murmur__StopRun Murmur__StopRun;
+typedef struct Murmur__PauseRun Murmur__PauseRun;
+typedef struct Murmur__ResumeRun Murmur__ResumeRun;
+typedef struct Murmur__DeleteRun Murmur__DeleteRun;
+typedef struct Murmur__ShowRun Murmur__ShowRun;
 typedef struct Murmur__RunAccepted Murmur__RunAccepted;
 typedef struct Murmur__RunStopping Murmur__RunStopping;
 typedef struct Murmur__RunRow Murmur__RunRow;
 typedef struct Murmur__RunList Murmur__RunList;
+typedef struct Murmur__RunChanged Murmur__RunChanged;
+typedef struct Murmur__RunDeleted Murmur__RunDeleted;
+typedef struct Murmur__RunDetail Murmur__RunDetail;
 typedef struct Murmur__WorkerRow Murmur__WorkerRow;
 typedef struct Murmur__ModelRow Murmur__ModelRow;
 typedef struct Murmur__EvaluationRow Murmur__EvaluationRow;
@@ -153,7 +161,9 @@ typedef enum _Murmur__RunState {
   MURMUR__RUN_STATE__RUN_STATE_STOPPING = 3,
   MURMUR__RUN_STATE__RUN_STATE_COMPLETED = 4,
   MURMUR__RUN_STATE__RUN_STATE_STOPPED = 5,
-  MURMUR__RUN_STATE__RUN_STATE_FAILED = 6
+  MURMUR__RUN_STATE__RUN_STATE_FAILED = 6,
+  MURMUR__RUN_STATE__RUN_STATE_PAUSING = 7,
+  MURMUR__RUN_STATE__RUN_STATE_PAUSED = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__RUN_STATE)
 } Murmur__RunState;
 typedef enum _Murmur__WorkerState {
@@ -209,11 +219,18 @@ typedef enum {
   MURMUR__ENVELOPE__BODY_GET_STATUS = 102,
   MURMUR__ENVELOPE__BODY_GET_RUN_EVENTS = 103,
   MURMUR__ENVELOPE__BODY_STOP_RUN = 104,
+  MURMUR__ENVELOPE__BODY_PAUSE_RUN = 105,
+  MURMUR__ENVELOPE__BODY_RESUME_RUN = 106,
+  MURMUR__ENVELOPE__BODY_DELETE_RUN = 107,
+  MURMUR__ENVELOPE__BODY_SHOW_RUN = 108,
   MURMUR__ENVELOPE__BODY_RUN_ACCEPTED = 110,
   MURMUR__ENVELOPE__BODY_RUNS = 111,
   MURMUR__ENVELOPE__BODY_STATUS = 112,
   MURMUR__ENVELOPE__BODY_RUN_EVENTS = 113,
   MURMUR__ENVELOPE__BODY_RUN_STOPPING = 114,
+  MURMUR__ENVELOPE__BODY_RUN_CHANGED = 115,
+  MURMUR__ENVELOPE__BODY_RUN_DELETED = 116,
+  MURMUR__ENVELOPE__BODY_RUN_DETAIL = 117,
   MURMUR__ENVELOPE__BODY_LIST_MODELS = 130,
   MURMUR__ENVELOPE__BODY_RESOLVE = 131,
   MURMUR__ENVELOPE__BODY_MODELS = 135,
@@ -294,6 +311,10 @@ struct  Murmur__Envelope
     Murmur__GetStatus *get_status;
     Murmur__GetRunEvents *get_run_events;
     Murmur__StopRun *stop_run;
+    Murmur__PauseRun *pause_run;
+    Murmur__ResumeRun *resume_run;
+    Murmur__DeleteRun *delete_run;
+    Murmur__ShowRun *show_run;
     /*
      * Operator socket, answers.
      */
@@ -302,6 +323,9 @@ struct  Murmur__Envelope
     Murmur__CoordinatorStatus *status;
     Murmur__RunEvents *run_events;
     Murmur__RunStopping *run_stopping;
+    Murmur__RunChanged *run_changed;
+    Murmur__RunDeleted *run_deleted;
+    Murmur__RunDetail *run_detail;
     /*
      * Pull socket, requests and answers.
      */
@@ -343,6 +367,20 @@ struct  Murmur__Bitmap
 
 
 /*
+ * What a worker's owner says of it, and a run may ask for.
+ */
+struct  Murmur__Label
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData key;
+  ProtobufCBinaryData value;
+};
+#define MURMUR__LABEL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__label__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+/*
  * The version of the sender stands in the envelope.
  */
 struct  Murmur__Hello
@@ -351,10 +389,12 @@ struct  Murmur__Hello
   uint64_t session;
   ProtobufCBinaryData software;
   uint32_t threads;
+  size_t n_labels;
+  Murmur__Label **labels;
 };
 #define MURMUR__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__hello__descriptor) \
-    , 0, {0,NULL}, 0 }
+    , 0, {0,NULL}, 0, 0,NULL }
 
 
 struct  Murmur__Welcome
@@ -1060,6 +1100,46 @@ struct  Murmur__StopRun
     , {0,NULL} }
 
 
+struct  Murmur__PauseRun
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData run;
+};
+#define MURMUR__PAUSE_RUN__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__pause_run__descriptor) \
+    , {0,NULL} }
+
+
+struct  Murmur__ResumeRun
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData run;
+};
+#define MURMUR__RESUME_RUN__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__resume_run__descriptor) \
+    , {0,NULL} }
+
+
+struct  Murmur__DeleteRun
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData run;
+};
+#define MURMUR__DELETE_RUN__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__delete_run__descriptor) \
+    , {0,NULL} }
+
+
+struct  Murmur__ShowRun
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData run;
+};
+#define MURMUR__SHOW_RUN__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__show_run__descriptor) \
+    , {0,NULL} }
+
+
 struct  Murmur__RunAccepted
 {
   ProtobufCMessage base;
@@ -1089,10 +1169,14 @@ struct  Murmur__RunRow
   uint64_t rounds_committed;
   uint64_t rounds_planned;
   ProtobufCBinaryData reason;
+  /*
+   * Of the last attempt with metrics; absent before there is one.
+   */
+  Murmur__EvaluationRow *evaluation;
 };
 #define MURMUR__RUN_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__run_row__descriptor) \
-    , {0,NULL}, MURMUR__RUN_STATE__RUN_STATE_UNSPECIFIED, {0,NULL}, 0, 0, {0,NULL} }
+    , {0,NULL}, MURMUR__RUN_STATE__RUN_STATE_UNSPECIFIED, {0,NULL}, 0, 0, {0,NULL}, NULL }
 
 
 struct  Murmur__RunList
@@ -1104,6 +1188,61 @@ struct  Murmur__RunList
 #define MURMUR__RUN_LIST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__run_list__descriptor) \
     , 0,NULL }
+
+
+struct  Murmur__RunChanged
+{
+  ProtobufCMessage base;
+  Murmur__RunRow *run;
+};
+#define MURMUR__RUN_CHANGED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__run_changed__descriptor) \
+    , NULL }
+
+
+/*
+ * The run is forgotten; the versions that it made stay.
+ */
+struct  Murmur__RunDeleted
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData run;
+  uint64_t versions;
+};
+#define MURMUR__RUN_DELETED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__run_deleted__descriptor) \
+    , {0,NULL}, 0 }
+
+
+struct  Murmur__RunDetail
+{
+  ProtobufCMessage base;
+  Murmur__RunRow *run;
+  /*
+   * The run file.
+   */
+  ProtobufCBinaryData yaml;
+  /*
+   * Seconds since 1970-01-01 UTC; 0 if it is not known.
+   */
+  uint64_t submitted_at;
+  /*
+   * Empty for a run that is not in hand.
+   */
+  ProtobufCBinaryData phase;
+  /*
+   * In the attempt in hand.
+   */
+  size_t n_cohort;
+  ProtobufCBinaryData *cohort;
+  /*
+   * Workers that are there, and have the labels and threads that the run asks for.
+   */
+  uint32_t suited_workers;
+};
+#define MURMUR__RUN_DETAIL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__run_detail__descriptor) \
+    , NULL, {0,NULL}, 0, {0,NULL}, 0,NULL, 0 }
 
 
 struct  Murmur__WorkerRow
@@ -1120,10 +1259,20 @@ struct  Murmur__WorkerRow
    * Without meaning for a worker that was never seen.
    */
   uint64_t last_heard_milliseconds;
+  /*
+   * Of its last hello.
+   */
+  size_t n_labels;
+  Murmur__Label **labels;
+  uint32_t threads;
+  /*
+   * In whose attempt it is; empty for none.
+   */
+  ProtobufCBinaryData run;
 };
 #define MURMUR__WORKER_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__worker_row__descriptor) \
-    , {0,NULL}, {0,NULL}, MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED, MURMUR__WORK_PHASE__WORK_PHASE_UNSPECIFIED, 0 }
+    , {0,NULL}, {0,NULL}, MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED, MURMUR__WORK_PHASE__WORK_PHASE_UNSPECIFIED, 0, 0,NULL, 0, {0,NULL} }
 
 
 struct  Murmur__ModelRow
@@ -1332,6 +1481,25 @@ Murmur__Bitmap *
                       const uint8_t       *data);
 void   murmur__bitmap__free_unpacked
                      (Murmur__Bitmap *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__Label methods */
+void   murmur__label__init
+                     (Murmur__Label         *message);
+size_t murmur__label__get_packed_size
+                     (const Murmur__Label   *message);
+size_t murmur__label__pack
+                     (const Murmur__Label   *message,
+                      uint8_t             *out);
+size_t murmur__label__pack_to_buffer
+                     (const Murmur__Label   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__Label *
+       murmur__label__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__label__free_unpacked
+                     (Murmur__Label *message,
                       ProtobufCAllocator *allocator);
 /* Murmur__Hello methods */
 void   murmur__hello__init
@@ -2340,6 +2508,82 @@ Murmur__StopRun *
 void   murmur__stop_run__free_unpacked
                      (Murmur__StopRun *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__PauseRun methods */
+void   murmur__pause_run__init
+                     (Murmur__PauseRun         *message);
+size_t murmur__pause_run__get_packed_size
+                     (const Murmur__PauseRun   *message);
+size_t murmur__pause_run__pack
+                     (const Murmur__PauseRun   *message,
+                      uint8_t             *out);
+size_t murmur__pause_run__pack_to_buffer
+                     (const Murmur__PauseRun   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__PauseRun *
+       murmur__pause_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__pause_run__free_unpacked
+                     (Murmur__PauseRun *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__ResumeRun methods */
+void   murmur__resume_run__init
+                     (Murmur__ResumeRun         *message);
+size_t murmur__resume_run__get_packed_size
+                     (const Murmur__ResumeRun   *message);
+size_t murmur__resume_run__pack
+                     (const Murmur__ResumeRun   *message,
+                      uint8_t             *out);
+size_t murmur__resume_run__pack_to_buffer
+                     (const Murmur__ResumeRun   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__ResumeRun *
+       murmur__resume_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__resume_run__free_unpacked
+                     (Murmur__ResumeRun *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__DeleteRun methods */
+void   murmur__delete_run__init
+                     (Murmur__DeleteRun         *message);
+size_t murmur__delete_run__get_packed_size
+                     (const Murmur__DeleteRun   *message);
+size_t murmur__delete_run__pack
+                     (const Murmur__DeleteRun   *message,
+                      uint8_t             *out);
+size_t murmur__delete_run__pack_to_buffer
+                     (const Murmur__DeleteRun   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__DeleteRun *
+       murmur__delete_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__delete_run__free_unpacked
+                     (Murmur__DeleteRun *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__ShowRun methods */
+void   murmur__show_run__init
+                     (Murmur__ShowRun         *message);
+size_t murmur__show_run__get_packed_size
+                     (const Murmur__ShowRun   *message);
+size_t murmur__show_run__pack
+                     (const Murmur__ShowRun   *message,
+                      uint8_t             *out);
+size_t murmur__show_run__pack_to_buffer
+                     (const Murmur__ShowRun   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__ShowRun *
+       murmur__show_run__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__show_run__free_unpacked
+                     (Murmur__ShowRun *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__RunAccepted methods */
 void   murmur__run_accepted__init
                      (Murmur__RunAccepted         *message);
@@ -2415,6 +2659,63 @@ Murmur__RunList *
                       const uint8_t       *data);
 void   murmur__run_list__free_unpacked
                      (Murmur__RunList *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__RunChanged methods */
+void   murmur__run_changed__init
+                     (Murmur__RunChanged         *message);
+size_t murmur__run_changed__get_packed_size
+                     (const Murmur__RunChanged   *message);
+size_t murmur__run_changed__pack
+                     (const Murmur__RunChanged   *message,
+                      uint8_t             *out);
+size_t murmur__run_changed__pack_to_buffer
+                     (const Murmur__RunChanged   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__RunChanged *
+       murmur__run_changed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__run_changed__free_unpacked
+                     (Murmur__RunChanged *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__RunDeleted methods */
+void   murmur__run_deleted__init
+                     (Murmur__RunDeleted         *message);
+size_t murmur__run_deleted__get_packed_size
+                     (const Murmur__RunDeleted   *message);
+size_t murmur__run_deleted__pack
+                     (const Murmur__RunDeleted   *message,
+                      uint8_t             *out);
+size_t murmur__run_deleted__pack_to_buffer
+                     (const Murmur__RunDeleted   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__RunDeleted *
+       murmur__run_deleted__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__run_deleted__free_unpacked
+                     (Murmur__RunDeleted *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__RunDetail methods */
+void   murmur__run_detail__init
+                     (Murmur__RunDetail         *message);
+size_t murmur__run_detail__get_packed_size
+                     (const Murmur__RunDetail   *message);
+size_t murmur__run_detail__pack
+                     (const Murmur__RunDetail   *message,
+                      uint8_t             *out);
+size_t murmur__run_detail__pack_to_buffer
+                     (const Murmur__RunDetail   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__RunDetail *
+       murmur__run_detail__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__run_detail__free_unpacked
+                     (Murmur__RunDetail *message,
                       ProtobufCAllocator *allocator);
 /* Murmur__WorkerRow methods */
 void   murmur__worker_row__init
@@ -2636,6 +2937,9 @@ typedef void (*Murmur__Attempt_Closure)
 typedef void (*Murmur__Bitmap_Closure)
                  (const Murmur__Bitmap *message,
                   void *closure_data);
+typedef void (*Murmur__Label_Closure)
+                 (const Murmur__Label *message,
+                  void *closure_data);
 typedef void (*Murmur__Hello_Closure)
                  (const Murmur__Hello *message,
                   void *closure_data);
@@ -2795,6 +3099,18 @@ typedef void (*Murmur__GetRunEvents_Closure)
 typedef void (*Murmur__StopRun_Closure)
                  (const Murmur__StopRun *message,
                   void *closure_data);
+typedef void (*Murmur__PauseRun_Closure)
+                 (const Murmur__PauseRun *message,
+                  void *closure_data);
+typedef void (*Murmur__ResumeRun_Closure)
+                 (const Murmur__ResumeRun *message,
+                  void *closure_data);
+typedef void (*Murmur__DeleteRun_Closure)
+                 (const Murmur__DeleteRun *message,
+                  void *closure_data);
+typedef void (*Murmur__ShowRun_Closure)
+                 (const Murmur__ShowRun *message,
+                  void *closure_data);
 typedef void (*Murmur__RunAccepted_Closure)
                  (const Murmur__RunAccepted *message,
                   void *closure_data);
@@ -2806,6 +3122,15 @@ typedef void (*Murmur__RunRow_Closure)
                   void *closure_data);
 typedef void (*Murmur__RunList_Closure)
                  (const Murmur__RunList *message,
+                  void *closure_data);
+typedef void (*Murmur__RunChanged_Closure)
+                 (const Murmur__RunChanged *message,
+                  void *closure_data);
+typedef void (*Murmur__RunDeleted_Closure)
+                 (const Murmur__RunDeleted *message,
+                  void *closure_data);
+typedef void (*Murmur__RunDetail_Closure)
+                 (const Murmur__RunDetail *message,
                   void *closure_data);
 typedef void (*Murmur__WorkerRow_Closure)
                  (const Murmur__WorkerRow *message,
@@ -2858,6 +3183,7 @@ extern const ProtobufCEnumDescriptor    murmur__worker_state__descriptor;
 extern const ProtobufCMessageDescriptor murmur__envelope__descriptor;
 extern const ProtobufCMessageDescriptor murmur__attempt__descriptor;
 extern const ProtobufCMessageDescriptor murmur__bitmap__descriptor;
+extern const ProtobufCMessageDescriptor murmur__label__descriptor;
 extern const ProtobufCMessageDescriptor murmur__hello__descriptor;
 extern const ProtobufCMessageDescriptor murmur__welcome__descriptor;
 extern const ProtobufCMessageDescriptor murmur__heartbeat__descriptor;
@@ -2911,10 +3237,17 @@ extern const ProtobufCMessageDescriptor murmur__list_runs__descriptor;
 extern const ProtobufCMessageDescriptor murmur__get_status__descriptor;
 extern const ProtobufCMessageDescriptor murmur__get_run_events__descriptor;
 extern const ProtobufCMessageDescriptor murmur__stop_run__descriptor;
+extern const ProtobufCMessageDescriptor murmur__pause_run__descriptor;
+extern const ProtobufCMessageDescriptor murmur__resume_run__descriptor;
+extern const ProtobufCMessageDescriptor murmur__delete_run__descriptor;
+extern const ProtobufCMessageDescriptor murmur__show_run__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_accepted__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_stopping__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_list__descriptor;
+extern const ProtobufCMessageDescriptor murmur__run_changed__descriptor;
+extern const ProtobufCMessageDescriptor murmur__run_deleted__descriptor;
+extern const ProtobufCMessageDescriptor murmur__run_detail__descriptor;
 extern const ProtobufCMessageDescriptor murmur__worker_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__model_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__evaluation_row__descriptor;

@@ -71,6 +71,51 @@ package final class OperatorClient: Sendable {
     return events
   }
 
+  /// Offers no attempt of a run behind the one in hand.
+  ///
+  /// - Returns: where the run stands then.
+  @discardableResult
+  package func pause(run: RunID) async throws(RuntimeError) -> RunRow { try await change(.pauseRun(run)) }
+
+  /// Lets a paused run go on from its last committed version.
+  ///
+  /// - Returns: where the run stands then.
+  @discardableResult
+  package func resume(run: RunID) async throws(RuntimeError) -> RunRow { try await change(.resumeRun(run)) }
+
+  private func change(_ request: OperatorRequest) async throws(RuntimeError) -> RunRow {
+    guard case .runChanged(let row) = try await ask(request, isRepeatable: false) else { throw Self.unexpected }
+    return row
+  }
+
+  /// Forgets a run that has ended.
+  ///
+  /// - Returns: how many versions it made, which stay.
+  @discardableResult
+  package func delete(run: RunID) async throws(RuntimeError) -> UInt64 {
+    guard case .runDeleted(_, let versions) = try await ask(.deleteRun(run), isRepeatable: false) else {
+      throw Self.unexpected
+    }
+    return versions
+  }
+
+  package func show(run: RunID) async throws(RuntimeError) -> RunDetail {
+    guard case .runDetail(let detail) = try await ask(.showRun(run)) else { throw Self.unexpected }
+    return detail
+  }
+
+  /// Every attempt of a run that has ended, oldest first.
+  package func rounds(of run: RunID) async throws(RuntimeError) -> [RoundRow] {
+    var rows: [RoundRow] = []
+    var last: UInt64 = 0
+    while true {
+      let events = try await events(run: run, after: last).events
+      guard let end = events.last else { return rows }
+      last = end.sequence
+      for case .round(let row) in events.map(\.kind) { rows.append(row) }
+    }
+  }
+
   /// Ends a run when its attempt in hand has ended.
   package func stop(run: RunID) async throws(RuntimeError) {
     guard case .runStopping = try await ask(.stopRun(run), isRepeatable: false) else { throw Self.unexpected }

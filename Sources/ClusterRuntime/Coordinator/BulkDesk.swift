@@ -9,16 +9,33 @@ import Wire
 import ZeroMQ
 
 /// Everything of the bulk socket that takes time: reading blobs, hashing and spooling chunks, adding inputs, opening the
-/// sum. Runs on a compute thread of its own.
+/// sums. Runs on a compute thread of its own.
+///
+/// One attempt of each run at a time; all of them share one pool of credit, and no worker is in two of them.
 actor BulkDesk {
   /// What the driver hears.
   enum Delivery: Sendable {
+    case ofAttempt(RunID, upload: Digest, News)
+    /// What is on disk under this digest does not have it.
+    case blobDamaged(Digest, reason: String)
+  }
+
+  enum News: Sendable {
     case uploadOpened(InputHeader, from: WorkerID)
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
     case inputRejected(from: WorkerID, reason: String)
     case inputMeasured(RoundMetrics, from: WorkerID)
     case sumOpened(RoundSum.Opened)
+    /// The attempt cannot go on: the disk does not take or give what it needs.
+    case diskFailed(reason: String)
     case failed(reason: String)
+  }
+
+  /// The uploads of one attempt, and their sum.
+  private struct Attempt {
+    let run: RunID
+    let workers: [WorkerID]
+    var sum: RoundSum?
   }
 
   nonisolated let thread: ComputeThread
@@ -34,7 +51,11 @@ actor BulkDesk {
   private let pool: ThreadPool
   private var intake: UploadIntake<RoutingID>
   private var shelf = BlobShelf()
-  private var sum: RoundSum?
+  /// By upload, until the sum is open or the next attempt of the run takes the place.
+  private var attempts: [Digest: Attempt] = [:]
+  /// The upload of each worker's attempt, and of each run's.
+  private var uploads: [WorkerID: Digest] = [:]
+  private var latest: [RunID: Digest] = [:]
   private var spools: [WorkerID: Spool] = [:]
 
   init(
@@ -70,7 +91,7 @@ actor BulkDesk {
   }
 
   private func answer(_ request: BlobRequest, to link: RoutingID) {
-    switch shelf.answer(request, read: { try? store.blob($0) }) {
+    switch shelf.answer(request, read: read) {
     case .send(let pieces):
       for piece in pieces { send(.chunk(piece.chunk), payload: piece.payload, to: link) }
     case .unavailable(let unavailable): send(.unavailable(unavailable), to: link)
@@ -79,14 +100,29 @@ actor BulkDesk {
     }
   }
 
+  /// A damaged blob is neither sent nor trained on: the runs that need it are told.
+  private func read(_ digest: Digest) -> [UInt8]? {
+    do throws(RegistryError) {
+      return try store.blob(digest)
+    } catch {
+      logger.error("blob unavailable", metadata: ["digest": "\(digest.short)", "error": "\(error)"])
+      if case .corruptedBlob = error { deliver(.blobDamaged(digest, reason: error.description)) }
+      return nil
+    }
+  }
+
   // MARK: From the driver
 
-  func openUploads(_ plan: RunStateMachine.UploadPlan) {
+  func openUploads(_ plan: RunStateMachine.UploadPlan, of run: RunID) {
+    forget(run)
+    latest[run] = plan.upload
+    for worker in plan.workers { uploads[worker] = plan.upload }
+    attempts[plan.upload] = Attempt(run: run, workers: plan.workers)
     feed(.planned(upload: plan.upload, vectors: plan.vectors, workers: plan.workers, at: .now))
     do {
-      sum = try RoundSum(plan)
+      attempts[plan.upload]?.sum = try RoundSum(plan)
     } catch {
-      deliver(.failed(reason: "no sum can be kept: \(error)"))
+      tell(plan.upload, .failed(reason: "no sum can be kept: \(error)"))
     }
   }
 
@@ -97,26 +133,42 @@ actor BulkDesk {
   func add(_ worker: WorkerID) { feed(.counted(worker)) }
 
   /// No further input counts; the sum stays until it is opened.
-  func closeUploads() { feed(.planEnded(at: .now)) }
-
-  func open(_ order: UnmaskingOrder, rosterCount: Int) {
-    do {
-      guard let sum else { return }
-      deliver(.sumOpened(try sum.open(order, rosterCount: rosterCount, on: pool)))
-    } catch {
-      deliver(.failed(reason: "cannot open the sum: \(error)"))
-    }
-    sum = nil
+  func closeUploads(of run: RunID) {
+    if let upload = latest[run] { feed(.planEnded(upload: upload, at: .now)) }
   }
 
-  func openPlain() {
+  func open(_ order: UnmaskingOrder, rosterCount: Int, of run: RunID) {
+    open(run) { try $0.open(order, rosterCount: rosterCount, on: pool) }
+  }
+
+  func openPlain(of run: RunID) {
+    open(run) { try $0.openPlain() }
+  }
+
+  private func open(_ run: RunID, _ body: (RoundSum) throws -> RoundSum.Opened) {
+    guard let upload = latest[run], let sum = attempts[upload]?.sum else { return }
     do {
-      guard let sum else { return }
-      deliver(.sumOpened(try sum.openPlain()))
+      tell(upload, .sumOpened(try body(sum)))
     } catch {
-      deliver(.failed(reason: "cannot open the sum: \(error)"))
+      tell(upload, .failed(reason: "cannot open the sum: \(error)"))
     }
-    sum = nil
+    forget(run)
+  }
+
+  /// The run's attempt is over, or has its result: its sum is dropped.
+  private func forget(_ run: RunID) {
+    guard let upload = latest.removeValue(forKey: run) else { return }
+    feed(.planEnded(upload: upload, at: .now))
+    for worker in attempts[upload]?.workers ?? [] where uploads[worker] == upload { uploads[worker] = nil }
+    attempts[upload] = nil
+  }
+
+  private func tell(_ upload: Digest, _ news: News) {
+    if let run = attempts[upload]?.run { deliver(.ofAttempt(run, upload: upload, news)) }
+  }
+
+  private func tell(_ worker: WorkerID, _ news: News) {
+    if let upload = uploads[worker] { tell(upload, news) }
   }
 
   func lost(_ worker: WorkerID) { feed(.lost(worker, at: .now)) }
@@ -126,12 +178,16 @@ actor BulkDesk {
   // MARK: Actions
 
   private func feed(_ event: UploadIntake<RoutingID>.Event, payload: Frame? = nil) {
+    var failed: Set<WorkerID> = []
     for action in intake.handle(event) {
+      // What depends on a spool that failed must not happen; what other uploads are owed must.
+      if let worker = action.worker, failed.contains(worker) { continue }
       do {
         try perform(action, payload: payload)
       } catch {
-        // What depends on a spool that failed must not happen.
-        return deliver(.failed(reason: "\(error)"))
+        guard let worker = action.worker else { continue }
+        failed.insert(worker)
+        tell(worker, .diskFailed(reason: "the input of \(worker) cannot be kept: \(error)"))
       }
     }
   }
@@ -145,41 +201,59 @@ actor BulkDesk {
     case .store(let worker, let number, let piece):
       if let payload { try spools[worker]?.write(payload, number: number, piece) }
     case .verify(let worker): verify(worker)
-    case .add(let worker, _): addInput(of: worker)
+    case .add(let worker, let header): addInput(of: worker, to: header.transcript)
     case .freeSpool(let worker): spools[worker] = nil
-    case .uploadOpened(let header, let worker): deliver(.uploadOpened(header, from: worker))
+    case .uploadOpened(let header, let worker): tell(worker, .uploadOpened(header, from: worker))
     case .uploadCompleted(let trailer, let payloadDigest, let worker):
-      deliver(.uploadCompleted(trailer, payloadDigest: payloadDigest, from: worker))
-    case .inputRejected(let worker, let reason): deliver(.inputRejected(from: worker, reason: reason))
+      tell(worker, .uploadCompleted(trailer, payloadDigest: payloadDigest, from: worker))
+    case .inputRejected(let worker, let reason): tell(worker, .inputRejected(from: worker, reason: reason))
     case .chunkRefused(let worker, let number, let why):
       logger.warning("chunk refused", metadata: ["worker": "\(worker)", "number": "\(number)", "why": "\(why)"])
     }
   }
 
   private func verify(_ worker: WorkerID) {
-    guard let spool = spools[worker], let payload = spool.payloadDigest else { return }
+    guard let spool = spools[worker], let payload = spool.payloadDigest, let upload = uploads[worker] else { return }
     do {
-      if let metrics = try sum?.check(from: worker, chunk: { try spool.read($0) }) {
-        deliver(.inputMeasured(metrics, from: worker))
+      if let metrics = try attempts[upload]?.sum?.check(from: worker, chunk: { try spool.read($0) }) {
+        tell(upload, .inputMeasured(metrics, from: worker))
       }
+    } catch let error as FileError {
+      return tell(upload, .diskFailed(reason: "the input of \(worker) cannot be read: \(error)"))
     } catch {
       return feed(.broken(worker, reason: "\(error)", at: .now))
     }
     feed(.verified(worker, payloadDigest: payload))
   }
 
-  private func addInput(of worker: WorkerID) {
-    guard let spool = spools[worker], var sum else { return }
-    self.sum = nil
+  private func addInput(of worker: WorkerID, to upload: Digest) {
+    guard let spool = spools[worker], var sum = attempts[upload]?.sum else { return }
+    // Owned once, or every input would copy it.
+    attempts[upload]?.sum = nil
     do {
       try sum.add(from: worker) { try spool.read($0) }
+    } catch let error as FileError {
+      tell(upload, .diskFailed(reason: "the input of \(worker) cannot be read: \(error)"))
     } catch {
-      deliver(.failed(reason: "cannot add the input of \(worker): \(error)"))
+      tell(upload, .failed(reason: "cannot add the input of \(worker): \(error)"))
     }
-    self.sum = sum
+    attempts[upload]?.sum = sum
   }
 
   private func send(_ message: BulkToWorker, payload: Frame? = nil, to link: RoutingID) {
     server.loop.post(to: server) { $0.send(message, payload: payload, to: link) }
+  }
+}
+
+extension UploadIntake.Action {
+  /// Whose upload it is about; nil for what goes to a link.
+  fileprivate var worker: WorkerID? {
+    switch self {
+    case .grant, .answer: nil
+    case .openSpool(let worker, _, _), .store(let worker, _, _), .verify(let worker), .add(let worker, _),
+      .freeSpool(let worker), .uploadOpened(_, let worker), .uploadCompleted(_, _, let worker),
+      .inputRejected(let worker, _), .chunkRefused(let worker, _, _):
+      worker
+    }
   }
 }

@@ -10,9 +10,9 @@ import ZeroMQ
 actor ControlServer {
   /// What the driver hears.
   enum Delivery: Sendable {
-    case joined(WorkerID)
+    case joined(WorkerID, WorkerTraits)
     /// A new process of a worker that was here before: it knows nothing of the attempt in hand.
-    case restarted(WorkerID)
+    case restarted(WorkerID, WorkerTraits)
     case lost(WorkerID, LossReason)
     case message(WorkerMessage, from: WorkerID, byteCount: Int)
   }
@@ -146,8 +146,9 @@ actor ControlServer {
       case .joined(let worker, let session):
         logger.info("worker joined", metadata: ["worker": "\(worker)", "session": "\(session)"])
         let last = sessions.updateValue(session, forKey: worker)
-        tell(last == nil || last == session ? .joined(worker) : .restarted(worker), of: worker)
-      case .rejoined(let worker, _): tell(.joined(worker), of: worker)
+        let traits = table.traits(of: worker)
+        tell(last == nil || last == session ? .joined(worker, traits) : .restarted(worker, traits), of: worker)
+      case .rejoined(let worker, _): tell(.joined(worker, table.traits(of: worker)), of: worker)
       case .lost(let worker, let reason):
         logger.notice("worker lost", metadata: ["worker": "\(worker)", "reason": "\(reason)"])
         progress[worker] = nil

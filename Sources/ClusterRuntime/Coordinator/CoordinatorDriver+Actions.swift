@@ -1,88 +1,96 @@
-import Aggregation
-import ClusterConfiguration
 import Federation
 import Logging
-import Membership
 import ModelRegistry
 import Rounds
 import SecureAggregation
 import Wire
 import ZeroMQ
 
-/// Carries out what the run's machine orders.
+/// Carries out what a run's machine orders.
 extension CoordinatorDriver {
   /// False if the rest must not happen: something that had to be durable is not.
-  func perform(_ action: RunStateMachine.Action) -> Bool {
+  func perform(_ action: RunStateMachine.Action, of run: RunID) -> Bool {
     switch action {
     case .send(let message, let worker):
       control.loop.post(to: control) { $0.send(message, to: worker) }
-    case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
-    case .recordAttempt(let attempt, let cohort): return record(attempt, cohort: cohort)
-    case .openUploads(let plan): post { $0.openUploads(plan) }
+    case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration, of: run)
+    case .recordAttempt(let attempt, let cohort): return record(attempt, cohort: cohort, of: run)
+    case .openUploads(let plan):
+      active[run]?.upload = plan.upload
+      post { $0.openUploads(plan, of: run) }
     case .acceptUpload(let worker): post { $0.accept(worker) }
     case .refuseUpload(let worker, let reason): post { $0.refuse(worker, reason: reason) }
     case .addInput(let worker): post { $0.add(worker) }
-    case .closeUploads: post { $0.closeUploads() }
+    case .closeUploads: post { $0.closeUploads(of: run) }
     case .unmask(let order):
-      let rosterCount = rosterCount
-      post { $0.open(order, rosterCount: rosterCount) }
-    case .openPlainSum: post { $0.openPlain() }
-    case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase)
-    case .commit(let order): commit(order)
-    case .takeBack(let version, let base, let reason): return takeBack(version, to: base, reason: reason)
-    case .foundBest(let version): return move(.best, to: version)
-    case .report(let report): self.report(report)
+      let rosterCount = active[run]?.machine.rosterCount ?? 0
+      post { $0.open(order, rosterCount: rosterCount, of: run) }
+    case .openPlainSum: post { $0.openPlain(of: run) }
+    case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase, of: run)
+    case .commit(let order): commit(order, of: run)
+    case .takeBack(let version, let base, let reason): return takeBack(version, to: base, reason: reason, of: run)
+    case .foundBest(let version): return move(.best, to: version, of: run)
+    case .report(let report): return self.report(report, of: run)
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
-    case .blocked(let reason): logger.warning("run blocked", metadata: ["reason": "\(reason)"])
+    case .blocked(let reason):
+      logger.warning("run blocked", metadata: ["run": "\(run)", "reason": "\(reason)"])
+      change(run, to: .running, reason: reason)
     case .keepEvidence(let found): evidence.keep(EvidencePiece(found), logger: logger)
     case .ignored(let worker, let why):
       logger.debug("message ignored", metadata: ["worker": "\(worker)", "why": "\(why)"])
-    case .finished(let outcome): finished(outcome)
+    case .finished(let outcome): finished(outcome, of: run)
     }
     return true
   }
 
-  private var rosterCount: Int { active?.machine.rosterCount ?? 0 }
-
-  private func startDeadline(_ deadline: RunStateMachine.DeadlineID, after duration: Duration) {
+  private func startDeadline(_ deadline: RunStateMachine.DeadlineID, after duration: Duration, of run: RunID) {
     control.loop.post(to: control) { [self] server in
       server.loop.schedule(after: duration, for: server) { _ in
-        self.elapsed(deadline)
+        self.elapsed(deadline, of: run)
       }
     }
   }
 
-  nonisolated private func elapsed(_ deadline: RunStateMachine.DeadlineID) {
-    thread.post(to: self) { $0.handle(.deadlinePassed(deadline, now: unixTime())) }
+  nonisolated private func elapsed(_ deadline: RunStateMachine.DeadlineID, of run: RunID) {
+    thread.post(to: self) { $0.feed(.deadlinePassed(deadline, now: unixTime()), to: run) }
   }
 
-  /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends.
-  private func record(_ attempt: AttemptID, cohort: [WorkerID]) -> Bool {
-    let period = active?.hasOffered == true ? active.map { MonotonicTime.now.since($0.attemptStarted) } : nil
-    active?.attemptStarted = .now
-    active?.hasOffered = true
-    active?.trafficAtStart = traffic.snapshot
-    do {
-      try store.record(attempt, cohort: cohort.count)
+  /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends or is set aside.
+  private func record(_ attempt: AttemptID, cohort: [WorkerID], of run: RunID) -> Bool {
+    guard let current = active[run] else { return false }
+    let recorded = current.recorded(attempt)
+    let period = current.hasOffered ? MonotonicTime.now.since(current.attemptStarted) : nil
+    active[run]?.hasOffered = true
+    active[run]?.attemptStarted = .now
+    active[run]?.trafficAtStart = traffic.snapshot
+    active[run]?.offeredTo = cohort
+    active[run]?.upload = nil
+    // What kept it from offering is over.
+    if runs[run]?.stored.reason.isEmpty == false, runs[run]?.stored.state == .running {
+      change(run, to: .running, reason: "")
+    }
+    do throws(RepositoryError) {
+      try repository.begin(recorded, cohort: cohort, at: unixTime())
     } catch {
       logger.critical("cannot record an attempt", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
-      handle(.failed(reason: "attempt \(attempt) cannot be recorded: \(error)"))
+      end(run, because: error, doing: "attempt \(attempt) cannot be recorded")
       return false
     }
     KillPoint.reached(.coordinator, .afterRecord, "attempt")
     logger.info("attempt offered", metadata: ["attempt": "\(attempt)", "cohort": "\(cohort.count)"])
-    if let period { dismissIdle(besides: cohort, attempt: attempt, period: period) }
+    if let period { dismissIdle(attempt, of: run, period: period) }
     return true
   }
 
-  /// Those who would only wait to be drawn may go for a while.
-  private func dismissIdle(besides cohort: [WorkerID], attempt: AttemptID, period: Duration) {
-    guard let plan = active?.machine.plan else { return }
-    var choices = SeededGenerator(seed: plan.seed, stream: "pace \(attempt)")
+  /// Those who would only wait to be drawn by one of the runs may go for a while.
+  private func dismissIdle(_ attempt: AttemptID, of run: RunID, period: Duration) {
+    guard let seed = active[run]?.machine.plan.seed else { return }
+    var choices = SeededGenerator(seed: seed, stream: "pace \(attempt)")
+    let idle = present.filter { scheduler.holder(of: $0) == nil }
+    let wanted = active.values.reduce(0) { $0 + $1.machine.plan.cohortTarget }
     let dismissals = pace.dismissals(
-      present: present.count, idle: Array(present.subtracting(cohort)), wanted: plan.cohortTarget, period: period,
-      using: &choices)
+      present: present.count, idle: Array(idle), wanted: wanted, period: period, using: &choices)
     guard !dismissals.isEmpty else { return }
     logger.info("workers rest", metadata: ["attempt": "\(attempt)", "workers": "\(dismissals.count)"])
     for (worker, rest) in dismissals {
@@ -90,86 +98,36 @@ extension CoordinatorDriver {
     }
   }
 
-  private func commit(_ order: RunStateMachine.CommitOrder) {
-    let candidate = active?.candidate
-    guard let release = candidate?.attempt == order.attempt ? candidate?.release : release(order) else { return }
-    do {
-      let stored = try publish(release)
-      active?.parameters = release.parameters
-      active?.parent = stored.digest
-      active?.average = []
-      active?.candidate = nil
-      handle(.committed(release.base))
-    } catch {
-      handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
-    }
+  /// The disk's errors set a run aside, its own end it.
+  func end(_ run: RunID, because error: any Error, doing what: String) {
+    let reason = "\(what): \(error)"
+    if Self.isOfDisk(error) { interrupt(run, reason: reason) } else { handle(.failed(reason: reason), of: run) }
   }
 
-  /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
-  func release(_ order: RunStateMachine.CommitOrder) -> ModelRelease? {
-    guard let current = active else { return nil }
-    do {
-      return try RoundClosing.next(
-        order, base: current.parameters, average: current.average, parent: current.parent,
-        template: current.template, createdAt: unixTime())
-    } catch let error as AggregationError {
-      active?.average = []
-      handle(.commitRejected(reason: "\(error)"))
-    } catch {
-      handle(.failed(reason: "version \(order.version) cannot be made: \(error)"))
+  /// False if the history does not take it: the registry tells it to the next who takes up the run.
+  private func report(_ report: RoundReport, of run: RunID) -> Bool {
+    guard let current = active[run] else { return false }
+    let row = row(of: report, in: current)
+    let record = row.published.map {
+      VersionRecord(
+        model: current.template.model, version: $0.version, run: run, round: row.attempt.round,
+        digest: current.parent, modelDigest: $0.modelDigest)
     }
-    return nil
-  }
-
-  /// The mark is durable before anything is trained on the version that takes its place. False if it cannot be.
-  private func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String) -> Bool {
-    guard let current = active else { return false }
-    let model = current.template.model
-    logger.warning(
-      "version taken back",
-      metadata: ["model": "\(model)", "version": "\(version)", "base": "\(base.version)", "reason": "\(reason)"])
-    do {
-      let stored = try models.find(ModelReference(model: model, selector: .version(base.version)))
-      active?.parameters = try ParameterSet(
-        models.artifact(of: stored).tensors, expecting: current.configuration.model.architecture.layout)
-      active?.parent = stored.digest
-      active?.average = []
+    log(row, as: report.attempt, central: report.central)
+    note(row)
+    do throws(RepositoryError) {
+      try repository.end(row, version: record, at: unixTime())
     } catch {
-      handle(.failed(reason: "version \(base.version) cannot be gone back to: \(error)"))
+      end(run, because: error, doing: "the end of attempt \(report.attempt) cannot be recorded")
       return false
     }
-    do {
-      try models.takeBack(version, of: model, reason: reason)
-      KillPoint.reached(.coordinator, .afterRecord, "alias")
-    } catch {
-      handle(.failed(reason: "version \(version) cannot be taken back: \(error)"))
-      return false
-    }
-    announce?(.moved(.latest, model, base.version))
+    KillPoint.reached(.coordinator, .afterRecord, "round")
     return true
   }
 
-  private func move(_ alias: Alias, to version: ModelVersion) -> Bool {
-    guard let model = active?.template.model else { return false }
-    do {
-      try models.move(alias, of: model, to: version)
-      KillPoint.reached(.coordinator, .afterRecord, "alias")
-    } catch {
-      handle(.failed(reason: "'\(alias)' cannot be moved to version \(version): \(error)"))
-      return false
-    }
-    announce?(.moved(alias, model, version))
-    return true
-  }
-
-  private func report(_ report: RoundReport) {
-    guard let current = active else { return }
-    let before = current.trafficAtStart, now = traffic.snapshot
-    let bytes = now.reduce(UInt64(0)) { $0 + $1.value - (before[$1.key] ?? 0) }
-    let evaluation = report.summary.flatMap { summary -> RoundRow.Evaluation? in
-      guard let loss = summary.metrics.loss, let accuracy = summary.metrics.accuracy else { return nil }
-      return RoundRow.Evaluation(loss: loss, accuracy: accuracy)
-    }
+  private func row(of report: RoundReport, in run: ActiveRun) -> RoundRow {
+    let now = traffic.snapshot
+    let bytes = run.offeredTo.reduce(UInt64(0)) { $0 + (now[$1] ?? 0) - (run.trafficAtStart[$1] ?? 0) }
     var published: RoundRow.Published?
     var outcome = AttemptOutcome.abandoned
     var reason = ""
@@ -181,123 +139,28 @@ extension CoordinatorDriver {
     case .evaluated: outcome = .committed
     case .abandoned(let why): reason = why
     }
-    let row = RoundRow(
-      attempt: report.attempt, cohort: UInt32(report.cohort), reported: UInt32(report.reported),
-      dropped: UInt32(report.dropped), evaluation: evaluation,
-      seconds: MonotonicTime.now.since(current.attemptStarted).seconds,
+    return RoundRow(
+      attempt: run.recorded(report.attempt), cohort: UInt32(report.cohort), reported: UInt32(report.reported),
+      dropped: UInt32(report.dropped), evaluation: report.summary.flatMap { .init($0.metrics) },
+      seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
       reason: reason, saturated: report.summary?.saturated ?? 0)
-    if published != nil { runs[report.attempt.run]?.roundsCommitted = report.attempt.round.value }
-    append(.round(row), to: report.attempt.run)
+  }
+
+  private func log(_ row: RoundRow, as attempt: AttemptID, central: RoundMetrics?) {
     var metadata: Logger.Metadata = [
-      "attempt": "\(report.attempt)", "outcome": "\(outcome)", "cohort": "\(report.cohort)",
-      "reported": "\(report.reported)", "seconds": "\(row.seconds)",
+      "attempt": "\(attempt)", "outcome": "\(row.outcome)", "cohort": "\(row.cohort)", "reported": "\(row.reported)",
+      "seconds": "\(row.seconds)",
     ]
-    if let loss = report.central?.loss { metadata["central-loss"] = "\(loss)" }
-    if let accuracy = report.central?.accuracy { metadata["central-accuracy"] = "\(accuracy)" }
-    if let evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
-    if !reason.isEmpty { metadata["reason"] = "\(reason)" }
+    if let loss = central?.loss { metadata["central-loss"] = "\(loss)" }
+    if let accuracy = central?.accuracy { metadata["central-accuracy"] = "\(accuracy)" }
+    if let evaluation = row.evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
+    if !row.reason.isEmpty { metadata["reason"] = "\(row.reason)" }
     guard row.saturated > 0 else {
       logger.info("round", metadata: metadata)
       return
     }
     metadata["saturated"] = "\(row.saturated)"
     logger.warning("round with saturated updates", metadata: metadata)
-  }
-
-  private func finished(_ outcome: RunStateMachine.Outcome) {
-    guard let ended = active?.machine else { return }
-    let run = ended.plan.run
-    active = nil
-    switch outcome {
-    case .completed: finish(run, state: .completed, reason: ended.endReason ?? "")
-    case .failed(let reason): finish(run, state: .failed, reason: reason)
-    case .stopped: finish(run, state: .stopped, reason: "stopped by an operator")
-    }
-    do {
-      try startNext()
-    } catch {
-      logger.error("cannot start the next run", metadata: ["error": "\(error)"])
-    }
-  }
-
-  func fail(_ run: RunID, reason: String) { finish(run, state: .failed, reason: reason) }
-
-  func finish(_ run: RunID, state: RunState, reason: String) {
-    runs[run]?.state = state
-    runs[run]?.reason = reason
-    do {
-      try store.set(state, of: run, reason: reason)
-      KillPoint.reached(.coordinator, .afterRecord, "run")
-    } catch {
-      logger.error("cannot store the end of a run", metadata: ["run": "\(run)", "error": "\(error)"])
-    }
-    logger.info("run ended", metadata: ["run": "\(run)", "state": "\(state)", "reason": "\(reason)"])
-    if let row = row(of: run) { append(.run(row), to: run) }
-  }
-
-  private func append(_ kind: RunEvent.Kind, to run: RunID) {
-    sequence += 1
-    runs[run]?.events.append(RunEvent(sequence: sequence, kind: kind))
-    if let count = runs[run]?.events.count, count > Self.eventsMax {
-      runs[run]?.events.removeFirst(count - Self.eventsMax)
-    }
-  }
-}
-
-/// What operators ask.
-extension CoordinatorDriver {
-  func row(of run: RunID) -> RunRow? {
-    guard let record = runs[run] else { return nil }
-    return RunRow(
-      run: run, state: record.state, model: record.configuration.model.name,
-      roundsCommitted: record.roundsCommitted, roundsPlanned: record.configuration.rounds, reason: record.reason)
-  }
-
-  func answer(_ request: OperatorRequest) async -> OperatorReply {
-    switch request {
-    case .submitRun(let yaml):
-      do throws(Failure) { return .runAccepted(try await submit(yaml: yaml)) } catch { return .failed(error) }
-    case .stopRun(let run):
-      do throws(Failure) {
-        try stop(run)
-        return .runStopping(run)
-      } catch { return .failed(error) }
-    case .listRuns: return .runs(order.suffix(WireLimits.runRowsMax).compactMap { row(of: $0) })
-    case .runEvents(let run, let after, let limit):
-      guard let record = runs[run], let row = row(of: run) else {
-        return .failed(Failure(.notFound, "there is no run '\(run)'"))
-      }
-      let events = record.events.filter { $0.sequence > after }
-      return .runEvents(
-        RunEvents(run: row, events: Array(events.prefix(min(Int(limit), WireLimits.runEventsMax)))))
-    case .status: return .status(await status())
-    }
-  }
-
-  private func status() async -> CoordinatorStatus {
-    let presence = await control.presence()
-    let workers = membership.members(role: .worker).map { member -> WorkerRow in
-      let name = member.certificate.name
-      let found = presence.first { $0.entry.worker == name }
-      return WorkerRow(
-        name: name, organisation: member.certificate.organisation,
-        state: found != nil ? .live : lastHeard.contains(name) ? .lost : .neverSeen, phase: found?.phase,
-        lastHeardMilliseconds: found.map { UInt64(max(0, $0.entry.silentFor.seconds * 1000)) })
-    }
-    var rows: [ModelRow] = []
-    for name in (try? models.models()) ?? [] {
-      guard let latest = try? models.find(ModelReference(model: name, selector: .alias(.latest))) else { continue }
-      let aliases = ((try? models.aliases(of: name)) ?? []).filter { $0.version == latest.manifest.version }
-      rows.append(
-        ModelRow(
-          name: name, version: latest.manifest.version, digest: latest.digest, aliases: aliases.map(\.alias)))
-    }
-    let rounds = order.flatMap { runs[$0]?.events ?? [] }.compactMap { event -> RoundRow? in
-      if case .round(let row) = event.kind { row } else { nil }
-    }
-    return CoordinatorStatus(
-      federation: membership.federation, runs: order.compactMap { row(of: $0) }, workers: workers, models: rows,
-      rounds: Array(rounds.suffix(20)))
   }
 }

@@ -1,50 +1,24 @@
 import ClusterConfiguration
 import Cryptography
 import Federation
-import GradientKernel
 import Logging
-import Membership
 import ModelRegistry
 import Rounds
 import SecureAggregation
-import Tensors
-import Training
 import Wire
 import ZeroMQ
 
-/// Drives the run's state machine: events in from sockets, timers and the desk; actions out to them, to disk and to the
-/// registry. Owns the machine; runs on a compute thread of its own.
+/// Drives the runs' state machines: events in from sockets, timers and the desk; actions out to them, to disk and to the
+/// registry. Owns the machines and the scheduler of the fleet they share; runs on a compute thread of its own.
 ///
-/// One run at a time is in hand; others wait in the order of their submission.
+/// Runs and their ends are in `+Runs`, whose turn it is in `+Fleet`, what a machine orders in `+Actions`, and what
+/// operators ask in `+Questions`.
 actor CoordinatorDriver {
-  /// The run in hand.
-  struct Active {
-    let configuration: RunConfiguration
-    let template: VersionTemplate
-    var machine: RunStateMachine
-    var parameters: ParameterSet
-    var parent: Digest
-    var average: [Float] = []
-    var candidate: Candidate?
-    var attemptStarted: MonotonicTime
-    /// Whether this process has offered an attempt of the run.
-    var hasOffered = false
-    var trafficAtStart: [WorkerID: UInt64]
-  }
-
-  struct RunRecord {
-    let configuration: RunConfiguration
-    var state: RunState
-    var roundsCommitted: UInt64
-    var reason: String
-    var events: [RunEvent] = []
-  }
-
   nonisolated let thread: ComputeThread
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
   let home: PartyHome
-  let store: CoordinatorStore
+  let repository: any CoordinatorRepository
   let models: DirectoryModelStore
   let control: ControlServer
   let traffic: TrafficLedger
@@ -52,33 +26,32 @@ actor CoordinatorDriver {
   let logger: Logger
   let evidence: EvidenceStore
   let pace: PaceSteering
-  var desk: BulkDesk?
   /// Nil if the coordinator has no data of its own.
   let evaluator: CentralEvaluator?
+  var desk: BulkDesk?
   /// Tells serving nodes of a new version, or where an alias went.
   var announce: (@Sendable (StatePublisher.News) -> Void)?
-  var active: Active?
-  var queue: [RunID] = []
+  /// By name, as all of these.
+  var active: [RunID: ActiveRun] = [:]
   var runs: [RunID: RunRecord] = [:]
+  /// In the order of their submission.
   var order: [RunID] = []
+  var scheduler = FleetScheduler()
   var present: Set<WorkerID> = []
-  var lastHeard: Set<WorkerID> = []
-  var sequence: UInt64 = 0
-
-  /// The newest events that are kept for `runEvents`, per run.
-  static let eventsMax = 10_000
+  /// Of every worker that said hello to this process.
+  var traits: [WorkerID: WorkerTraits] = [:]
+  var isSettling = false
 
   init(
-    thread: ComputeThread, home: PartyHome, store: CoordinatorStore, models: DirectoryModelStore,
+    thread: ComputeThread, home: PartyHome, repository: any CoordinatorRepository, models: DirectoryModelStore,
     control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, evaluator: CentralEvaluator?,
-    pace: PaceSteering,
-    logger: Logger
+    pace: PaceSteering, logger: Logger
   ) {
-    self.pace = pace
     self.evaluator = evaluator
+    self.pace = pace
     self.thread = thread
     self.home = home
-    self.store = store
+    self.repository = repository
     self.models = models
     self.control = control
     self.traffic = traffic
@@ -87,203 +60,119 @@ actor CoordinatorDriver {
     evidence = EvidenceStore(directory: home.path(EvidenceStore.folder))
   }
 
+  var membership: MembershipList { home.membership }
+
   /// Takes up unfinished runs where their last committed version left them.
   func start(desk: BulkDesk, announce: @escaping @Sendable (StatePublisher.News) -> Void) throws {
     self.desk = desk
     self.announce = announce
-    for run in try store.runs() {
-      let configuration = try RunConfiguration.read(ConfigurationFile(path: "run \(run.name)", text: run.yaml))
-      runs[run.name] = RunRecord(
-        configuration: configuration, state: run.state, roundsCommitted: committedRounds(configuration),
-        reason: run.reason)
-      order.append(run.name)
-      if !run.state.isFinal { queue.append(run.name) }
+    for stored in try repository.runs() {
+      runs[stored.name] = RunRecord(stored)
+      order.append(stored.name)
     }
-    try startNext()
-  }
-
-  private func committedRounds(_ configuration: RunConfiguration) -> UInt64 {
-    let latest = try? models.find(ModelReference(model: configuration.model.name, selector: .alias(.latest)))
-    return latest?.manifest.run == configuration.name ? latest?.manifest.round.value ?? 0 : 0
-  }
-
-  // MARK: Runs
-
-  /// Checks and queues a run; durable when it returns.
-  func submit(yaml: String) async throws(Failure) -> RunID {
-    let configuration: RunConfiguration
-    do throws(ConfigurationError) {
-      configuration = try RunConfiguration.read(ConfigurationFile(path: "run", text: yaml))
-    } catch {
-      throw Failure(.invalid, error.description)
-    }
-    guard runs[configuration.name] == nil else {
-      throw Failure(.conflict, "a run '\(configuration.name)' exists already")
-    }
-    if let problem = forecastProblem(of: configuration) { throw Failure(.invalid, problem) }
-    if let problem = await evaluationProblem(of: configuration) { throw Failure(.invalid, problem) }
-    guard runs[configuration.name] == nil else {
-      throw Failure(.conflict, "a run '\(configuration.name)' exists already")
-    }
-    do {
-      try store.add(.init(name: configuration.name, yaml: yaml, state: .queued, reason: ""))
-      KillPoint.reached(.coordinator, .afterRecord, "run")
-    } catch {
-      throw Failure(.internal, "the run cannot be stored: \(error)")
-    }
-    runs[configuration.name] = RunRecord(
-      configuration: configuration, state: .queued, roundsCommitted: 0, reason: "")
-    order.append(configuration.name)
-    queue.append(configuration.name)
-    logger.info("run accepted", metadata: ["run": "\(configuration.name)"])
-    do {
-      try startNext()
-    } catch {
-      fail(configuration.name, reason: "\(error)")
-    }
-    return configuration.name
-  }
-
-  /// Why a run can never end well with the workers of this federation, or would lose too much to rounding (ruling A7).
-  private func forecastProblem(of configuration: RunConfiguration) -> String? {
-    do throws(ConfigurationError) {
-      let organisations = membership.members(role: .worker).map(\.certificate.organisation)
-      _ = try configuration.forecast(organisations: organisations, file: "run")
-      return nil
-    } catch {
-      return error.description
-    }
-  }
-
-  /// Why this coordinator cannot measure the run's versions, if the run wants it to.
-  private func evaluationProblem(of configuration: RunConfiguration) async -> String? {
-    guard configuration.evaluatesCentrally else { return nil }
-    guard let evaluator else {
-      return "run: key 'evaluation.central': found true, expected false: coordinator.yaml has no 'evaluation-data'"
-    }
-    return await evaluator.objection(to: configuration.model.architecture, scale: configuration.data.scale)
-  }
-
-  func stop(_ run: RunID) throws(Failure) {
-    guard let record = runs[run] else { throw Failure(.notFound, "there is no run '\(run)'") }
-    guard !record.state.isFinal else { throw Failure(.conflict, "the run '\(run)' has ended already") }
-    if active?.machine.plan.run == run {
-      handle(.stopRequested)
-    } else {
-      queue.removeAll { $0 == run }
-      finish(run, state: .stopped, reason: "stopped before it began")
-    }
-  }
-
-  var membership: MembershipList { home.membership }
-
-  func architecture(of configuration: RunConfiguration) -> ModelArchitecture {
-    configuration.model.architecture
-  }
-
-  /// Takes up the next run that waits, from its last committed version or from a new version 0.
-  func startNext() throws {
-    guard active == nil, let name = queue.first, let record = runs[name] else { return }
-    queue.removeFirst()
-    let configuration = record.configuration
-    let architecture = architecture(of: configuration)
-    let template = VersionTemplate(
-      federation: membership.federation, model: configuration.model.name, run: name,
-      aggregation: configuration.aggregation, architecture: architecture.description,
-      dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
-      strategy: configuration.aggregationStrategy)
-    let (parameters, stored) = try startingVersion(configuration, architecture, template)
-    let beginning = try RunStart(of: name, model: configuration.model.name, in: models)
-    let plan = configuration.plan(membership: membership, architecture: architecture)
-    var machine = RunStateMachine(
-      plan: plan, membership: membership, certificate: home.certificate.certificate, signingKey: home.signingKey,
-      start: beginning, attempt: try store.nextAttempt(run: name, round: beginning.round))
-    try store.set(.running, of: name, reason: "")
-    KillPoint.reached(.coordinator, .afterRecord, "run")
-    runs[name]?.state = .running
-    for worker in present.sorted() { _ = machine.handle(.workerJoined(worker), at: .now) }
-    active = Active(
-      configuration: configuration, template: template, machine: machine, parameters: parameters,
-      parent: stored.digest, attemptStarted: .now, trafficAtStart: traffic.snapshot)
-    logger.info(
-      "run started",
-      metadata: ["run": "\(name)", "round": "\(beginning.round)", "version": "\(stored.manifest.version)"])
-    handle(.started(now: unixTime()))
-  }
-
-  /// The model's latest version if this federation has one that fits, a new version 0 otherwise.
-  private func startingVersion(
-    _ configuration: RunConfiguration, _ architecture: ModelArchitecture, _ template: VersionTemplate
-  ) throws -> (ParameterSet, StoredVersion) {
-    try models.restoreLatest(of: configuration.model.name)
-    let latest = ModelReference(model: configuration.model.name, selector: .alias(.latest))
-    if let stored = try? models.find(latest) {
-      let artifact = try models.artifact(of: stored)
-      return (try ParameterSet(artifact.tensors, expecting: architecture.layout), stored)
-    }
-    let release = try RoundClosing.initial(
-      architecture.initialParameters(seed: configuration.model.seed), template: template, createdAt: unixTime())
-    return (release.parameters, try publish(release))
-  }
-
-  /// Stores a version durably and tells the serving nodes.
-  func publish(_ release: ModelRelease) throws -> StoredVersion {
-    try models.publish(release.manifest, artifact: release.artifact)
-    KillPoint.reached(.coordinator, .afterRecord, "version")
-    let stored = try models.find(
-      ModelReference(model: release.model, selector: .version(release.base.version)))
-    announce?(.published(stored))
-    return stored
+    for name in order { recover(name) }
+    takeUpWaiting()
   }
 
   // MARK: Events
 
   func receive(_ delivery: ControlServer.Delivery) {
     switch delivery {
-    case .joined(let worker):
+    case .joined(let worker, let traits):
       backlog.taken(worker, bytes: 0)
-      present.insert(worker)
-      lastHeard.insert(worker)
-      handle(.workerJoined(worker))
-    case .restarted(let worker):
+      arrived(worker, traits) { .workerJoined(worker) }
+    case .restarted(let worker, let traits):
       backlog.taken(worker, bytes: 0)
-      present.insert(worker)
-      handle(.workerRestarted(worker))
+      arrived(worker, traits) { .workerRestarted(worker) }
       post { $0.lost(worker) }
     case .lost(let worker, _):
       backlog.taken(worker, bytes: 0)
       present.remove(worker)
-      handle(.workerLost(worker))
+      for run in active.keys.sorted() { handle(.workerLost(worker), of: run) }
       post { $0.lost(worker) }
+      settle()
     case .message(let message, let worker, let byteCount):
       backlog.taken(worker, bytes: byteCount)
       KillPoint.reached(.coordinator, .afterReceive, message.kind)
-      handle(.received(message, from: worker))
+      for run in addressees(of: message, from: worker) { feed(.received(message, from: worker), to: run) }
+    }
+  }
+
+  private func arrived(_ worker: WorkerID, _ traits: WorkerTraits, event: () -> RunStateMachine.Event) {
+    present.insert(worker)
+    self.traits[worker] = traits
+    for (name, run) in active.sorted(by: { $0.key < $1.key }) {
+      if run.configuration.suits(traits) {
+        handle(event(), of: name)
+      } else if run.machine.available.contains(worker) {
+        // Its owner has restarted it with other labels.
+        handle(.workerLost(worker), of: name)
+      }
+    }
+    settle()
+  }
+
+  /// The runs that a worker's message is for: the one that it names, or else the one in whose attempt the worker is. What
+  /// it signed about an attempt that is over may be for any.
+  private func addressees(of message: WorkerMessage, from worker: WorkerID) -> [RunID] {
+    switch message {
+    case .accept(let attempt), .decline(let attempt, _, _), .progress(let attempt, _, _), .advert(let attempt, _):
+      active.values.first { $0.identity == attempt.run }.map { [$0.name] } ?? []
+    case .bundle, .shareCheck, .agree, .unmask: scheduler.holder(of: worker).map { [$0] } ?? []
+    case .abort: active.keys.sorted()
     }
   }
 
   func receive(_ delivery: BulkDesk.Delivery) {
     switch delivery {
-    case .uploadOpened(let header, let worker): handle(.uploadOpened(header, from: worker))
-    case .uploadCompleted(let trailer, let digest, let worker):
-      handle(.uploadCompleted(trailer, payloadDigest: digest, from: worker))
-    case .inputRejected(let worker, let reason): handle(.inputRejected(from: worker, reason: reason))
-    case .inputMeasured(let metrics, let worker): handle(.inputMeasured(metrics, from: worker))
-    case .sumOpened(let opened):
-      active?.average = opened.average
-      handle(.sumOpened(opened.summary))
-    case .failed(let reason): handle(.failed(reason: reason))
+    case .ofAttempt(let run, let upload, let news):
+      // What the desk says of an attempt that is over is too late.
+      guard active[run]?.upload == upload else { return }
+      receive(news, of: run)
+    case .blobDamaged(let digest, let reason):
+      let using = active.values.filter { $0.machine.base.tensors.contains { $0.digest == digest } }
+      for run in using.map(\.name).sorted() { interrupt(run, reason: reason) }
+      settle()
     }
   }
 
+  private func receive(_ news: BulkDesk.News, of run: RunID) {
+    switch news {
+    case .uploadOpened(let header, let worker): feed(.uploadOpened(header, from: worker), to: run)
+    case .uploadCompleted(let trailer, let digest, let worker):
+      feed(.uploadCompleted(trailer, payloadDigest: digest, from: worker), to: run)
+    case .inputRejected(let worker, let reason): feed(.inputRejected(from: worker, reason: reason), to: run)
+    case .inputMeasured(let metrics, let worker): feed(.inputMeasured(metrics, from: worker), to: run)
+    case .sumOpened(let opened):
+      active[run]?.average = opened.average
+      feed(.sumOpened(opened.summary), to: run)
+    case .diskFailed(let reason):
+      interrupt(run, reason: reason)
+      settle()
+    case .failed(let reason): feed(.failed(reason: reason), to: run)
+    }
+  }
+
+  /// One event of one run, and what follows for the fleet.
+  func feed(_ event: RunStateMachine.Event, to run: RunID) {
+    let cohort = active[run]?.machine.cohort
+    handle(event, of: run)
+    // Most events belong to an attempt that goes on, and change nothing for the others.
+    if cohort?.isEmpty != false || active[run]?.machine.cohort != cohort { settle() }
+  }
+
   /// The machine changes first; then its actions are carried out, in their order.
-  func handle(_ event: RunStateMachine.Event) {
-    guard var current = active else { return }
+  func handle(_ event: RunStateMachine.Event, of run: RunID) {
+    guard var current = active[run] else { return }
     let actions = current.machine.handle(event, at: .now)
     current.machine.checkInvariants()
-    active?.machine = current.machine
+    active[run]?.machine = current.machine
+    perform(actions, of: run)
+  }
+
+  func perform(_ actions: [RunStateMachine.Action], of run: RunID) {
     for action in actions {
-      guard perform(action) else { return }
+      guard perform(action, of: run) else { return }
     }
   }
 

@@ -40,7 +40,12 @@ package enum CoordinatorProcess {
     try DurableFile.createDirectory(configuration.stateDirectory, mode: 0o700)
     let lock = try StateLock(directory: configuration.stateDirectory)
     defer { withExtendedLifetime(lock) {} }
-    let store = try CoordinatorStore(path: configuration.stateDirectory + "/coordinator.sqlite")
+    let repository: SQLiteRepository
+    do throws(RepositoryError) {
+      repository = try SQLiteRepository(path: configuration.stateDirectory + "/coordinator.sqlite")
+    } catch {
+      throw RuntimeError(.failed, error.description)
+    }
     let models = try DirectoryModelStore(root: configuration.modelDirectory)
     var bindings = try home.federation.endpoints(replacedBy: options.endpointsOverride)
     if options.bindLoopbackAnyPort {
@@ -53,13 +58,13 @@ package enum CoordinatorProcess {
       bindings.snapshot = configuration.bindSnapshot ?? bindings.snapshot
     }
     return try await run(
-      options, home: home, configuration: configuration, store: store, models: models, bindings: bindings,
+      options, home: home, configuration: configuration, repository: repository, models: models, bindings: bindings,
       logger: logger)
   }
 
   private static func run(
-    _ options: Options, home: PartyHome, configuration: CoordinatorConfiguration, store: CoordinatorStore,
-    models: DirectoryModelStore, bindings: Endpoints, logger: Logger
+    _ options: Options, home: PartyHome, configuration: CoordinatorConfiguration,
+    repository: any CoordinatorRepository, models: DirectoryModelStore, bindings: Endpoints, logger: Logger
   ) async throws -> ExitCategory {
     let context = try Context(ioThreads: 2)
     // Before the first bind, and nobody gets in whom it does not know.
@@ -110,7 +115,7 @@ package enum CoordinatorProcess {
       epoch: try PublisherEpoch.begin(stateDirectory: configuration.stateDirectory), logger: logger)
 
     let driver = CoordinatorDriver(
-      thread: core, home: home, store: store, models: models, control: control, traffic: traffic,
+      thread: core, home: home, repository: repository, models: models, control: control, traffic: traffic,
       backlog: backlog, evaluator: try evaluator(configuration, on: evaluationThread),
       pace: PaceSteering(rules: configuration.pace), logger: logger)
     var limits = UploadPool.Limits()

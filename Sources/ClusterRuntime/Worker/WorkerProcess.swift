@@ -50,7 +50,7 @@ package enum WorkerProcess {
       "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
     return try await run(
       home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: threads,
-      endpoints: endpoints, ledger: ledger, logger: logger)
+      labels: configuration.labels, endpoints: endpoints, ledger: ledger, logger: logger)
   }
 
   /// - Parameter file: in place of the configuration's.
@@ -64,8 +64,7 @@ package enum WorkerProcess {
 
   private static func run(
     _ home: PartyHome, coordinator: Certificate, machine: WorkerStateMachine, dataset: Dataset, threads: Int,
-    endpoints: Endpoints,
-    ledger: WorkerLedgerStore, logger: Logger
+    labels: WorkerLabels, endpoints: Endpoints, ledger: WorkerLedgerStore, logger: Logger
   ) async throws -> ExitCategory {
     let (stream, ends) = AsyncStream.makeStream(of: ProcessEnd.self, bufferingPolicy: .bufferingOldest(8))
     let context = try Context(ioThreads: 2)
@@ -83,7 +82,8 @@ package enum WorkerProcess {
     let backlog = Backlog(limit: backlogMax)
     var seed = SystemRandomNumberGenerator()
     let hello = Hello(
-      version: .current, session: SessionID(seed.next()), software: Product.name, threads: UInt32(clamping: threads))
+      version: .current, session: SessionID(seed.next()), software: Product.name, threads: UInt32(clamping: threads),
+      labels: labels)
     let control = ControlClient(
       loop: controlLoop, socket: try link(.control(.connecting), keys, server, io: 0, in: context),
       endpoint: Endpoint(rawValue: endpoints.control), federation: home.membership.federation, hello: hello,

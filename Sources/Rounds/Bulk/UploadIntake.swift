@@ -2,19 +2,20 @@ import Federation
 import SecureAggregation
 import Transfer
 
-/// The coordinator's side of all uploads of an attempt: from the header over the chunks and the trailer to the answer.
-/// Whether an input counts is decided by the run; this says when to ask it.
+/// The coordinator's side of all uploads of the attempts in hand: from the header over the chunks and the trailer to the
+/// answer. Whether an input counts is decided by the run; this says when to ask it.
 ///
 ///     announced ── accepted ──▶ open ── trailer behind the last chunk ──▶ complete ── added ──▶ added
 ///         └─────────── refused by the run, the pool or a check: forgotten, may be announced anew ┘
 ///
-/// At most one upload per worker of the plan, so its memory is bounded by the cohort. The chunks lie in the driver's
-/// spools, one for each upload that is open or complete.
+/// Each attempt has a plan; a worker is in one plan at a time, and all plans share one pool of slots and credit. At most
+/// one upload per worker of a plan, so its memory is bounded by the cohorts. The chunks lie in the driver's spools, one
+/// for each upload that is open or complete.
 ///
 /// `Link` names where answers to a worker go: that of its last header or trailer.
 package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   package enum Event: Hashable, Sendable {
-    /// The attempt takes uploads with these vectors from these workers, in place of any other attempt.
+    /// The attempt takes uploads with these vectors from these workers, in place of any other attempt of one of them.
     case planned(upload: Digest, vectors: [VectorSpecification], workers: [WorkerID], at: MonotonicTime)
     case opened(InputHeader, from: WorkerID, link: Link, at: MonotonicTime)
     /// `byteCount` raw bytes came with the chunk.
@@ -29,8 +30,8 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
     case refused(WorkerID, reason: String, at: MonotonicTime)
     /// The run counts the input.
     case counted(WorkerID)
-    /// No further input counts.
-    case planEnded(at: MonotonicTime)
+    /// No further input of the attempt counts.
+    case planEnded(upload: Digest, at: MonotonicTime)
     /// The worker's link is gone.
     case lost(WorkerID, at: MonotonicTime)
     case tick(at: MonotonicTime)
@@ -59,7 +60,6 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   }
 
   private struct Plan {
-    let upload: Digest
     let vectors: [VectorSpecification]
     let workers: Set<WorkerID>
   }
@@ -84,7 +84,8 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   }
 
   private var pool: UploadPool
-  private var plan: Plan?
+  /// By upload; no worker is in two of them.
+  private var plans: [Digest: Plan] = [:]
   private var incoming: [WorkerID: Incoming] = [:]
 
   package init(limits: UploadPool.Limits = UploadPool.Limits()) { pool = UploadPool(limits: limits) }
@@ -92,13 +93,15 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   package mutating func handle(_ event: Event) -> [Action] {
     switch event {
     case .planned(let upload, let vectors, let workers, let time):
-      let actions = end(time)
-      plan = Plan(upload: upload, vectors: vectors, workers: Set(workers))
+      let workers = Set(workers)
+      let replaced = plans.filter { $0.key == upload || !$0.value.workers.isDisjoint(with: workers) }.keys.sorted()
+      let actions = replaced.flatMap { end($0, time) }
+      plans[upload] = Plan(vectors: vectors, workers: workers)
       return actions
     case .opened(let header, let worker, let link, let time): return open(header, worker, link, time)
     case .chunkReceived(let chunk, let byteCount, let worker, let time):
-      guard let plan, chunk.upload == plan.upload, incoming[worker] != nil else { return [] }
-      let key = UploadKey(upload: plan.upload, worker: worker)
+      guard incoming[worker]?.header.transcript == chunk.upload else { return [] }
+      let key = UploadKey(upload: chunk.upload, worker: worker)
       return translate(pool.handle(.chunkReceived(key, number: chunk.number, byteCount: byteCount, at: time)))
     case .closed(let trailer, let worker, let link, let time): return close(trailer, worker, link, time)
     case .verified(let worker, let payload):
@@ -114,7 +117,7 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
       guard let upload = incoming[worker], upload.stage == .complete else { return [] }
       incoming[worker]?.stage = .added
       return [.add(worker, upload.header), .freeSpool(worker), answer(upload, refusal: "")]
-    case .planEnded(let time): return end(time)
+    case .planEnded(let upload, let time): return end(upload, time)
     case .lost(let worker, let time): return translate(pool.handle(.lost(worker, at: time)))
     case .tick(let time): return translate(pool.handle(.tick(at: time)))
     }
@@ -128,14 +131,14 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
     func refusal(_ reason: String) -> [Action] {
       [.answer(UploadAnswer(upload: header.transcript, refusal: reason), to: link)]
     }
-    guard let plan, header.transcript == plan.upload, plan.workers.contains(worker) else {
+    guard let plan = plans[header.transcript], plan.workers.contains(worker) else {
       return refusal("not counted")
     }
     if let known = incoming[worker] {
       // The run decides about the header that it was told of: no other may take its place meanwhile.
       guard known.header == header else { return refusal("opened again with another header") }
       incoming[worker]?.link = link
-      return known.stage == .announced ? [] : resume(worker, known.shape, time)
+      return known.stage == .announced ? [] : resume(worker, known, time)
     }
     guard header.vectors == plan.vectors, let shape = UploadShape(header.vectors) else {
       return refusal("other vectors than the attempt has")
@@ -147,14 +150,15 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   private mutating func close(
     _ trailer: InputTrailer, _ worker: WorkerID, _ link: Link, _ time: MonotonicTime
   ) -> [Action] {
-    guard let plan, trailer.transcript == plan.upload, incoming[worker] != nil else {
+    guard incoming[worker]?.header.transcript == trailer.transcript else {
       return [.answer(UploadAnswer(upload: trailer.transcript, refusal: "not counted"), to: link)]
     }
     incoming[worker]?.link = link
     // The pool knows whether a chunk is missing, and then grants it again instead of finishing.
-    let pooled = pool.handle(.closed(UploadKey(upload: plan.upload, worker: worker), at: time))
+    let key = UploadKey(upload: trailer.transcript, worker: worker)
+    let pooled = pool.handle(.closed(key, at: time))
     let actions = translate(pooled)
-    guard pooled.contains(.finished(UploadKey(upload: plan.upload, worker: worker))) else { return actions }
+    guard pooled.contains(.finished(key)) else { return actions }
     incoming[worker]?.stage = .verifying(trailer)
     return actions + [.verify(worker)]
   }
@@ -163,9 +167,9 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
 
   private mutating func accept(_ worker: WorkerID, _ time: MonotonicTime) -> [Action] {
     guard let upload = incoming[worker] else { return [] }
-    guard upload.stage == .announced else { return resume(worker, upload.shape, time) }
+    guard upload.stage == .announced else { return resume(worker, upload, time) }
     incoming[worker]?.stage = .open
-    return [.openSpool(worker, upload.header, upload.shape)] + resume(worker, upload.shape, time)
+    return [.openSpool(worker, upload.header, upload.shape)] + resume(worker, upload, time)
   }
 
   private mutating func refuse(_ worker: WorkerID, _ reason: String, _ time: MonotonicTime) -> [Action] {
@@ -181,20 +185,21 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
     return (upload.stage.hasSpool ? [.freeSpool(worker)] : []) + [answer(upload, refusal: reason)]
   }
 
-  private mutating func end(_ time: MonotonicTime) -> [Action] {
-    guard let plan else { return [] }
-    let actions = translate(pool.handle(.cancelled(upload: plan.upload, at: time)))
-    let spools = incoming.filter(\.value.stage.hasSpool).keys.sorted()
-    incoming = [:]
-    self.plan = nil
-    return actions + spools.map(Action.freeSpool)
+  private mutating func end(_ upload: Digest, _ time: MonotonicTime) -> [Action] {
+    guard plans.removeValue(forKey: upload) != nil else { return [] }
+    let ended = incoming.filter { $0.value.header.transcript == upload }
+    for worker in ended.keys { incoming[worker] = nil }
+    let spools = ended.filter(\.value.stage.hasSpool).keys.sorted()
+    // Credit that is free now goes to the uploads of the other plans.
+    let actions = translate(pool.handle(.cancelled(upload: upload, at: time)))
+    return spools.map(Action.freeSpool) + actions
   }
 
   // MARK: The pool
 
-  private mutating func resume(_ worker: WorkerID, _ shape: UploadShape, _ time: MonotonicTime) -> [Action] {
-    guard let plan else { return [] }
-    return translate(pool.handle(.opened(UploadKey(upload: plan.upload, worker: worker), shape, at: time)))
+  private mutating func resume(_ worker: WorkerID, _ upload: Incoming, _ time: MonotonicTime) -> [Action] {
+    let key = UploadKey(upload: upload.header.transcript, worker: worker)
+    return translate(pool.handle(.opened(key, upload.shape, at: time)))
   }
 
   private mutating func translate(_ actions: [UploadPool.Action]) -> [Action] {
@@ -223,9 +228,13 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   /// What must hold after every event, in words; empty when all of it does.
   package func checkInvariants() -> [String] {
     var broken = pool.checkInvariants()
-    if plan == nil, !incoming.isEmpty { broken.append("an upload without a plan") }
+    if Set(plans.values.flatMap(\.workers)).count != plans.values.reduce(0, { $0 + $1.workers.count }) {
+      broken.append("a worker in two plans")
+    }
     for (worker, upload) in incoming.sorted(by: { $0.key < $1.key }) {
-      if upload.header.transcript != plan?.upload { broken.append("\(worker): an upload of another attempt") }
+      if plans[upload.header.transcript]?.workers.contains(worker) != true {
+        broken.append("\(worker): an upload of no plan")
+      }
       let prefix = pool.deliveredPrefix(of: UploadKey(upload: upload.header.transcript, worker: worker))
       switch upload.stage {
       case .announced: break

@@ -1,0 +1,55 @@
+import ClusterConfiguration
+import Federation
+import ModelRegistry
+import Rounds
+import Tensors
+import ZeroMQ
+
+/// One run in hand: its machine, and what the driver keeps beside it.
+struct ActiveRun {
+  /// As people call it; the machine and everything signed carry `identity`.
+  let name: RunID
+  let identity: RunID
+  let configuration: RunConfiguration
+  let template: VersionTemplate
+  var machine: RunStateMachine
+  var parameters: ParameterSet
+  var parent: Digest
+  var average: [Float] = []
+  var candidate: CoordinatorDriver.Candidate?
+  /// Of the attempt in hand, once its uploads are open.
+  var upload: Digest?
+  /// Of the attempt in hand, or the last.
+  var offeredTo: [WorkerID] = []
+  var attemptStarted: MonotonicTime
+  /// Whether this process has offered an attempt of the run.
+  var hasOffered = false
+  var trafficAtStart: [WorkerID: UInt64]
+  /// The disk, and not the run, is why the run is about to end: it can be resumed.
+  var isInterrupted = false
+
+  /// An attempt as history names it.
+  func recorded(_ attempt: AttemptID) -> AttemptID {
+    AttemptID(run: name, round: attempt.round, attempt: attempt.attempt)
+  }
+}
+
+/// A run that the coordinator knows, in hand or not.
+struct RunRecord {
+  /// As it was last stored; ahead of the disk only while that takes nothing.
+  var stored: StoredRun
+  /// Nil if its text cannot be read any more.
+  let configuration: RunConfiguration?
+
+  init(_ stored: StoredRun) {
+    self.stored = stored
+    configuration = try? RunConfiguration.read(ConfigurationFile(path: "run \(stored.name)", text: stored.yaml))
+  }
+}
+
+extension RunConfiguration {
+  /// Whether a worker with these traits may serve this run.
+  func suits(_ traits: WorkerTraits) -> Bool {
+    traits.labels.contains(cohort.labels) && traits.threads >= cohort.minimumThreads
+  }
+}

@@ -1,0 +1,120 @@
+import Aggregation
+import ClusterConfiguration
+import Federation
+import GradientKernel
+import Logging
+import ModelRegistry
+import Rounds
+import Tensors
+import Training
+
+/// Versions: made, measured, published, taken back.
+extension CoordinatorDriver {
+  /// A version that was made and not yet published.
+  struct Candidate {
+    let attempt: AttemptID
+    let release: ModelRelease
+  }
+
+  /// Makes the next version, and has it measured on the coordinator's data.
+  func prepare(_ order: RunStateMachine.CommitOrder, measuresBase: Bool, of run: RunID) {
+    guard let current = active[run], let evaluator else {
+      return handle(
+        .failed(reason: "the run measures its versions on data that this coordinator does not have"), of: run)
+    }
+    guard let release = release(order, of: run) else { return }
+    active[run]?.candidate = Candidate(attempt: order.attempt, release: release)
+    let base = measuresBase ? current.parameters : nil
+    let architecture = current.configuration.model.architecture, scale = current.configuration.data.scale
+    evaluator.thread.post(to: evaluator) { [self] evaluator in
+      let result: Result<(RoundMetrics, RoundMetrics?), TrainingError>
+      do throws(TrainingError) {
+        let before = if let base { try evaluator.measure(base, architecture, scale: scale) } else { RoundMetrics?.none }
+        result = .success((try evaluator.measure(release.parameters, architecture, scale: scale), before))
+      } catch {
+        result = .failure(error)
+      }
+      thread.post(to: self) { $0.measured(result, attempt: order.attempt, of: run) }
+    }
+  }
+
+  private func measured(
+    _ result: Result<(RoundMetrics, RoundMetrics?), TrainingError>, attempt: AttemptID, of run: RunID
+  ) {
+    guard active[run]?.candidate?.attempt == attempt else { return }
+    switch result {
+    case .success((let metrics, let base)): feed(.candidateMeasured(metrics, base: base), to: run)
+    case .failure(let error):
+      feed(.commitRejected(reason: "not published: on the coordinator's data: \(error)"), to: run)
+    }
+  }
+
+  func commit(_ order: RunStateMachine.CommitOrder, of run: RunID) {
+    let candidate = active[run]?.candidate
+    guard let release = candidate?.attempt == order.attempt ? candidate?.release : release(order, of: run) else {
+      return
+    }
+    do {
+      let stored = try publish(release)
+      active[run]?.parameters = release.parameters
+      active[run]?.parent = stored.digest
+      active[run]?.average = []
+      active[run]?.candidate = nil
+      handle(.committed(release.base), of: run)
+    } catch {
+      end(run, because: error, doing: "version \(order.version) cannot be published")
+    }
+  }
+
+  /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
+  private func release(_ order: RunStateMachine.CommitOrder, of run: RunID) -> ModelRelease? {
+    guard let current = active[run] else { return nil }
+    do {
+      return try RoundClosing.next(
+        order, base: current.parameters, average: current.average, parent: current.parent,
+        template: current.template, createdAt: unixTime())
+    } catch let error as AggregationError {
+      active[run]?.average = []
+      handle(.commitRejected(reason: "\(error)"), of: run)
+    } catch {
+      end(run, because: error, doing: "version \(order.version) cannot be made")
+    }
+    return nil
+  }
+
+  /// The mark is durable before anything is trained on the version that takes its place. False if it cannot be.
+  func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String, of run: RunID) -> Bool {
+    guard let current = active[run] else { return false }
+    let model = current.template.model
+    logger.warning(
+      "version taken back",
+      metadata: ["model": "\(model)", "version": "\(version)", "base": "\(base.version)", "reason": "\(reason)"])
+    do {
+      let stored = try models.find(ModelReference(model: model, selector: .version(base.version)))
+      active[run]?.parameters = try ParameterSet(
+        models.artifact(of: stored).tensors, expecting: current.configuration.model.architecture.layout)
+      active[run]?.parent = stored.digest
+      active[run]?.average = []
+      try models.takeBack(version, of: model, reason: reason)
+      KillPoint.reached(.coordinator, .afterRecord, "alias")
+    } catch {
+      end(run, because: error, doing: "version \(version) cannot be taken back to \(base.version)")
+      return false
+    }
+    announce?(.moved(.latest, model, base.version))
+    return true
+  }
+
+  func move(_ alias: Alias, to version: ModelVersion, of run: RunID) -> Bool {
+    guard let model = active[run]?.template.model else { return false }
+    do throws(RegistryError) {
+      try models.move(alias, of: model, to: version)
+      KillPoint.reached(.coordinator, .afterRecord, "alias")
+    } catch {
+      end(run, because: error, doing: "'\(alias)' cannot be moved to version \(version)")
+      return false
+    }
+    announce?(.moved(alias, model, version))
+    return true
+  }
+}
