@@ -8898,7 +8898,7 @@ const ProtobufCMessageDescriptor murmur__published_row__descriptor =
   (ProtobufCMessageInit) murmur__published_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[11] =
+static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[12] =
 {
   {
     "attempt",
@@ -9032,10 +9032,23 @@ static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[11] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "central",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundRow, central),
+    &murmur__evaluation_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__round_row__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
   6,   /* field[6] = bytes_up_per_worker */
+  11,   /* field[11] = central */
   1,   /* field[1] = cohort */
   3,   /* field[3] = dropped */
   4,   /* field[4] = evaluation */
@@ -9049,7 +9062,7 @@ static const unsigned murmur__round_row__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__round_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor murmur__round_row__descriptor =
 {
@@ -9059,7 +9072,7 @@ const ProtobufCMessageDescriptor murmur__round_row__descriptor =
   "Murmur__RoundRow",
   "murmur",
   sizeof(Murmur__RoundRow),
-  11,
+  12,
   murmur__round_row__field_descriptors,
   murmur__round_row__field_indices_by_name,
   1,  murmur__round_row__number_ranges,

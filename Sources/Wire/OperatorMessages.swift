@@ -203,11 +203,15 @@ package struct RoundRow: Hashable, Sendable {
   /// Elements of updates that were cut off because they did not fit their integers, over all workers in the sum: the
   /// average is then off by more than rounding.
   package let saturated: UInt64
+  /// Of the version that the round made, on the coordinator's own data; nil without.
+  package let central: Evaluation?
 
   package init(
     attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
-    bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64
+    bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64,
+    central: Evaluation? = nil
   ) {
+    self.central = central
     self.saturated = saturated
     self.attempt = attempt
     self.cohort = cohort

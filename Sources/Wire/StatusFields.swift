@@ -139,7 +139,8 @@ extension RoundRow {
       evaluation: (message.evaluation?.pointee).map(Evaluation.init),
       seconds: message.seconds, bytesUpPerWorker: message.bytes_up_per_worker, published: published,
       outcome: try Field.choice(message.outcome.rawValue, "round.outcome"),
-      reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated)
+      reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated,
+      central: (message.central?.pointee).map(Evaluation.init))
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RoundRow> {
@@ -160,6 +161,7 @@ extension RoundRow {
       $0.outcome = Murmur__AttemptOutcome(outcome.rawValue)
       $0.reason = arena.prose(reason)
       $0.saturated = saturated
+      $0.central = central?.draft(in: arena)
     }
   }
 }

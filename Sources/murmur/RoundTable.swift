@@ -22,8 +22,13 @@ enum RoundTable {
     ]
     let line = zip(cells, columns).map { TextTable.pad($0, to: $1.width, .right) }.joined(separator: "  ")
     guard row.outcome == .committed else { return "\(line)  abandoned: \(row.reason)" }
-    guard row.saturated > 0 else { return line }
-    return "\(line)  \(saturation(row))"
+    let notes = [row.central.map(central), row.saturated > 0 ? saturation(row) : nil].compactMap { $0 }
+    return ([line] + notes).joined(separator: "  ")
+  }
+
+  /// What the coordinator's own data says of the version that the round made.
+  private static func central(_ evaluation: RoundRow.Evaluation) -> String {
+    "made: loss \(Readable.decimal(evaluation.loss, 4)), accuracy \(Readable.decimal(evaluation.accuracy, 4))"
   }
 
   /// What a round says whose updates did not fit their integers.
@@ -50,6 +55,9 @@ struct RoundResult: Encodable {
   let dropped: UInt32
   let loss: Double?
   let accuracy: Double?
+  /// Of the version that the round made, on the coordinator's own data.
+  let centralLoss: Double?
+  let centralAccuracy: Double?
   let seconds: Double
   let bytesUpPerWorker: UInt64
   /// Elements of updates that did not fit their integers.
@@ -68,6 +76,8 @@ struct RoundResult: Encodable {
     dropped = row.dropped
     loss = row.evaluation?.loss
     accuracy = row.evaluation?.accuracy
+    centralLoss = row.central?.loss
+    centralAccuracy = row.central?.accuracy
     seconds = row.seconds
     bytesUpPerWorker = row.bytesUpPerWorker
     saturated = row.saturated

@@ -230,15 +230,16 @@ extension RoundRow {
     case .evaluated: (outcome, published, reason) = (.committed, nil, "")
     case .abandoned(let why): (outcome, published, reason) = (.abandoned, nil, why)
     }
-    let metrics = report.summary?.metrics
-    let evaluation = metrics.flatMap { metrics in
-      metrics.loss.flatMap { loss in metrics.accuracy.map { Evaluation(loss: loss, accuracy: $0) } }
+    func evaluation(_ metrics: RoundMetrics?) -> Evaluation? {
+      guard let loss = metrics?.loss, let accuracy = metrics?.accuracy else { return nil }
+      return Evaluation(loss: loss, accuracy: accuracy)
     }
     self.init(
       attempt: report.attempt, cohort: UInt32(clamping: report.cohort), reported: UInt32(clamping: report.reported),
-      dropped: UInt32(clamping: report.dropped), evaluation: evaluation, seconds: round.seconds,
+      dropped: UInt32(clamping: report.dropped), evaluation: evaluation(report.summary?.metrics),
+      seconds: round.seconds,
       bytesUpPerWorker: round.bytesUpPerWorker, published: published, outcome: outcome, reason: reason,
-      saturated: report.summary?.saturated ?? 0)
+      saturated: report.summary?.saturated ?? 0, central: evaluation(report.central))
   }
 }
 

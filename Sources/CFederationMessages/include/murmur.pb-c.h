@@ -1337,10 +1337,14 @@ struct  Murmur__RoundRow
    * Elements of updates that did not fit their integers and were cut off, over all workers in the sum.
    */
   uint64_t saturated;
+  /*
+   * Of the version that the round made, on the coordinator's own data; absent without.
+   */
+  Murmur__EvaluationRow *central;
 };
 #define MURMUR__ROUND_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__round_row__descriptor) \
-    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0 }
+    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL }
 
 
 struct  Murmur__CoordinatorStatus

@@ -113,7 +113,7 @@ extension CoordinatorDriver {
         model: current.template.model, version: $0.version, run: run, round: row.attempt.round,
         digest: current.parent, modelDigest: $0.modelDigest)
     }
-    log(row, as: report.attempt, central: report.central)
+    log(row, as: report.attempt)
     note(row)
     do throws(RepositoryError) {
       try repository.end(row, version: record, at: unixTime())
@@ -144,16 +144,18 @@ extension CoordinatorDriver {
       dropped: UInt32(report.dropped), evaluation: report.summary.flatMap { .init($0.metrics) },
       seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
-      reason: reason, saturated: report.summary?.saturated ?? 0)
+      reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) })
   }
 
-  private func log(_ row: RoundRow, as attempt: AttemptID, central: RoundMetrics?) {
+  private func log(_ row: RoundRow, as attempt: AttemptID) {
     var metadata: Logger.Metadata = [
       "attempt": "\(attempt)", "outcome": "\(row.outcome)", "cohort": "\(row.cohort)", "reported": "\(row.reported)",
       "seconds": "\(row.seconds)",
     ]
-    if let loss = central?.loss { metadata["central-loss"] = "\(loss)" }
-    if let accuracy = central?.accuracy { metadata["central-accuracy"] = "\(accuracy)" }
+    if let central = row.central {
+      metadata["central-loss"] = "\(central.loss)"
+      metadata["central-accuracy"] = "\(central.accuracy)"
+    }
     if let evaluation = row.evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
     if !row.reason.isEmpty { metadata["reason"] = "\(row.reason)" }
     guard row.saturated > 0 else {

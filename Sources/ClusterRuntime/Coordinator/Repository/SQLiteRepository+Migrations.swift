@@ -79,6 +79,8 @@ extension SQLiteRepository {
       table.add(column: "dropped", .integer)
       table.add(column: "loss", .double)
       table.add(column: "accuracy", .double)
+      table.add(column: "central_loss", .double)
+      table.add(column: "central_accuracy", .double)
       table.add(column: "seconds", .double)
       table.add(column: "bytes_up", .integer)
       table.add(column: "version", .integer)

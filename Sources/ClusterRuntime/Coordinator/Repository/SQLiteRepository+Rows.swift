@@ -40,13 +40,16 @@ extension RoundRow {
       attempt: attempt, cohort: UInt32(clamping: row.number("cohort")),
       reported: UInt32(clamping: row.number("reported")), dropped: UInt32(clamping: row.number("dropped")),
       evaluation: Evaluation(row), seconds: row["seconds"] ?? 0, bytesUpPerWorker: row.number("bytes_up"),
-      published: published, outcome: outcome, reason: row["reason"] ?? "", saturated: row.number("saturated"))
+      published: published, outcome: outcome, reason: row["reason"] ?? "", saturated: row.number("saturated"),
+      central: Evaluation(row, "central_"))
   }
 }
 
 extension RoundRow.Evaluation {
-  fileprivate init?(_ row: Row) {
-    guard let loss = row["loss"] as Double?, let accuracy = row["accuracy"] as Double? else { return nil }
+  fileprivate init?(_ row: Row, _ prefix: String = "") {
+    guard let loss = row[prefix + "loss"] as Double?, let accuracy = row[prefix + "accuracy"] as Double? else {
+      return nil
+    }
     self.init(loss: loss, accuracy: accuracy)
   }
 }

@@ -101,13 +101,14 @@ final class SQLiteRepository: CoordinatorRepository {
       }
       let result: StatementArguments = [
         Int64(row.outcome.rawValue), Int64(clamping: time), Int64(row.reported), Int64(row.dropped),
-        row.evaluation?.loss, row.evaluation?.accuracy, row.seconds, Int64(clamping: row.bytesUpPerWorker),
+        row.evaluation?.loss, row.evaluation?.accuracy, row.central?.loss, row.central?.accuracy, row.seconds, Int64(clamping: row.bytesUpPerWorker),
         row.published.map { Int64(clamping: $0.version.value) }, row.published?.modelDigest.hex, row.reason,
         Int64(clamping: row.saturated),
       ]
       try database.execute(
         sql: """
-          UPDATE attempt SET outcome = ?, ended_at = ?, reported = ?, dropped = ?, loss = ?, accuracy = ?, seconds = ?,
+          UPDATE attempt SET outcome = ?, ended_at = ?, reported = ?, dropped = ?, loss = ?, accuracy = ?, central_loss = ?,
+          central_accuracy = ?, seconds = ?,
             bytes_up = ?, version = ?, model_digest = ?, reason = ?, saturated = ?
           WHERE run = ? AND round = ? AND attempt = ? AND outcome IS NULL
           """,
