@@ -111,7 +111,8 @@ extension ProcessFederation {
       switch entry {
       case .attemptBegun(let attempt):
         #expect(
-          seen[attempt.run].map { attempt > $0 } ?? true, "worker-\(number) began \(attempt) again", sourceLocation: sourceLocation)
+          seen[attempt.run].map { attempt > $0 } ?? true, "worker-\(number) began \(attempt) again",
+          sourceLocation: sourceLocation)
         #expect(attempts.contains(attempt), "\(attempt) was offered unrecorded", sourceLocation: sourceLocation)
         seen[attempt.run] = attempt
         last = attempt

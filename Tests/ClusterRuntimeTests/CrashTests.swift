@@ -27,7 +27,8 @@ extension HostileTests {
       + ["begun", "contributed", "survivors", "released"].map { "worker:after-record:\($0)" }
     private static let coordinator =
       toWorker.flatMap { ["coordinator:before-send:\($0)", "coordinator:after-send:\($0)"] }
-      + toCoordinator.map { "coordinator:after-receive:\($0)" } + ["attempt", "version", "round"].map { "coordinator:after-record:\($0)" }
+      + toCoordinator.map { "coordinator:after-receive:\($0)" }
+      + ["attempt", "version", "round"].map { "coordinator:after-record:\($0)" }
     /// How often a point goes by in a round of five workers, if it does so more or less often than they are.
     private static let perRound = [
       "progress": 25, "blobRequest": 20, "blobChunk": 20, "uploadChunk": 10, "uploadGrant": 20, "uploadAnswer": 10,

@@ -11,11 +11,13 @@ import Wire
 final class SmallDisk {
   let path: String
 
-  static let isPossible = geteuid() == 0 && {
-    let path = NSTemporaryDirectory() + "murmur-mount-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return (try? SmallDisk(path, size: "64k")) != nil
-  }()
+  static let isPossible =
+    geteuid() == 0
+    && {
+      let path = NSTemporaryDirectory() + "murmur-mount-\(UUID().uuidString)"
+      defer { try? FileManager.default.removeItem(atPath: path) }
+      return (try? SmallDisk(path, size: "64k")) != nil
+    }()
 
   init(_ path: String, size: String) throws {
     self.path = path
@@ -54,7 +56,8 @@ extension HostileTests {
   /// Disks that are full, read-only or damaged: the runs that need them are set aside by name, the process and the other
   /// runs go on, and nothing is lost.
   @Suite struct DiskFaults {
-    @Test("A full disk of models pauses the runs; with room, they go on and lose no round",
+    @Test(
+      "A full disk of models pauses the runs; with room, they go on and lose no round",
       .enabled(if: SmallDisk.isPossible))
     func modelsAreFull() async throws {
       let federation = try ProcessFederation(workers: 4, rounds: 12)
@@ -73,7 +76,9 @@ extension HostileTests {
       try federation.checkHistory()
     }
 
-    @Test("A full disk of the coordinator's own state pauses the run, across a crash too", .enabled(if: SmallDisk.isPossible))
+    @Test(
+      "A full disk of the coordinator's own state pauses the run, across a crash too",
+      .enabled(if: SmallDisk.isPossible))
     func stateIsFull() async throws {
       let federation = try ProcessFederation(workers: 4, rounds: 12)
       let disk = try SmallDisk(federation.path + "/coordinator/state", size: "8m")
@@ -95,7 +100,8 @@ extension HostileTests {
       try federation.checkHistory()
     }
 
-    @Test("A disk that becomes read-only pauses the run, and publishes nothing by half", .enabled(if: SmallDisk.isPossible))
+    @Test(
+      "A disk that becomes read-only pauses the run, and publishes nothing by half", .enabled(if: SmallDisk.isPossible))
     func modelsAreReadOnly() async throws {
       let federation = try ProcessFederation(workers: 4, rounds: 12)
       let disk = try SmallDisk(federation.path + "/coordinator/models", size: "64m")
@@ -139,6 +145,7 @@ extension HostileTests {
       let federation = try ProcessFederation(workers: 4, rounds: 4)
       let first = try await federation.startCoordinator()
       let client = try federation.operatorClient()
+      try #require(await first.logs("run started"))
       let path = try blob(of: "digits", in: federation)
       let bytes = try damage(path)
       _ = try await client.submit(runFile: ProcessFederation.runFile("letters", rounds: 4))

@@ -66,7 +66,8 @@ struct RepositoryContract {
 
   static func numbers(_ events: [RunEvent]) -> [UInt64] { events.map(\.sequence) }
 
-  @Test("A run is remembered as it was added, in the order of addition, and its name is taken", arguments: Engine.allCases)
+  @Test(
+    "A run is remembered as it was added, in the order of addition, and its name is taken", arguments: Engine.allCases)
   func addsRuns(_ engine: Engine) throws {
     let subject = try Subject(engine)
     defer { subject.remove() }
@@ -168,7 +169,8 @@ struct RepositoryContract {
     #expect(try repository.versions(of: "digits") == [Self.version(0), Self.version(1)])
   }
 
-  @Test("A run is forgotten when it has ended; its versions stay, and a namesake has another identity",
+  @Test(
+    "A run is forgotten when it has ended; its versions stay, and a namesake has another identity",
     arguments: Engine.allCases)
   func deletesRuns(_ engine: Engine) throws {
     let subject = try Subject(engine)

@@ -88,7 +88,8 @@ extension HostileTests {
         try await client.stop(run: run)
       }
       let status = try await client.status()
-      #expect(status.workers.map { $0.labels.description } == (1...8).map { "gpu=yes, site=\($0 <= 4 ? "north" : "south")" })
+      #expect(
+        status.workers.map { $0.labels.description } == (1...8).map { "gpu=yes, site=\($0 <= 4 ? "north" : "south")" })
     }
 
     @Test("A paused run stays paused across a crash, takes no worker from others, and goes on where it was")
@@ -131,7 +132,8 @@ extension HostileTests {
       #expect(try await Self.isIn(.completed, "digits", client)?.roundsCommitted == 2)
       #expect(try federation.latestVersion == 4)
       let store = try DirectoryModelStore(root: federation.path + "/coordinator/models")
-      #expect(try store.versions(of: "digits").map(\.manifest.run) == ["digits", "digits", "digits", "digits.2", "digits.2"])
+      #expect(
+        try store.versions(of: "digits").map(\.manifest.run) == ["digits", "digits", "digits", "digits.2", "digits.2"])
     }
 
     @Test("A run that cannot work ends with its reason, and the others go on; two runs on one model do not mix")

@@ -4,9 +4,9 @@ import Testing
 /// Help texts are recorded in `Help`; `MURMUR_RECORD=1 swift test --filter HelpTests` writes them again.
 @Suite struct HelpTests {
   static let commands = [
-    "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run watch", "run stop",
-    "models",
-    "pull", "verify", "evaluate", "data", "data inspect", "data stats", "data partition", "data get", "conformance",
+    "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run list", "run show",
+    "run watch", "run pause", "run resume", "run stop", "run delete", "models", "pull", "verify", "evaluate", "data",
+    "data inspect", "data stats", "data partition", "data get", "conformance",
     "conformance sa1", "simulate",
     "explain", "explain privacy", "inspect",
   ]
