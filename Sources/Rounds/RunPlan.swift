@@ -68,8 +68,14 @@ package struct SumSummary: Hashable, Sendable {
   package var clipped: UInt64
   package var saturated: UInt64
   package var metrics: RoundMetrics
+  /// Summed terms of the strategy: `Σ w_k·‖a_k‖₁` and `Σ h_k ÷ L`; 0 where it has none.
+  package var terms: StrategyTerms
 
-  package init(weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics) {
+  package init(
+    weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics,
+    terms: StrategyTerms = StrategyTerms()
+  ) {
+    self.terms = terms
     self.weight = weight
     self.workers = workers
     self.clipped = clipped
