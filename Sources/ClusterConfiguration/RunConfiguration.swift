@@ -25,12 +25,6 @@ package struct RunConfiguration: Hashable, Sendable {
     package var scale: Double
   }
 
-  package struct Strategy: Hashable, Sendable {
-    /// `fedavg`: the weighted mean of the updates, times the server's learning rate.
-    package var name: String
-    package var serverLearningRate: Double
-  }
-
   package struct Training: Hashable, Sendable {
     package var learningRate: Double
     package var localEpochs: UInt64
@@ -128,7 +122,7 @@ package struct RunConfiguration: Hashable, Sendable {
     strategy = try Self.strategy(in: top)
     training = try Self.training(in: top)
     clip = try top.number("clip", expected: "a number above 0") { $0 > 0 }
-    maximumWeight = try top.integer("maximum-weight", default: 1024, in: 1...(1 << 20))
+    maximumWeight = try Self.maximumWeight(in: top, strategy)
     encoding = try top.choice(
       "encoding", default: .exact, of: ["exact": .exact, "balanced": .balanced, "compact": .compact])
     expectedExamples =
@@ -141,6 +135,7 @@ package struct RunConfiguration: Hashable, Sendable {
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
     try checkContract(in: data)
+    try checkStrategy(in: top)
     guard cohort.maximum <= encoding.rosterMax else {
       throw top.error(
         at: "encoding", found: "'\(encoding.rawValue)' for up to \(cohort.maximum) workers",
@@ -173,14 +168,6 @@ package struct RunConfiguration: Hashable, Sendable {
       throw section.error(
         at: key, found: "\(found)", expected: "\(expected), the outputs of '\(architecture)'")
     }
-  }
-
-  private static func strategy(in top: ConfigurationSection) throws(ConfigurationError) -> Strategy {
-    guard top.has("strategy") else { return Strategy(name: "fedavg", serverLearningRate: 1) }
-    let section = try top.section("strategy", keys: ["name", "server-learning-rate"])
-    return try Strategy(
-      name: section.choice("name", default: "fedavg", of: ["fedavg": "fedavg"]),
-      serverLearningRate: section.number("server-learning-rate", default: 1, expected: "a number above 0") { $0 > 0 })
   }
 
   private static func cohort(in top: ConfigurationSection) throws(ConfigurationError) -> Cohort {

@@ -24,6 +24,8 @@ package struct RunStateMachine: Sendable {
     case inputRejected(from: WorkerID, reason: String)
     case deadlinePassed(DeadlineID, now: UInt64)
     case sumOpened(SumSummary)
+    /// The strategy makes no model of the inputs, or of their sum: in place of `sumOpened` or of `committed`.
+    case sumRefused(reason: String)
     case committed(BaseModel)
     /// The driver could not do what an action ordered.
     case failed(reason: String)
@@ -248,6 +250,7 @@ package struct RunStateMachine: Sendable {
       self.now = now
       return deadlinePassed(deadline)
     case .sumOpened(let summary): return sumOpened(summary)
+    case .sumRefused(let reason): return sumRefused(reason)
     case .committed(let model): return committed(model)
     case .failed(let reason): return finish(.failed(reason: reason))
     case .stopRequested:
@@ -265,7 +268,7 @@ package struct RunStateMachine: Sendable {
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
     case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .deadlinePassed, .sumOpened,
-      .committed, .failed,
+      .sumRefused, .committed, .failed,
       .stopRequested:
       []
     }
@@ -423,6 +426,15 @@ package struct RunStateMachine: Sendable {
           configuration: attempt.context.configuration, rosterCount: rosterCount, cohort: attempt.cohort.count,
           reported: attempt.survivors.count, transcript: transcript))
     ]
+  }
+
+  private mutating func sumRefused(_ reason: String) -> [Action] {
+    switch state {
+    case .attempting(let attempt), .closing(let attempt):
+      guard attempt.isSumDue else { return [] }
+      return stopsAfterCommit ? finish(.stopped) : abandon(attempt, reason: reason)
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: return []
+    }
   }
 
   private mutating func committed(_ model: BaseModel) -> [Action] {

@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Federation
 import GradientKernel
@@ -14,6 +15,8 @@ final class CoordinatorDisk {
   let models = MemoryModelStore()
   /// The last attempt of each round that was recorded.
   private(set) var attempts: [RoundNumber: AttemptNumber] = [:]
+  /// What the server optimizer remembers with each version.
+  var serverStates: [ModelVersion: ServerState] = [:]
 
   func record(_ attempt: AttemptID) {
     attempts[attempt.round] = max(attempts[attempt.round] ?? 0, attempt.attempt)
@@ -48,6 +51,7 @@ final class VirtualCoordinator {
   private var machine: RunStateMachine?
   private var parameters: ParameterSet?
   private var parent: Digest?
+  private var serverState = ServerState()
   private var average: [Float] = []
   private var processor = Processor()
   private var attemptStarted = VirtualTime.zero
@@ -69,7 +73,7 @@ final class VirtualCoordinator {
     template = VersionTemplate(
       federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
       architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
-      signingKey: parties.coordinator.signingKey, strategy: run.aggregationStrategy)
+      signingKey: parties.coordinator.signingKey, strategy: run.strategy)
   }
 
   private static func table(of parties: VirtualParties) -> MembershipTable {
@@ -99,6 +103,11 @@ final class VirtualCoordinator {
           architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
     }
     let manifest = try disk.models.find(latest).manifest
+    serverState =
+      disk.serverStates[manifest.version] ?? run.strategy.initialState(count: architecture.layout.count)
+    if manifest.version.value > 0, disk.serverStates[manifest.version] == nil {
+      world.violated("version \(manifest.version) is published and the server optimizer's state is not kept")
+    }
     let round = manifest.round.next
     machine = RunStateMachine(
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
@@ -242,6 +251,7 @@ final class VirtualCoordinator {
     case .sumOpened(let opened):
       average = opened.average
       handle(.sumOpened(opened.summary))
+    case .sumRefused(let reason): handle(.sumRefused(reason: reason))
     case .failed(let reason): handle(.failed(reason: reason))
     }
   }
@@ -297,12 +307,19 @@ final class VirtualCoordinator {
   private func commit(_ order: RunStateMachine.CommitOrder) {
     guard let parameters, let parent, isAlive else { return }
     do {
-      let release = try RoundClosing.next(
-        order, base: parameters, average: average, parent: parent, template: template, createdAt: world.calendar)
-      try publish(release)
+      let closed = try RoundClosing.next(
+        order, base: parameters, state: serverState, average: average, parent: parent, template: template,
+        createdAt: world.calendar)
+      disk.serverStates[order.version] = closed.state
+      if world.mayStrikeCoordinator() { return }
+      try publish(closed.release)
+      serverState = closed.state
       if world.mayStrikeCoordinator() { return }
       average = []
-      handle(.committed(release.base), cost: world.costs.signature)
+      handle(.committed(closed.release.base), cost: world.costs.signature)
+    } catch let error as AggregationError {
+      average = []
+      handle(.sumRefused(reason: error.description))
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
     }

@@ -1,3 +1,4 @@
+import Aggregation
 import Federation
 import GradientKernel
 import Logging
@@ -17,6 +18,7 @@ actor BulkDesk {
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
     case inputRejected(from: WorkerID, reason: String)
     case sumOpened(RoundSum.Opened)
+    case sumRefused(reason: String)
     case failed(reason: String)
   }
 
@@ -35,6 +37,8 @@ actor BulkDesk {
   private var shelf = BlobShelf()
   private var sum: RoundSum?
   private var spools: [WorkerID: Spool] = [:]
+  /// Those in the sum whose content is needed again when it opens.
+  private var kept: [WorkerID: Spool] = [:]
 
   init(
     thread: ComputeThread, server: BulkServer, store: DirectoryModelStore, spoolDirectory: String,
@@ -81,6 +85,7 @@ actor BulkDesk {
   // MARK: From the driver
 
   func openUploads(_ plan: RunStateMachine.UploadPlan) {
+    kept = [:]
     feed(.planned(upload: plan.upload, vectors: plan.vectors, workers: plan.workers, at: .now))
     do {
       sum = try RoundSum(plan)
@@ -111,11 +116,14 @@ actor BulkDesk {
   func openPlain() {
     do {
       guard let sum else { return }
-      deliver(.sumOpened(try sum.openPlain()))
+      deliver(.sumOpened(try sum.openPlain(keeping: kept)))
+    } catch let error as AggregationError {
+      deliver(.sumRefused(reason: error.description))
     } catch {
       deliver(.failed(reason: "cannot open the sum: \(error)"))
     }
     sum = nil
+    kept = [:]
   }
 
   func lost(_ worker: WorkerID) { feed(.lost(worker, at: .now)) }
@@ -170,6 +178,7 @@ actor BulkDesk {
     self.sum = nil
     do {
       try sum.add(from: worker) { try spool.read($0) }
+      if sum.keepsInputs { kept[worker] = spool }
     } catch {
       deliver(.failed(reason: "cannot add the input of \(worker): \(error)"))
     }

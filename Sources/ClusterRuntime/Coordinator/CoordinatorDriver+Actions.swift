@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Federation
 import Logging
@@ -72,16 +73,37 @@ extension CoordinatorDriver {
   private func commit(_ order: RunStateMachine.CommitOrder) {
     guard let current = active else { return }
     do {
-      let release = try RoundClosing.next(
-        order, base: current.parameters, average: current.average, parent: current.parent,
-        template: current.template, createdAt: unixTime())
-      let stored = try publish(release)
-      active?.parameters = release.parameters
+      let closed = try RoundClosing.next(
+        order, base: current.parameters, state: current.serverState, average: current.average,
+        parent: current.parent, template: current.template, createdAt: unixTime())
+      try keep(closed.state, of: order)
+      let stored = try publish(closed.release)
+      active?.parameters = closed.release.parameters
       active?.parent = stored.digest
+      active?.serverState = closed.state
       active?.average = []
-      handle(.committed(release.base))
+      removeOutdatedStates(order)
+      handle(.committed(closed.release.base))
+    } catch let error as AggregationError {
+      active?.average = []
+      handle(.sumRefused(reason: error.description))
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
+    }
+  }
+
+  /// Makes what the server optimizer remembers durable, before the version it belongs to is published.
+  private func keep(_ state: ServerState, of order: RunStateMachine.CommitOrder) throws {
+    guard !state.vectors.isEmpty else { return }
+    try strategyStates.write(state, run: order.attempt.run, version: order.version)
+    KillPoint.reached(.coordinator, .afterRecord, "strategy")
+  }
+
+  private func removeOutdatedStates(_ order: RunStateMachine.CommitOrder) {
+    do throws(FileError) {
+      try strategyStates.removeOutdated(run: order.attempt.run, version: order.version)
+    } catch {
+      logger.warning("cannot remove an old optimizer state", metadata: ["error": "\(error)"])
     }
   }
 

@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Cryptography
 import Federation
@@ -24,6 +25,8 @@ actor CoordinatorDriver {
     var machine: RunStateMachine
     var parameters: ParameterSet
     var parent: Digest
+    /// What the server optimizer remembers with the base version.
+    var serverState: ServerState
     var average: [Float] = []
     var attemptStarted: MonotonicTime
     var trafficAtStart: [WorkerID: UInt64]
@@ -48,6 +51,7 @@ actor CoordinatorDriver {
   let backlog: PeerBacklog
   let logger: Logger
   let evidence: EvidenceStore
+  let strategyStates: StrategyStateStore
   var desk: BulkDesk?
   /// Tells serving nodes of a new version.
   var announce: (@Sendable (StoredVersion) -> Void)?
@@ -64,7 +68,8 @@ actor CoordinatorDriver {
 
   init(
     thread: ComputeThread, home: PartyHome, store: CoordinatorStore, models: DirectoryModelStore,
-    control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
+    control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog,
+    strategyStates: StrategyStateStore, logger: Logger
   ) {
     self.thread = thread
     self.home = home
@@ -75,6 +80,7 @@ actor CoordinatorDriver {
     self.backlog = backlog
     self.logger = logger
     evidence = EvidenceStore(directory: home.path(EvidenceStore.folder))
+    self.strategyStates = strategyStates
   }
 
   /// Takes up unfinished runs where their last committed version left them.
@@ -168,8 +174,16 @@ actor CoordinatorDriver {
       federation: membership.federation, model: configuration.model.name, run: name,
       aggregation: configuration.aggregation, architecture: architecture.description,
       dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
-      strategy: configuration.aggregationStrategy)
+      strategy: configuration.strategy)
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
+    let serverState: ServerState
+    do throws(StrategyStateError) {
+      serverState = try strategyStates.state(
+        with: stored.manifest, of: name, strategy: configuration.strategy, count: parameters.values.count)
+    } catch {
+      fail(name, reason: error.description)
+      return try startNext()
+    }
     let round = stored.manifest.run == name ? stored.manifest.round.next : 1
     let plan = configuration.plan(membership: membership, architecture: architecture)
     var machine = RunStateMachine(
@@ -181,7 +195,7 @@ actor CoordinatorDriver {
     for worker in present.sorted() { _ = machine.handle(.workerJoined(worker)) }
     active = Active(
       configuration: configuration, template: template, machine: machine, parameters: parameters,
-      parent: stored.digest, attemptStarted: .now, trafficAtStart: traffic.snapshot)
+      parent: stored.digest, serverState: serverState, attemptStarted: .now, trafficAtStart: traffic.snapshot)
     logger.info(
       "run started",
       metadata: ["run": "\(name)", "round": "\(round)", "version": "\(stored.manifest.version)"])
@@ -247,6 +261,7 @@ actor CoordinatorDriver {
     case .sumOpened(let opened):
       active?.average = opened.average
       handle(.sumOpened(opened.summary))
+    case .sumRefused(let reason): handle(.sumRefused(reason: reason))
     case .failed(let reason): handle(.failed(reason: reason))
     }
   }

@@ -108,7 +108,8 @@ package enum CoordinatorProcess {
 
     let driver = CoordinatorDriver(
       thread: core, home: home, store: store, models: models, control: control, traffic: traffic,
-      backlog: backlog, logger: logger)
+      backlog: backlog, strategyStates: StrategyStateStore(stateDirectory: configuration.stateDirectory),
+      logger: logger)
     var limits = UploadPool.Limits()
     limits.poolBytes = Int(clamping: configuration.bulkCredit)
     limits.uploadsAtOnce = configuration.uploadsAtOnce
