@@ -85,14 +85,14 @@ let package = Package(
     module(
       "ClusterRuntime",
       [
-        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Training",
-        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
+        "Wire", "Rounds", "Aggregation", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation",
+        "Training", "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
         .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Simulation",
       [
-        "Wire", "Rounds", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Training",
+        "Wire", "Rounds", "Aggregation", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "Training",
         "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration",
       ]),
     .executableTarget(
@@ -148,7 +148,8 @@ let package = Package(
     tests(
       "ClusterRuntime",
       [
-        "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel", "Membership",
+        "Aggregation", "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel",
+        "Membership",
         "ModelRegistry", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training", "Transfer", "Wire", "ZeroMQ",
         "murmur",
         .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),

@@ -58,6 +58,11 @@ TYPES = {**dict.fromkeys([*range(1, 6), 8, 9, 11, 12, 13, 14, 20, 21, 22, 24, 27
 OPTIONAL = {14, 15, *range(60, 66), *range(85, 89)}
 
 
+# Those under which a worker that trains without a proximal term reports its difference as it is: strategies.md.
+STRATEGIES = ("fedavg", "fedavgm", "fedadagrad", "fedadam", "fedyogi", "median", "trimmed-mean", "krum", "multi-krum",
+              "geometric-median")
+
+
 def configuration(data):
     """The values by number; a ratio is a pair."""
     read = {1: lambda v: struct.unpack("<Q", v)[0], 2: lambda v: struct.unpack("<d", v)[0], 3: bytes.decode, 4: bytes,
@@ -168,6 +173,7 @@ class Attempt:
                          lp(task.optimizer.encode()))
         require(rules.get(88) == trainer, "the task is not the configuration's")
         require(task.optimizer == "sgd", "an optimizer that this worker does not have")
+        require(rules[80].split(",")[0] in STRATEGIES, "a strategy that this worker does not have")
         require(rules[50] == self.home.issuance_log, "another issuance log")
         require(rules[51] == digest(label(b"revocation-list"), u32(0)), "another revocation list")
         for t in self.offer.tensors:

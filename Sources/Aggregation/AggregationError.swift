@@ -26,6 +26,14 @@ package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertibl
   case modelLength(expected: Int, found: Int)
   /// The new model would have a value that is not a number or infinite.
   case nonFiniteModel(coordinate: Int)
+  /// What the server remembers is not of this optimizer, or of a model of another length.
+  case stateMismatch(optimizer: String)
+  /// What the server would remember has a value that is not a number or infinite.
+  case nonFiniteState(optimizer: String)
+  /// A rule says nothing about so few updates.
+  case tooFewUpdates(found: Int, needed: Int, rule: String)
+  /// What the sum has to be divided or multiplied by is not a positive number.
+  case badNormaliser(Double, strategy: String)
 
   package var description: String {
     switch self {
@@ -47,6 +55,12 @@ package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertibl
     case .noUpdates: "no updates"
     case .modelLength(let expected, let found): "the model: found \(found) elements, expected \(expected)"
     case .nonFiniteModel(let coordinate): "element \(coordinate) of the new model is not a finite number"
+    case .stateMismatch(let optimizer):
+      "the server's state: found another, expected one of the optimizer '\(optimizer)'"
+    case .tooFewUpdates(let found, let needed, let rule): "\(rule): found \(found) updates, expected at least \(needed)"
+    case .badNormaliser(let value, let strategy):
+      "\(strategy): its workers' terms come to \(value), expected more than 0"
+    case .nonFiniteState(let optimizer): "the new state of the optimizer '\(optimizer)' is not finite"
     }
   }
 }

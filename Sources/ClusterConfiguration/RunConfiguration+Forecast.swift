@@ -20,7 +20,8 @@ extension RunConfiguration {
     let forecast: RunForecast
     do throws(Refusal) {
       forecast = try RunForecast(
-        rules, organisations: cohort, examples: examples ?? expectedExamples.map { Double($0) }, policy: policy)
+        rules, organisations: cohort,
+        examples: strategy.weighsByExamples ? examples ?? expectedExamples.map { Double($0) } : 1, policy: policy)
     } catch {
       throw problem(error, cohort: cohort, file: file)
     }

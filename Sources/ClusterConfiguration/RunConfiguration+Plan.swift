@@ -1,4 +1,3 @@
-import Aggregation
 import Cryptography
 import Federation
 import GradientKernel
@@ -50,10 +49,5 @@ extension RunConfiguration {
     let ratio = cohort.overSelection ?? .init(1, 1)
     let selected = (goal * UInt64(ratio.numerator) + UInt64(ratio.denominator) - 1) / UInt64(ratio.denominator)
     return min(most, Int(clamping: selected))
-  }
-
-  /// How updates become the next model.
-  package var aggregationStrategy: FedAvg {
-    FedAvg(optimizer: .sgd(learningRate: strategy.serverLearningRate))
   }
 }

@@ -1,3 +1,4 @@
+import Aggregation
 import Cryptography
 import Federation
 import GradientKernel
@@ -47,8 +48,9 @@ extension RunConfiguration {
     rules.inputDeadline = Self.milliseconds(deadlines.input)
     rules.agreeDeadline = Self.milliseconds(deadlines.agree)
     rules.unmaskDeadline = Self.milliseconds(deadlines.unmask)
-    rules.strategy = strategy.name
-    rules.optimizer = "sgd"
+    rules.strategy = strategy.description
+    rules.auxiliaryLayout += strategy.auxiliaryFields
+    rules.optimizer = strategy.optimizer.name
     rules.learningRate = training.learningRate
     rules.localEpochs = training.localEpochs
     rules.batchSize = training.batchSize

@@ -16,8 +16,7 @@ extension RunConfiguration {
     rounds: \(rounds)
     aggregation: \(aggregation.rawValue)
     strategy:
-      name: \(strategy.name)
-      server-learning-rate: \(strategy.serverLearningRate)
+    \(Self.lines(strategyMembers))
     training:
     \(Self.lines(training.members))
     clip: \(clip)

@@ -26,12 +26,6 @@ package struct RunConfiguration: Hashable, Sendable {
     package var scale: Double
   }
 
-  package struct Strategy: Hashable, Sendable {
-    /// `fedavg`: the weighted mean of the updates, times the server's learning rate.
-    package var name: String
-    package var serverLearningRate: Double
-  }
-
   package struct Training: Hashable, Sendable {
     package var learningRate: Double
     package var localEpochs: UInt64
@@ -141,7 +135,7 @@ package struct RunConfiguration: Hashable, Sendable {
     strategy = try Self.strategy(in: top)
     training = try Self.training(in: top)
     clip = try top.number("clip", expected: "a number above 0") { $0 > 0 }
-    maximumWeight = try top.integer("maximum-weight", default: 1024, in: 1...(1 << 20))
+    maximumWeight = try Self.maximumWeight(in: top, strategy)
     encoding = try top.choice(
       "encoding", default: .exact, of: ["exact": .exact, "balanced": .balanced, "compact": .compact])
     expectedExamples =
@@ -159,6 +153,7 @@ package struct RunConfiguration: Hashable, Sendable {
       ? try top.section("evaluation", keys: ["central"]).truth("central", default: false) : false
     weight = try top.integer("weight", default: 1, in: 1...100)
     try checkContract(in: data)
+    try checkStrategy(in: top)
     guard cohort.maximum <= encoding.rosterMax else {
       throw top.error(
         at: "encoding", found: "'\(encoding.rawValue)' for up to \(cohort.maximum) workers",
@@ -198,13 +193,6 @@ package struct RunConfiguration: Hashable, Sendable {
     }
   }
 
-  private static func strategy(in top: ConfigurationSection) throws(ConfigurationError) -> Strategy {
-    guard top.has("strategy") else { return Strategy(name: "fedavg", serverLearningRate: 1) }
-    let section = try top.section("strategy", keys: ["name", "server-learning-rate"])
-    return try Strategy(
-      name: section.choice("name", default: "fedavg", of: ["fedavg": "fedavg"]),
-      serverLearningRate: section.number("server-learning-rate", default: 1, expected: "a number above 0") { $0 > 0 })
-  }
 }
 
 extension ConfigurationSection {

@@ -51,6 +51,7 @@ package struct WorkerPolicy: Hashable, Sendable {
     policy.allowPlain = run.aggregation == .plain
     policy.allowPair = run.cohort.allowPair
     policy.maximumRoster = max(policy.maximumRoster, run.cohort.maximum)
+    policy.auxiliaryFields += run.strategy.auxiliaryFields
     if !policy.modes.contains(run.mode) { policy.modes.append(run.mode) }
     return policy
   }
@@ -97,6 +98,7 @@ package struct WorkerPolicy: Hashable, Sendable {
       of: [
         "weight": .weight, "one": .one, "clipped": .clipped, "loss-sum": .lossSum, "correct": .correct,
         "evaluated": .evaluated, "saturated": .saturated, "norm-histogram": .normHistogram,
+        "weighted-steps": .weightedSteps, "fairness": .fairness,
       ])
     guard fields.contains(.weight) else {
       throw section.error(

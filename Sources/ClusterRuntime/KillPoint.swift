@@ -51,7 +51,7 @@ enum KillPoint {
         "accept", "decline", "progress", "advert", "bundle", "shareCheck", "agree", "unmask", "abort", "blobRequest",
         "uploadOpen", "uploadChunk", "uploadClose",
       ]
-    case (.coordinator, .afterRecord): ["run", "attempt", "version", "alias", "round"]
+    case (.coordinator, .afterRecord): ["run", "attempt", "strategy", "version", "alias", "round"]
     case (.worker, .afterRecord):
       ["begun", "contributed", "excused", "survivors", "released", "promised", "charged"]
     }

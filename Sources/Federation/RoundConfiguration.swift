@@ -43,6 +43,10 @@ package struct RoundConfiguration: Hashable, Sendable {
     case saturated = 7
     /// Sixteen elements, one-hot.
     case normHistogram = 8
+    /// Weight times normaliser of the local steps, `w_k·‖a_k‖₁` (FedNova).
+    case weightedSteps = 9
+    /// `h_k ÷ L` (q-FedAvg).
+    case fairness = 10
 
     /// What a run carries unless it says otherwise, in order.
     package static let standard: [AuxiliaryField] = [
@@ -60,6 +64,8 @@ package struct RoundConfiguration: Hashable, Sendable {
       case .evaluated: "evaluated"
       case .saturated: "saturated"
       case .normHistogram: "norm-histogram"
+      case .weightedSteps: "weighted-steps"
+      case .fairness: "fairness"
       }
     }
 

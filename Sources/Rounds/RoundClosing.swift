@@ -15,11 +15,11 @@ package struct VersionTemplate: Sendable {
   package let dataScale: Double
   package let signer: WorkerID
   package let signingKey: SigningKey
-  package let strategy: FedAvg
+  package let strategy: Strategy
 
   package init(
     federation: FederationID, model: ModelName, run: RunID, aggregation: AggregationMode, architecture: String,
-    dataScale: Double, signer: WorkerID, signingKey: SigningKey, strategy: FedAvg
+    dataScale: Double, signer: WorkerID, signingKey: SigningKey, strategy: Strategy
   ) {
     self.federation = federation
     self.model = model
@@ -42,6 +42,13 @@ package struct ModelRelease: Sendable {
   package let base: BaseModel
 }
 
+/// What a round ends with: the next version, and what the server remembers with it.
+package struct ClosedRound: Sendable {
+  package let release: ModelRelease
+  /// Durable before the release is published, so that no version exists whose state is lost.
+  package let state: ServerState
+}
+
 /// The last phase of a round: the server optimizer moves the model, the result becomes a signed version.
 package enum RoundClosing {
   /// Version 0: the signed initial model, before any round.
@@ -57,17 +64,27 @@ package enum RoundClosing {
   ///
   /// - Parameters:
   ///   - base: the parameters of `order.base`.
+  ///   - state: what the server remembers with `order.base`.
+  ///   - average: of the open sum.
   ///   - parent: the digest of its manifest.
+  /// - Throws: `AggregationError` for a sum that gives no model: report `sumRefused`.
   package static func next(
-    _ order: RunStateMachine.CommitOrder, base: ParameterSet, average: [Float], parent: Digest,
+    _ order: RunStateMachine.CommitOrder, base: ParameterSet, state: ServerState, average: [Float], parent: Digest,
     template: VersionTemplate, createdAt: UInt64
-  ) throws -> ModelRelease {
-    let values = try template.strategy.nextModel(from: base.values, meanDifference: average)
-    return try release(
+  ) throws -> ClosedRound {
+    var state = state
+    let summary = order.summary
+    let difference = try template.strategy.difference(
+      from: average,
+      totals: SumTotals(
+        weight: summary.weight, weightedSteps: summary.terms.steps, fairness: summary.terms.fairness))
+    let values = try template.strategy.nextModel(from: base.values, difference: difference, state: &state)
+    let release = try release(
       ParameterSet(layout: base.layout, values: values), version: order.version, parent: parent,
       round: order.attempt.round, attempt: order.attempt.attempt,
       configurationDigest: order.configuration.digest, cohortSize: UInt64(order.reported),
       metrics: order.summary.metrics, template: template, createdAt: createdAt)
+    return ClosedRound(release: release, state: state)
   }
 
   private static func release(

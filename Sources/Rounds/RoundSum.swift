@@ -28,10 +28,14 @@ package struct RoundSum: Sendable {
 
   private let plan: RunStateMachine.UploadPlan
   private var kind: Kind
+  /// Combines the single updates of a training attempt in plain mode; nil if their sum is enough.
+  private let robustRule: RobustRule?
 
   /// - Throws: `fieldValue` for a ring or a bound that no sum can be kept in.
   package init(_ plan: RunStateMachine.UploadPlan) throws(Refusal) {
     self.plan = plan
+    let isPlainTraining = plan.aggregation == .plain && plan.configuration.vectorLength > 0
+    robustRule = isPlainTraining ? Strategy(parsing: plan.configuration.strategy)?.robustRule : nil
     switch plan.aggregation {
     case .secure:
       var accumulators: [RingAccumulator] = []
@@ -158,12 +162,28 @@ package struct RoundSum: Sendable {
     return Opened(SumSummary(sums), average: average)
   }
 
-  /// Reads the sum (plain mode).
-  package func openPlain() throws -> Opened {
+  /// Whether every input that was added has to be there again when the sum opens.
+  package var keepsInputs: Bool { robustRule != nil }
+
+  /// Reads the sum (plain mode); under a robust rule the average is what the rule makes of the single updates.
+  ///
+  /// - Parameter inputs: those that were added, if `keepsInputs`.
+  /// - Throws: `AggregationError` for inputs that give no model; what reading an input throws.
+  package func openPlain(keeping inputs: [WorkerID: any KeptInput] = [:]) throws -> Opened {
     guard case .plain(let accumulator) = kind else { throw Refusal.fieldValue }
     let sums = try AuxiliaryVector.decode(
       accumulator.auxiliarySums, layout: plan.configuration.auxiliaryLayout)
-    return Opened(SumSummary(sums), average: try accumulator.mean())
+    guard let robustRule else { return Opened(SumSummary(sums), average: try accumulator.mean()) }
+    guard inputs.keys.sorted() == accumulator.workers else { throw Refusal.badLength }
+    let updates = try KeptUpdates(inputs, plan: plan)
+    return Opened(SumSummary(sums), average: try robustRule.combine(updates))
+  }
+
+  /// The weight that a plain input states.
+  static func weight(of input: any KeptInput, _ plan: RunStateMachine.UploadPlan) throws -> UInt64 {
+    var weight: UInt64 = 0
+    try readPlain(plan, chunk: { try input.read($0) }) { _, found, _ in weight = found }
+    return weight
   }
 }
 
@@ -171,6 +191,6 @@ extension SumSummary {
   init(_ sums: AuxiliaryVector.Sums) {
     self.init(
       weight: sums.weight, workers: sums.workers, clipped: sums.clipped, saturated: sums.saturated,
-      metrics: sums.metrics)
+      metrics: sums.metrics, terms: StrategyTerms(steps: sums.weightedSteps, fairness: sums.fairness))
   }
 }

@@ -78,12 +78,16 @@ package struct SumSummary: Hashable, Sendable {
   package var clipped: UInt64
   package var saturated: UInt64
   package var metrics: RoundMetrics
+  /// Summed terms of the strategy: `Σ w_k·‖a_k‖₁` and `Σ h_k ÷ L`; 0 where it has none.
+  package var terms: StrategyTerms
   /// L2 norm of the mean update; nil in an evaluation-only attempt.
   package var norm: Double?
 
   package init(
-    weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics, norm: Double? = nil
+    weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics,
+    terms: StrategyTerms = StrategyTerms(), norm: Double? = nil
   ) {
+    self.terms = terms
     self.norm = norm
     self.weight = weight
     self.workers = workers

@@ -53,8 +53,9 @@ extension RunStateMachine {
   private func objection(to summary: SumSummary, of attempt: Attempt) -> String? {
     guard let norm = summary.norm else { return nil }
     guard norm.isFinite else { return "the mean update is not finite" }
+    // In plain mode every single update was seen to keep the clip, and a robust rule may give a longer one.
     let clip = attempt.context.configuration.clip
-    guard norm > clip * (1 + Self.normTolerance) else { return nil }
+    guard case .secure = attempt.aggregator, norm > clip * (1 + Self.normTolerance) else { return nil }
     return "the mean update has norm \(ModelWatch.text(norm)), and no honest cohort's is above the clip of \(clip)"
   }
 
@@ -95,6 +96,15 @@ extension RunStateMachine {
     let order = Action.takeBack(version: version, base: base, reason: reason)
     if attempt.isEvaluation, attempt.summary != nil { return [order] + close(attempt, model: base) }
     return [order] + abandon(attempt, reason: "version \(version) is taken back: \(reason)", isOfBase: false)
+  }
+
+  mutating func sumRefused(_ reason: String) -> [Action] {
+    switch state {
+    case .attempting(let attempt), .closing(let attempt):
+      guard attempt.isSumDue else { return [] }
+      return stopsAfterCommit ? finish(.stopped) : abandon(attempt, reason: reason)
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: return []
+    }
   }
 
   mutating func committed(_ model: BaseModel) -> [Action] {

@@ -28,10 +28,10 @@ package struct RunStateMachine: Sendable {
     case sumOpened(SumSummary)
     /// The answer to `prepare`, from the coordinator's own data.
     case candidateMeasured(RoundMetrics, base: RoundMetrics?)
+    /// The strategy makes no model of the inputs, or of their sum, or none that is a number or fits the coordinator's own
+    /// data: in place of `sumOpened`, of `candidateMeasured` or of `committed`. Nothing was published.
+    case sumRefused(reason: String)
     case committed(BaseModel)
-    /// The next version cannot be: the server's step does not give numbers, or the model is worse on the coordinator's
-    /// own data. Nothing was published.
-    case commitRejected(reason: String)
     /// The driver could not do what an action ordered.
     case failed(reason: String)
     case stopRequested
@@ -311,10 +311,8 @@ package struct RunStateMachine: Sendable {
       return deadlinePassed(deadline)
     case .sumOpened(let summary): return sumOpened(summary)
     case .candidateMeasured(let metrics, let base): return candidateMeasured(metrics, base: base)
+    case .sumRefused(let reason): return sumRefused(reason)
     case .committed(let model): return committed(model)
-    case .commitRejected(let reason):
-      guard case .closing(let attempt) = state, !attempt.isEvaluation else { return [] }
-      return abandon(attempt, reason: reason)
     case .failed(let reason): return finish(.failed(reason: reason))
     case .stopRequested:
       if case .closing = state {
@@ -339,7 +337,7 @@ package struct RunStateMachine: Sendable {
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
     case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .inputMeasured, .deadlinePassed,
-      .sumOpened, .candidateMeasured, .committed, .commitRejected, .failed, .stopRequested, .turn, .pauseRequested,
+      .sumOpened, .candidateMeasured, .sumRefused, .committed, .failed, .stopRequested, .turn, .pauseRequested,
       .resumeRequested:
       []
     }

@@ -39,7 +39,7 @@ package struct UploadSource: Sendable {
       let auxiliary = try AuxiliaryVector.encode(
         layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
         isClipped: encoder?.isClipped ?? false, saturated: encoder?.saturated ?? 0, norm: encoder?.norm,
-        rules: rules)
+        terms: update.terms, rules: rules)
       var vectors: [Vector] = []
       for (specification, keys) in zip(masking.header.vectors, masking.keys) {
         let source: InputChunks.Source
@@ -69,7 +69,8 @@ package struct UploadSource: Sendable {
       let isClipped = norm > configuration.clip
       let auxiliary = try AuxiliaryVector.encode(
         layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
-        isClipped: isClipped, saturated: 0, norm: configuration.vectorLength > 0 ? norm : nil, rules: rules)
+        isClipped: isClipped, saturated: 0, norm: configuration.vectorLength > 0 ? norm : nil,
+        terms: update.terms, rules: rules)
       var vectors: [Vector] = []
       for specification in plain.header.vectors {
         if specification.id == PlainAttempt.updateID {

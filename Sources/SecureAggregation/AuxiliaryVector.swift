@@ -10,6 +10,10 @@ import Federation
 package enum AuxiliaryVector {
   /// Loss sums are fixed point with 16 fractional bits.
   private static let lossScale = 65_536.0
+  /// Weighted steps have 16 fractional bits: half a step of an error in a weight of one.
+  private static let stepScale = 65_536.0
+  /// Fairness has 32 fractional bits: with q above 1 and a small loss it is small.
+  private static let fairnessScale = 4_294_967_296.0
   private static let histogramCount = RoundConfiguration.AuxiliaryField.normHistogram.elementCount
 
   /// The elements of one worker, in the order of the layout, each clamped to ±⌊2^62/n⌋.
@@ -17,25 +21,30 @@ package enum AuxiliaryVector {
   /// - Parameters:
   ///   - exampleCount: w; weighs as min(w, W_max).
   ///   - norm: L of the update; nil in a round without one, which then counts in no histogram element.
-  /// - Throws: `noExamples`, `notFinite` for a loss that is not a number.
+  ///   - terms: what the strategy needs.
+  /// - Throws: `noExamples`, `notFinite` for a loss or a term that is not a number.
   package static func encode(
     layout: [RoundConfiguration.AuxiliaryField], exampleCount: UInt64, metrics: RoundMetrics, isClipped: Bool,
-    saturated: Int, norm: Double?, rules: EncodingRules
+    saturated: Int, norm: Double?, terms: StrategyTerms = StrategyTerms(), rules: EncodingRules
   ) throws(Refusal) -> [Int64] {
     guard exampleCount >= 1 else { throw .noExamples }
-    guard metrics.lossSum.isFinite else { throw .notFinite }
+    guard metrics.lossSum.isFinite, terms.steps.isFinite, terms.fairness.isFinite else { throw .notFinite }
     let limit: Int64 = (1 << 62) / Int64(max(rules.rosterCount, 1))
     func clamp(_ value: Int64) -> Int64 { max(-limit, min(limit, value)) }
+    func fixed(_ value: Double, scale: Double) -> Int64 {
+      let fixed = (value * scale).rounded(.toNearestOrEven)
+      return Int64(exactly: max(-Double(limit), min(Double(limit), fixed))).map(clamp) ?? (fixed < 0 ? -limit : limit)
+    }
+    let weight = min(exampleCount, rules.maximumWeight)
     var out: [Int64] = []
     for field in layout {
       switch field {
-      case .weight: out.append(clamp(Int64(clamping: min(exampleCount, rules.maximumWeight))))
+      case .weight: out.append(clamp(Int64(clamping: weight)))
       case .one: out.append(1)
       case .clipped: out.append(isClipped ? 1 : 0)
-      case .lossSum:
-        let fixed = (metrics.lossSum * lossScale).rounded(.toNearestOrEven)
-        out.append(
-          Int64(exactly: max(-Double(limit), min(Double(limit), fixed))).map(clamp) ?? (fixed < 0 ? -limit : limit))
+      case .lossSum: out.append(fixed(metrics.lossSum, scale: lossScale))
+      case .weightedSteps: out.append(fixed(Double(weight) * terms.steps, scale: stepScale))
+      case .fairness: out.append(fixed(terms.fairness, scale: fairnessScale))
       case .correct: out.append(clamp(Int64(clamping: metrics.correct)))
       case .evaluated: out.append(clamp(Int64(clamping: metrics.evaluated)))
       case .saturated: out.append(clamp(Int64(saturated)))
@@ -65,6 +74,10 @@ package enum AuxiliaryVector {
     package var saturated: UInt64 = 0
     package var metrics = RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)
     package var normHistogram: [UInt64] = []
+    /// `Σ w_k·‖a_k‖₁`.
+    package var weightedSteps = 0.0
+    /// `Σ h_k ÷ L`.
+    package var fairness = 0.0
   }
 
   /// Reads sums in the order of the layout; a negative count, which no honest workers produce, reads as 0.
@@ -87,6 +100,8 @@ package enum AuxiliaryVector {
       case .evaluated: out.metrics.evaluated = values[0]
       case .saturated: out.saturated = values[0]
       case .normHistogram: out.normHistogram = values
+      case .weightedSteps: out.weightedSteps = Double(sums[position]) / stepScale
+      case .fairness: out.fairness = Double(sums[position]) / fairnessScale
       }
       position += field.elementCount
     }

@@ -86,7 +86,8 @@ package struct SimulationRun: Sendable {
   }
 
   private func play(
-    _ plantedBug: PlantedBug?, _ kill: PlannedKill? = nil, log: @escaping (String) -> Void, report: @escaping (SimulatedRound) -> Void
+    _ plantedBug: PlantedBug?, _ kill: PlannedKill? = nil, log: @escaping (String) -> Void,
+    report: @escaping (SimulatedRound) -> Void
   ) throws -> SimulationResult {
     let world = World(
       scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),

@@ -1,3 +1,4 @@
+import Aggregation
 import Federation
 import Rounds
 import SecureAggregation
@@ -21,6 +22,8 @@ struct SumChecker {
     var update: [Int64]
     /// In plain mode, each element times its weight.
     var weighted: [Double]
+    /// In plain mode, the least and the largest value of each element.
+    var extremes: [ClosedRange<Double>?]
     var auxiliary: [Int64]
 
     init(_ plan: RunStateMachine.UploadPlan, isPlain: Bool) {
@@ -28,6 +31,7 @@ struct SumChecker {
       let length = Int(clamping: plan.configuration.vectorLength)
       update = Array(repeating: 0, count: isPlain ? 0 : length)
       weighted = Array(repeating: 0, count: isPlain ? length : 0)
+      extremes = Array(repeating: nil, count: isPlain ? length : 0)
       auxiliary = Array(repeating: 0, count: plan.configuration.auxiliaryLength)
     }
   }
@@ -94,11 +98,32 @@ struct SumChecker {
     let configuration = sum.plan.configuration
     // Rounding to Float32 once at the worker and once at the end, and the fixed-point step of `PlainAccumulator`.
     let tolerance = configuration.clip * 0x1p-23 + configuration.clip * Double(configuration.maximumWeight) * 0x1p-49
+    if Strategy(parsing: configuration.strategy)?.robustRule != nil {
+      return outliers(opened, sum, tolerance: tolerance)
+        + compare(opened, sum) { _ throws(Refusal) in
+          opened.average.map(Double.init)
+        } matches: {
+          Double($0) == $1
+        }
+    }
     return compare(opened, sum) { weight throws(Refusal) in
       sum.weighted.map { $0 / Double(max(1, weight)) }
     } matches: {
       abs(Double($0) - $1) <= tolerance
     }
+  }
+
+  /// Whatever a robust rule does, its result lies between the least and the largest of the workers' values.
+  private func outliers(_ opened: RoundSum.Opened, _ sum: Sum, tolerance: Double) -> [String] {
+    guard opened.average.count == sum.extremes.count else {
+      return ["the average has \(opened.average.count) elements instead of \(sum.extremes.count)"]
+    }
+    let e = opened.average.indices.first { e in
+      guard let extremes = sum.extremes[e] else { return true }
+      let value = Double(opened.average[e])
+      return value < extremes.lowerBound - tolerance || value > extremes.upperBound + tolerance
+    }
+    return e.map { ["element \($0) of the average lies outside the workers' own updates"] } ?? []
   }
 
   private func compare(
@@ -111,6 +136,7 @@ struct SumChecker {
       let summary = opened.summary
       if summary.weight != sums.weight || summary.workers != sums.workers || summary.metrics != sums.metrics
         || summary.clipped != sums.clipped || summary.saturated != sums.saturated
+        || summary.terms != StrategyTerms(steps: sums.weightedSteps, fairness: sums.fairness)
       {
         broken.append("the opened counts are not the sum of the workers' own")
       }
@@ -162,7 +188,11 @@ extension SumChecker.Sum {
       let norm = update.difference.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
       let factor = norm > configuration.clip ? configuration.clip / norm : 1
       let weight = Double(min(update.exampleCount, configuration.maximumWeight))
-      for (e, value) in update.difference.enumerated() { weighted[e] += Double(value) * factor * weight }
+      for (e, value) in update.difference.enumerated() {
+        let clipped = Double(value) * factor
+        weighted[e] += clipped * weight
+        extremes[e] = extremes[e].map { min($0.lowerBound, clipped)...max($0.upperBound, clipped) } ?? clipped...clipped
+      }
       try addAuxiliary(
         update, isClipped: norm > configuration.clip, saturated: 0,
         norm: configuration.vectorLength > 0 ? norm : nil, rules)
@@ -174,7 +204,7 @@ extension SumChecker.Sum {
   ) throws(Refusal) {
     let counts = try AuxiliaryVector.encode(
       layout: plan.configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
-      isClipped: isClipped, saturated: saturated, norm: norm, rules: rules)
+      isClipped: isClipped, saturated: saturated, norm: norm, terms: update.terms, rules: rules)
     for (e, value) in counts.enumerated() { auxiliary[e] += value }
   }
 }

@@ -15,6 +15,8 @@ final class CoordinatorDisk {
   let models = MemoryModelStore()
   /// The last attempt of each round that was recorded.
   private(set) var attempts: [RoundNumber: AttemptNumber] = [:]
+  /// What the server optimizer remembers with each version.
+  var serverStates: [ModelVersion: ServerState] = [:]
 
   func record(_ attempt: AttemptID) {
     attempts[attempt.round] = max(attempts[attempt.round] ?? 0, attempt.attempt)
@@ -52,9 +54,10 @@ final class VirtualCoordinator {
   private var machine: RunStateMachine?
   private var parameters: ParameterSet?
   private var parent: Digest?
+  private var serverState = ServerState()
   private var average: [Float] = []
   /// Made for an attempt, and not yet published.
-  private var candidate: (attempt: AttemptID, release: ModelRelease)?
+  private var candidate: (attempt: AttemptID, closed: ClosedRound)?
   private var processor = Processor()
   private var attemptStarted = VirtualTime.zero
   private var bytesUp: UInt64 = 0
@@ -82,7 +85,7 @@ final class VirtualCoordinator {
     template = VersionTemplate(
       federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
       architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
-      signingKey: parties.coordinator.signingKey, strategy: run.aggregationStrategy)
+      signingKey: parties.coordinator.signingKey, strategy: run.strategy)
   }
 
   private static func table(of parties: VirtualParties) -> MembershipTable {
@@ -114,6 +117,7 @@ final class VirtualCoordinator {
           architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
     }
     let beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
+    recall(beginning.base.version)
     machine = RunStateMachine(
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
@@ -260,6 +264,7 @@ final class VirtualCoordinator {
     case .sumOpened(let opened):
       average = opened.average
       handle(.sumOpened(opened.summary))
+    case .sumRefused(let reason): handle(.sumRefused(reason: reason))
     case .failed(let reason): handle(.failed(reason: reason))
     }
   }
@@ -320,6 +325,15 @@ final class VirtualCoordinator {
     }
   }
 
+  /// What the server optimizer remembered with a version.
+  private func recall(_ version: ModelVersion) {
+    let run = world.scenario.run
+    serverState = disk.serverStates[version] ?? run.strategy.initialState(count: run.model.architecture.layout.count)
+    if version > 0, disk.serverStates[version] == nil {
+      world.violated("version \(version) is published and the server optimizer's state is not kept")
+    }
+  }
+
   /// As the cluster's driver does: those who would only wait to be drawn may go for a while.
   private func dismissIdle(besides cohort: [WorkerID], attempt: AttemptID) {
     guard let plan = machine?.plan else { return }
@@ -332,43 +346,47 @@ final class VirtualCoordinator {
   }
 
   private func prepare(_ order: RunStateMachine.CommitOrder, measuresBase: Bool) {
-    guard isAlive, let release = release(order), let parameters else { return }
-    candidate = (order.attempt, release)
+    guard isAlive, let closed = closed(order), let parameters else { return }
+    candidate = (order.attempt, closed)
     do {
-      guard let metrics = try judge(release.parameters) else {
+      guard let metrics = try judge(closed.release.parameters) else {
         return handle(.failed(reason: "the run measures its versions on held-out data, and there is none"))
       }
       let base = measuresBase ? try judge(parameters) : nil
       let cost = world.costs.training(passes: 0, heldOut: Int(clamping: metrics.evaluated))
       handle(.candidateMeasured(metrics, base: base), cost: cost)
     } catch {
-      handle(.commitRejected(reason: "not published: on the coordinator's data: \(error)"))
+      handle(.sumRefused(reason: "not published: on the coordinator's data: \(error)"))
     }
   }
 
   private func commit(_ order: RunStateMachine.CommitOrder) {
-    let prepared = candidate?.attempt == order.attempt ? candidate?.release : nil
-    guard isAlive, let release = prepared ?? release(order) else { return }
+    let prepared = candidate?.attempt == order.attempt ? candidate?.closed : nil
+    guard isAlive, let closed = prepared ?? closed(order) else { return }
     do {
-      try publish(release)
+      disk.serverStates[order.version] = closed.state
+      if world.mayStrikeCoordinator() { return }
+      try publish(closed.release)
+      serverState = closed.state
       if world.mayStrikeCoordinator() { return }
       average = []
       candidate = nil
-      handle(.committed(release.base), cost: world.costs.signature)
+      handle(.committed(closed.release.base), cost: world.costs.signature)
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
     }
   }
 
   /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
-  private func release(_ order: RunStateMachine.CommitOrder) -> ModelRelease? {
+  private func closed(_ order: RunStateMachine.CommitOrder) -> ClosedRound? {
     guard let parameters, let parent else { return nil }
     do {
       return try RoundClosing.next(
-        order, base: parameters, average: average, parent: parent, template: template, createdAt: world.calendar)
+        order, base: parameters, state: serverState, average: average, parent: parent, template: template,
+        createdAt: world.calendar)
     } catch let error as AggregationError {
       average = []
-      handle(.commitRejected(reason: "\(error)"))
+      handle(.sumRefused(reason: error.description))
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be made: \(error)"))
     }
@@ -386,6 +404,7 @@ final class VirtualCoordinator {
       parameters = try ParameterSet(
         disk.models.artifact(of: stored).tensors, expecting: world.scenario.run.model.architecture.layout)
       parent = stored.digest
+      recall(base.version)
       try disk.models.takeBack(version, of: name, reason: reason)
     } catch {
       handle(.failed(reason: "version \(base.version) cannot be gone back to: \(error)"))

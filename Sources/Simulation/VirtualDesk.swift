@@ -1,3 +1,4 @@
+import Aggregation
 import Federation
 import Membership
 import ModelRegistry
@@ -16,11 +17,12 @@ final class VirtualDesk {
     case inputRejected(from: WorkerID, reason: String)
     case inputMeasured(RoundMetrics, from: WorkerID)
     case sumOpened(RoundSum.Opened)
+    case sumRefused(reason: String)
     case failed(reason: String)
   }
 
   /// The chunks of one upload and their digests.
-  private struct Spool {
+  private struct Spool: KeptInput {
     let header: InputHeader
     var chunks: [[UInt8]?]
     var digests: [Digest?]
@@ -37,6 +39,7 @@ final class VirtualDesk {
     }
 
     func read(_ number: UInt64) -> [UInt8] { chunks[Int(number)] ?? [] }
+    func read(_ number: UInt64, bytes: Range<Int>) -> [UInt8] { Array(read(number)[bytes]) }
 
     /// The digest over all chunks; nil while one is missing.
     var payloadDigest: Digest? {
@@ -54,6 +57,8 @@ final class VirtualDesk {
   private var upload: Digest?
   private var sum: RoundSum?
   private var spools: [WorkerID: Spool] = [:]
+  /// Those in the sum whose content is needed again when it opens.
+  private var kept: [WorkerID: Spool] = [:]
   private var processor = Processor()
   private var copies: [BlobChunk: [UInt8]] = [:]
   private static let copiesMax = 64
@@ -108,6 +113,7 @@ final class VirtualDesk {
   func openUploads(_ plan: RunStateMachine.UploadPlan) {
     closeUploads()
     upload = plan.upload
+    kept = [:]
     feed(.planned(upload: plan.upload, vectors: plan.vectors, workers: plan.workers, at: world.now))
     do {
       sum = try RoundSum(plan)
@@ -146,13 +152,16 @@ final class VirtualDesk {
   func openPlain() {
     do {
       guard let sum else { return }
-      let opened = try sum.openPlain()
+      let opened = try sum.openPlain(keeping: kept)
       for claim in world.checkers.sum.opened(plain: opened) { world.violated(claim) }
       deliver(.sumOpened(opened))
+    } catch let error as AggregationError {
+      deliver(.sumRefused(reason: error.description))
     } catch {
       deliver(.failed(reason: "cannot open the sum: \(error)"))
     }
     sum = nil
+    kept = [:]
   }
 
   func lost(_ worker: WorkerID) { feed(.lost(worker, at: world.now)) }
@@ -215,6 +224,7 @@ final class VirtualDesk {
           return bytes
         }
       }
+      if sum.keepsInputs { kept[worker] = spool }
     } catch {
       deliver(.failed(reason: "cannot add the input of \(worker): \(error)"))
     }

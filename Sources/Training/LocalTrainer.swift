@@ -199,6 +199,17 @@ package final class LocalTrainer {
     pass.advance()
   }
 
+  /// F_k: the mean loss of a model over the examples it would be trained on, in nats.
+  ///
+  /// - Throws: `TrainingError.wrongLayout`; `.notFinite` (epoch and step 0) if the loss is not a finite number.
+  package func trainingLoss(_ parameters: ParameterSet) throws(TrainingError) -> Double {
+    try load(parameters)
+    let result = network.evaluate(examples)
+    let loss = result.lossSum / Double(result.count)
+    guard loss.isFinite else { throw .notFinite(epoch: 0, step: 0) }
+    return loss
+  }
+
   /// Loss and accuracy of a model on the hold-out.
   ///
   /// - Parameter observe: sees the outputs of one piece after another, with the first row of each.

@@ -52,6 +52,8 @@ package final class LocalWork {
     guard task.kind == .evaluate || configuration.vectorLength == UInt64(architecture.layout.count) else {
       throw .vectorLength(configuration.vectorLength, expected: architecture.layout.count)
     }
+    // What an unknown strategy makes of an update, nobody here can say.
+    guard let strategy = Strategy(parsing: configuration.strategy) else { throw .strategy(configuration.strategy) }
     let trainer = try trainer(for: task, architecture)
     do throws(TrainingError) {
       let metrics =
@@ -60,11 +62,24 @@ package final class LocalWork {
       guard task.kind == .train else {
         return ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
       }
-      let result = try trainer.train(
-        base: base, configuration: TrainingConfiguration(configuration, task.optimizer),
-        round: attempt.round.value, seed: shuffleSeed(task, attempt), progress: progress, isCancelled: isCancelled)
-      return ClientUpdate(
-        difference: result.difference, exampleCount: result.exampleCount, metrics: metrics)
+      let training = try TrainingConfiguration(configuration, task.optimizer)
+      var update = ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
+      // The loss before training is asked for first: afterwards the trainer holds another model.
+      let loss = if case .fair = strategy.report { try trainer.trainingLoss(base) } else { 0.0 }
+      update.difference = try trainer.train(
+        base: base, configuration: training, round: attempt.round.value, seed: shuffleSeed(task, attempt),
+        progress: progress, isCancelled: isCancelled
+      ).difference
+      switch strategy.report {
+      case .difference: break
+      case .normalized:
+        let steps = training.stepCount(examples: trainer.training.count)
+        try update.normalize(by: training.normalizer(steps: steps, round: attempt.round.value))
+      case .fair(let q):
+        let rate = training.learningRate * training.optimizer.learningRateFactor(round: attempt.round.value)
+        update.weigh(loss: loss, q: q, learningRate: rate, clip: configuration.clip)
+      }
+      return update
     } catch {
       throw .training(error)
     }
@@ -111,6 +126,8 @@ package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible
   case model(TensorError)
   /// The attempt's rules are for an update of another length than the model has.
   case vectorLength(UInt64, expected: Int)
+  /// The text of a strategy that this program does not have.
+  case strategy(String)
   case scale(Double)
   case data(DatasetError)
   case training(TrainingError)
@@ -120,6 +137,7 @@ package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible
     case .architecture(let error): "the model's architecture: \(error)"
     case .model(let error): "the model: \(error)"
     case .vectorLength(let found, let expected): "the vector length: found \(found), expected \(expected)"
+    case .strategy(let text): "the strategy '\(text.prefix(60))': this version does not have it"
     case .scale(let scale): "the data's scale: found \(scale), expected a number above 0 that fits a Float"
     case .data(let error): "the data: \(error)"
     case .training(let error): "training: \(error)"

@@ -151,7 +151,7 @@ struct UpCommand: AsyncParsableCommand {
       "data: \(Readable.path(population.data.examples.path)), \(dealt.parts.reduce(0, +)) examples dealt out (\(smallest) to \(largest) a "
         + "worker), \(dealt.heldOut) held out")
     Terminal.print(
-      "run \(run.name): \(run.model.architecture), \(run.rounds) rounds of \(run.strategy.name), "
+      "run \(run.name): \(run.model.architecture), \(run.rounds) rounds of \(run.strategy.method.rawValue), "
         + "\(run.aggregation.rawValue) aggregation, \(threads) thread\(threads == 1 ? "" : "s") a worker")
     for line in ForecastText.lines(dealt.forecast, run: run, examplesAreKnown: true) { Terminal.print(line) }
     Terminal.print("")

@@ -13,7 +13,7 @@ struct RunConfigurationTests {
     #expect(run.name == "digits")
     #expect(run.model.architecture.description == "mlp 64-128-10")
     #expect(run.aggregation == .secure)
-    #expect(run.strategy.name == "fedavg")
+    #expect(run.strategy == .published)
     #expect(run.strategy.serverLearningRate == 1)
     #expect(run.maximumWeight == 1024)
     #expect(run.cohort.organisationCap == RoundConfiguration.Ratio(1, 3))

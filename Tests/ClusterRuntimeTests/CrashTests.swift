@@ -55,13 +55,16 @@ extension HostileTests {
     private static let relaying = ["coordinator:before-send:aborts", "coordinator:after-send:aborts"]
     /// What goes by only when a blob has left the coordinator's disk.
     private static let missing = ["coordinator:before-send:blobUnavailable", "coordinator:after-send:blobUnavailable"]
+    /// What goes by only when the server optimizer remembers something.
+    private static let remembered = "coordinator:after-record:strategy"
     private static let told = "worker:after-receive:blobUnavailable"
 
     @Test("Every point is a point of one of these tests, but for charges")
     func coversAll() {
       let covered =
         Self.worker + Self.coordinator + Self.plainWorker + Self.plainCoordinator + Self.refusal + Self.hearing
-        + Self.relaying + Self.missing + [Self.told, "coordinator:after-record:run", "coordinator:after-record:alias"]
+        + Self.relaying + Self.missing + [Self.told, Self.remembered]
+        + ["coordinator:after-record:run", "coordinator:after-record:alias"]
       #expect(Set(covered).count == covered.count)
       #expect(Set(covered) == Set(KillPoint.all.filter { $0 != ChargeDeathTests.point }))
     }
@@ -148,6 +151,25 @@ extension HostileTests {
       #expect(await last.completesRun())
       #expect((others + doomed).allSatisfy { $0.isRunning })
       try federation.checkVersions()
+    }
+
+    @Test("What the server optimizer remembers survives every death of the coordinator between two rounds")
+    func optimizerRemembers() async throws {
+      let federation = try ProcessFederation(workers: 4, rounds: 10, extra: "strategy: {name: fedadam}")
+      let points = [Self.remembered, "coordinator:after-record:version", Self.remembered].map { "\($0):3" }
+      let first = try await federation.startCoordinator(killAt: points[0])
+      let workers = try federation.startWorkers(1...4)
+      let (last, _) = try await federation.kill(first, at: points, within: .seconds(60))
+      #expect(await last.completesRun())
+      #expect(workers.allSatisfy { $0.isRunning })
+      try federation.checkVersions()
+      // Of the last four versions each has one state, and the last has seen every round.
+      let folder = federation.path + "/coordinator/state/strategy/digits"
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(names.compactMap { UInt64($0.prefix { $0 != "-" }) }.sorted() == [7, 8, 9, 10])
+      let name = try #require(names.first { $0.hasPrefix("10-") })
+      let text = String(decoding: try Data(contentsOf: URL(filePath: "\(folder)/\(name)")).prefix(400), as: UTF8.self)
+      #expect(text.contains("\"steps\":\"10\""))
     }
 
     @Test("Promises, aborts and refusals survive the deaths of those who make and of those who hear them")

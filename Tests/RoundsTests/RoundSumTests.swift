@@ -1,6 +1,7 @@
 import Federation
 import Rounds
 import SecureAggregation
+import Tensors
 import Testing
 
 @Suite("The sum of plain inputs")
@@ -8,8 +9,9 @@ struct RoundSumTests {
   private struct Unreadable: Error {}
 
   /// A sum, and the uploads of all workers for it.
-  private func attempt() throws -> (sum: RoundSum, uploads: [(WorkerID, UploadSource)]) {
-    let cluster = try RoundsCluster(RoundsMembers(count: 4, aggregation: .plain))
+  private func attempt(strategy: String = "fedavg") throws -> (sum: RoundSum, uploads: [(WorkerID, UploadSource)]) {
+    let members = try RoundsMembers(count: 4, aggregation: .plain)
+    let cluster = try RoundsCluster(members, plan: members.plan { $0.strategy = strategy })
     cluster.uploads = { _, _ in false }
     cluster.start().drain()
     let plans = cluster.actions.compactMap { if case .openUploads(let plan) = $0 { plan } else { nil } }
@@ -39,6 +41,47 @@ struct RoundSumTests {
     }
     let average = try opened { $0 }
     #expect(average.contains { $0 != 0 })
+    #expect(try opened { $0.reversed() } == average)
+  }
+
+  private struct Kept: KeptInput {
+    let source: UploadSource
+    func read(_ number: UInt64) -> [UInt8] { source.chunk(number).bytes }
+    func read(_ number: UInt64, bytes: Range<Int>) -> [UInt8] { Array(read(number)[bytes]) }
+  }
+
+  @Test("Under a robust rule the average is the rule's, of the kept inputs, in any order")
+  func robust() throws {
+    func opened(_ order: ([(WorkerID, UploadSource)]) -> [(WorkerID, UploadSource)]) throws -> [Float] {
+      var (sum, uploads) = try attempt(strategy: "median")
+      #expect(sum.keepsInputs)
+      uploads = order(uploads)
+      var kept: [WorkerID: any KeptInput] = [:]
+      for (name, source) in uploads {
+        try sum.add(from: name) { source.chunk($0).bytes }
+        kept[name] = Kept(source: source)
+      }
+      let opened = try sum.openPlain(keeping: kept)
+      #expect(opened.summary.workers == 4)
+      kept[uploads[0].0] = nil
+      #expect(throws: Refusal.badLength) { try sum.openPlain(keeping: kept) }
+      return opened.average
+    }
+    let (_, uploads) = try attempt()
+    let rows = uploads.map { _, source -> [Float] in
+      var values: [Float] = []
+      for (place, vector) in source.header.vectors.enumerated() where vector.id == 2 {
+        let first = source.header.vectors[..<place].reduce(0) { $0 + $1.chunkCount }
+        for index in 0..<vector.chunkCount { values.append(littleEndian: source.chunk(UInt64(first + index)).bytes) }
+      }
+      return values
+    }
+    let expected = rows[0].indices.map { e in
+      let sorted = rows.map { Double($0[e]) }.sorted()
+      return Float((sorted[1] + sorted[2]) / 2)
+    }
+    let average = try opened { $0 }
+    #expect(average == expected && average.contains { $0 != 0 })
     #expect(try opened { $0.reversed() } == average)
   }
 

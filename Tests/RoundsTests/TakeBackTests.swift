@@ -108,7 +108,7 @@ struct TakeBackTests {
   @Test("A step that gives no model abandons the attempt, not the run")
   func survivesRejection() throws {
     let cluster = try cluster(rounds: 1) { _ in 1 }
-    cluster.committing = { $0.attempt.attempt == 0 ? .commitRejected(reason: "element 3 is not finite") : nil }
+    cluster.committing = { $0.attempt.attempt == 0 ? .sumRefused(reason: "element 3 is not finite") : nil }
     cluster.start().finish()
     #expect(cluster.reports.first?.outcome == .abandoned(reason: "element 3 is not finite"))
     #expect(cluster.outcomes == [.completed(1)])

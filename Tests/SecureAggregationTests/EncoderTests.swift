@@ -139,12 +139,13 @@ struct AuxiliaryVectorTests {
 
   @Test("Sums of several workers read back as counts, weight and metrics")
   func sums() throws {
-    var sum = [Int64](repeating: 0, count: 23)
+    var sum = [Int64](repeating: 0, count: 25)
     for (examples, loss, norm) in [(100 as UInt64, 1.5, 0.5), (5000, 2.25, 3.0)] {
       let values = try AuxiliaryVector.encode(
         layout: layout, exampleCount: examples, metrics: RoundMetrics(lossSum: loss, correct: 7, evaluated: 10),
-        isClipped: norm > 1, saturated: 2, norm: norm, rules: rules())
-      #expect(values.count == 23)
+        isClipped: norm > 1, saturated: 2, norm: norm, terms: StrategyTerms(steps: 2.5, fairness: 0.125), rules: rules()
+      )
+      #expect(values.count == 25)
       for (e, value) in values.enumerated() { sum[e] += value }
     }
     let read = try AuxiliaryVector.decode(sum, layout: layout)
@@ -153,6 +154,8 @@ struct AuxiliaryVectorTests {
     #expect(read.clipped == 1)
     #expect(read.saturated == 4)
     #expect(read.metrics == RoundMetrics(lossSum: 3.75, correct: 14, evaluated: 20))
+    #expect(read.weightedSteps == 1124 * 2.5)
+    #expect(read.fairness == 0.25)
     #expect(read.normHistogram == [0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0])
   }
 

@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Federation
 import ModelRegistry
@@ -15,6 +16,8 @@ struct ActiveRun {
   var machine: RunStateMachine
   var parameters: ParameterSet
   var parent: Digest
+  /// What the server optimizer remembers with the base version.
+  var serverState: ServerState
   var average: [Float] = []
   var candidate: CoordinatorDriver.Candidate?
   /// Of the attempt in hand, once its uploads are open.

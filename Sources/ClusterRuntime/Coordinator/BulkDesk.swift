@@ -1,3 +1,4 @@
+import Aggregation
 import Federation
 import GradientKernel
 import Logging
@@ -26,6 +27,7 @@ actor BulkDesk {
     case inputRejected(from: WorkerID, reason: String)
     case inputMeasured(RoundMetrics, from: WorkerID)
     case sumOpened(RoundSum.Opened)
+    case sumRefused(reason: String)
     /// The attempt cannot go on: the disk does not take or give what it needs.
     case diskFailed(reason: String)
     case failed(reason: String)
@@ -36,6 +38,8 @@ actor BulkDesk {
     let run: RunID
     let workers: [WorkerID]
     var sum: RoundSum?
+    /// Those in the sum whose content is needed again when it opens.
+    var kept: [WorkerID: Spool] = [:]
   }
 
   nonisolated let thread: ComputeThread
@@ -142,13 +146,18 @@ actor BulkDesk {
   }
 
   func openPlain(of run: RunID) {
-    open(run) { try $0.openPlain() }
+    let kept = latest[run].flatMap { attempts[$0]?.kept } ?? [:]
+    open(run) { try $0.openPlain(keeping: kept) }
   }
 
   private func open(_ run: RunID, _ body: (RoundSum) throws -> RoundSum.Opened) {
     guard let upload = latest[run], let sum = attempts[upload]?.sum else { return }
     do {
       tell(upload, .sumOpened(try body(sum)))
+    } catch let error as AggregationError {
+      tell(upload, .sumRefused(reason: error.description))
+    } catch let error as FileError {
+      tell(upload, .diskFailed(reason: "an input cannot be read: \(error)"))
     } catch {
       tell(upload, .failed(reason: "cannot open the sum: \(error)"))
     }
@@ -232,6 +241,7 @@ actor BulkDesk {
     attempts[upload]?.sum = nil
     do {
       try sum.add(from: worker) { try spool.read($0) }
+      if sum.keepsInputs { attempts[upload]?.kept[worker] = spool }
     } catch let error as FileError {
       tell(upload, .diskFailed(reason: "the input of \(worker) cannot be read: \(error)"))
     } catch {

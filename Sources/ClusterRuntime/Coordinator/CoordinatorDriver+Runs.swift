@@ -196,7 +196,7 @@ extension CoordinatorDriver {
       federation: membership.federation, model: configuration.model.name, run: record.identity,
       aggregation: configuration.aggregation, architecture: architecture.description,
       dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
-      strategy: configuration.aggregationStrategy)
+      strategy: configuration.strategy)
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
     let beginning = try RunStart(of: record.identity, model: configuration.model.name, in: models)
     // Versions of its own that were taken back are newer than the one that it goes on from.
@@ -204,6 +204,8 @@ extension CoordinatorDriver {
     guard isOwn || record.roundsCommitted == 0 else {
       throw RunFault.modelMoved(stored.manifest.model, stored.manifest.version, by: stored.manifest.run)
     }
+    let serverState = try strategyStates.state(
+      with: stored.manifest, of: record.identity, strategy: configuration.strategy, count: parameters.values.count)
     var plan = configuration.plan(membership: membership, architecture: architecture)
     plan.run = record.identity
     var machine = RunStateMachine(
@@ -215,7 +217,7 @@ extension CoordinatorDriver {
     }
     return ActiveRun(
       name: record.name, identity: record.identity, configuration: configuration, template: template,
-      machine: machine, parameters: parameters, parent: stored.digest, attemptStarted: .now,
+      machine: machine, parameters: parameters, parent: stored.digest, serverState: serverState, attemptStarted: .now,
       trafficAtStart: traffic.snapshot)
   }
 

@@ -13,7 +13,7 @@ extension CoordinatorDriver {
   /// A version that was made and not yet published.
   struct Candidate {
     let attempt: AttemptID
-    let release: ModelRelease
+    let closed: ClosedRound
   }
 
   /// Makes the next version, and has it measured on the coordinator's data.
@@ -22,15 +22,15 @@ extension CoordinatorDriver {
       return handle(
         .failed(reason: "the run measures its versions on data that this coordinator does not have"), of: run)
     }
-    guard let release = release(order, of: run) else { return }
-    active[run]?.candidate = Candidate(attempt: order.attempt, release: release)
+    guard let closed = closed(order, of: run) else { return }
+    active[run]?.candidate = Candidate(attempt: order.attempt, closed: closed)
     let base = measuresBase ? current.parameters : nil
     let architecture = current.configuration.model.architecture, scale = current.configuration.data.scale
     evaluator.thread.post(to: evaluator) { [self] evaluator in
       let result: Result<(RoundMetrics, RoundMetrics?), TrainingError>
       do throws(TrainingError) {
         let before = if let base { try evaluator.measure(base, architecture, scale: scale) } else { RoundMetrics?.none }
-        result = .success((try evaluator.measure(release.parameters, architecture, scale: scale), before))
+        result = .success((try evaluator.measure(closed.release.parameters, architecture, scale: scale), before))
       } catch {
         result = .failure(error)
       }
@@ -45,41 +45,59 @@ extension CoordinatorDriver {
     switch result {
     case .success((let metrics, let base)): feed(.candidateMeasured(metrics, base: base), to: run)
     case .failure(let error):
-      feed(.commitRejected(reason: "not published: on the coordinator's data: \(error)"), to: run)
+      feed(.sumRefused(reason: "not published: on the coordinator's data: \(error)"), to: run)
     }
   }
 
   func commit(_ order: RunStateMachine.CommitOrder, of run: RunID) {
     let candidate = active[run]?.candidate
-    guard let release = candidate?.attempt == order.attempt ? candidate?.release : release(order, of: run) else {
+    guard let closed = candidate?.attempt == order.attempt ? candidate?.closed : closed(order, of: run) else {
       return
     }
     do {
-      let stored = try publish(release)
-      active[run]?.parameters = release.parameters
+      try keep(closed.state, of: order)
+      let stored = try publish(closed.release)
+      active[run]?.parameters = closed.release.parameters
       active[run]?.parent = stored.digest
+      active[run]?.serverState = closed.state
       active[run]?.average = []
       active[run]?.candidate = nil
-      handle(.committed(release.base), of: run)
+      removeOutdatedStates(order)
+      handle(.committed(closed.release.base), of: run)
     } catch {
       end(run, because: error, doing: "version \(order.version) cannot be published")
     }
   }
 
   /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
-  private func release(_ order: RunStateMachine.CommitOrder, of run: RunID) -> ModelRelease? {
+  private func closed(_ order: RunStateMachine.CommitOrder, of run: RunID) -> ClosedRound? {
     guard let current = active[run] else { return nil }
     do {
       return try RoundClosing.next(
-        order, base: current.parameters, average: current.average, parent: current.parent,
-        template: current.template, createdAt: unixTime())
+        order, base: current.parameters, state: current.serverState, average: current.average,
+        parent: current.parent, template: current.template, createdAt: unixTime())
     } catch let error as AggregationError {
       active[run]?.average = []
-      handle(.commitRejected(reason: "\(error)"), of: run)
+      handle(.sumRefused(reason: error.description), of: run)
     } catch {
       end(run, because: error, doing: "version \(order.version) cannot be made")
     }
     return nil
+  }
+
+  /// Makes what the server optimizer remembers durable, before the version it belongs to is published.
+  private func keep(_ state: ServerState, of order: RunStateMachine.CommitOrder) throws {
+    guard !state.vectors.isEmpty else { return }
+    try strategyStates.write(state, run: order.attempt.run, version: order.version)
+    KillPoint.reached(.coordinator, .afterRecord, "strategy")
+  }
+
+  private func removeOutdatedStates(_ order: RunStateMachine.CommitOrder) {
+    do throws(FileError) {
+      try strategyStates.removeOutdated(run: order.attempt.run, version: order.version)
+    } catch {
+      logger.warning("cannot remove an old optimizer state", metadata: ["error": "\(error)"])
+    }
   }
 
   /// The mark is durable before anything is trained on the version that takes its place. False if it cannot be.
@@ -94,6 +112,9 @@ extension CoordinatorDriver {
       active[run]?.parameters = try ParameterSet(
         models.artifact(of: stored).tensors, expecting: current.configuration.model.architecture.layout)
       active[run]?.parent = stored.digest
+      active[run]?.serverState = try strategyStates.state(
+        with: stored.manifest, of: current.identity, strategy: current.configuration.strategy,
+        count: current.parameters.values.count)
       active[run]?.average = []
       try models.takeBack(version, of: model, reason: reason)
       KillPoint.reached(.coordinator, .afterRecord, "alias")

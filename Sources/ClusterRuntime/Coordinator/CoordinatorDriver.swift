@@ -1,3 +1,4 @@
+import Aggregation
 import ClusterConfiguration
 import Cryptography
 import Federation
@@ -28,6 +29,7 @@ actor CoordinatorDriver {
   let pace: PaceSteering
   /// Nil if the coordinator has no data of its own.
   let evaluator: CentralEvaluator?
+  let strategyStates: StrategyStateStore
   var desk: BulkDesk?
   /// Tells serving nodes of a new version, or where an alias went.
   var announce: (@Sendable (StatePublisher.News) -> Void)?
@@ -45,7 +47,7 @@ actor CoordinatorDriver {
   init(
     thread: ComputeThread, home: PartyHome, repository: any CoordinatorRepository, models: DirectoryModelStore,
     control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, evaluator: CentralEvaluator?,
-    pace: PaceSteering, logger: Logger
+    pace: PaceSteering, strategyStates: StrategyStateStore, logger: Logger
   ) {
     self.evaluator = evaluator
     self.pace = pace
@@ -58,6 +60,7 @@ actor CoordinatorDriver {
     self.backlog = backlog
     self.logger = logger
     evidence = EvidenceStore(directory: home.path(EvidenceStore.folder))
+    self.strategyStates = strategyStates
   }
 
   var membership: MembershipList { home.membership }
@@ -146,6 +149,7 @@ actor CoordinatorDriver {
     case .sumOpened(let opened):
       active[run]?.average = opened.average
       feed(.sumOpened(opened.summary), to: run)
+    case .sumRefused(let reason): feed(.sumRefused(reason: reason), to: run)
     case .diskFailed(let reason):
       interrupt(run, reason: reason)
       settle()

@@ -117,7 +117,8 @@ package enum CoordinatorProcess {
     let driver = CoordinatorDriver(
       thread: core, home: home, repository: repository, models: models, control: control, traffic: traffic,
       backlog: backlog, evaluator: try evaluator(configuration, on: evaluationThread),
-      pace: PaceSteering(rules: configuration.pace), logger: logger)
+      pace: PaceSteering(rules: configuration.pace),
+      strategyStates: StrategyStateStore(stateDirectory: configuration.stateDirectory), logger: logger)
     var limits = UploadPool.Limits()
     limits.poolBytes = Int(clamping: configuration.bulkCredit)
     limits.uploadsAtOnce = configuration.uploadsAtOnce

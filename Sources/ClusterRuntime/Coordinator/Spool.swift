@@ -9,7 +9,7 @@ import ZeroMQ
 /// One upload on its way in: its chunks on disk, in a file that has no name any more, and their digests in memory.
 ///
 /// Masked vectors are safe on disk; they are gone with the descriptor.
-final class Spool {
+final class Spool: KeptInput {
   private let header: InputHeader
   private let shape: UploadShape
   private let descriptor: Int32
@@ -58,6 +58,16 @@ final class Spool {
 
   func read(_ number: UInt64) throws(FileError) -> [UInt8] {
     guard let place = place(of: number) else { return [] }
+    return try read(place)
+  }
+
+  /// - Parameter bytes: within the chunk.
+  func read(_ number: UInt64, bytes: Range<Int>) throws(FileError) -> [UInt8] {
+    guard let place = place(of: number), bytes.upperBound <= place.count else { return [] }
+    return try read((offset: place.offset + UInt64(bytes.lowerBound), count: bytes.count))
+  }
+
+  private func read(_ place: (offset: UInt64, count: Int)) throws(FileError) -> [UInt8] {
     var done = 0
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: place.count) { buffer, filled in

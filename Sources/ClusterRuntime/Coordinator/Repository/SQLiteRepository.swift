@@ -101,7 +101,8 @@ final class SQLiteRepository: CoordinatorRepository {
       }
       let result: StatementArguments = [
         Int64(row.outcome.rawValue), Int64(clamping: time), Int64(row.reported), Int64(row.dropped),
-        row.evaluation?.loss, row.evaluation?.accuracy, row.central?.loss, row.central?.accuracy, row.seconds, Int64(clamping: row.bytesUpPerWorker),
+        row.evaluation?.loss, row.evaluation?.accuracy, row.central?.loss, row.central?.accuracy, row.seconds,
+        Int64(clamping: row.bytesUpPerWorker),
         row.published.map { Int64(clamping: $0.version.value) }, row.published?.modelDigest.hex, row.reason,
         Int64(clamping: row.saturated),
       ]

@@ -1,0 +1,83 @@
+import Aggregation
+import Federation
+
+extension RunConfiguration {
+  /// Reads `strategy`: federated averaging as published unless the file says otherwise. Each method has its own keys.
+  static func strategy(in top: ConfigurationSection) throws(ConfigurationError) -> Strategy {
+    guard top.has("strategy") else { return .published }
+    let anyKeys = ["name"] + Strategy.Setting.allCases.map(\.rawValue)
+    let method = try top.section("strategy", keys: anyKeys).text(
+      "name", default: .fedAvg, expected: ConfigurationFile.list(Strategy.Method.allCases.map(\.rawValue)),
+      as: Strategy.Method.init(rawValue:))
+    let section = try top.section("strategy", keys: ["name"] + method.settings.map(\.setting.rawValue))
+    var given: [Strategy.Setting: Double] = [:]
+    for (setting, standard) in method.settings
+    where section.has(setting.rawValue) || (standard == nil && setting != .keep) {
+      given[setting] = try section.number(setting.rawValue, expected: setting.expected, where: setting.accepts)
+    }
+    guard let strategy = Strategy(method, given) else {
+      throw section.error(at: "name", found: method.rawValue, expected: "other settings")
+    }
+    return strategy
+  }
+
+  /// W_max; 1 where every update weighs the same.
+  static func maximumWeight(in top: ConfigurationSection, _ strategy: Strategy) throws(ConfigurationError) -> UInt64 {
+    guard strategy.weighsByExamples else {
+      let weight: UInt64 = try top.integer("maximum-weight", default: 1, in: 1...(1 << 20))
+      guard weight == 1 else {
+        throw top.error(
+          at: "maximum-weight", found: "\(weight)",
+          expected: "1 or no such key: under \(strategy.method.rawValue) every update weighs the same")
+      }
+      return 1
+    }
+    return try top.integer("maximum-weight", default: 1024, in: 1...(1 << 20))
+  }
+
+  /// The strategy has to fit how workers train and how updates are summed.
+  func checkStrategy(in top: ConfigurationSection) throws(ConfigurationError) {
+    let name = strategy.method.rawValue
+    if strategy.method == .fedProx, training.proximal ?? 0 == 0 {
+      throw top.error(at: "strategy", found: "\(name) without a proximal term", expected: "'training.proximal' above 0")
+    }
+    if strategy.report == .normalized { try checkNormalizer(in: top) }
+    guard let rule = strategy.robustRule else { return }
+    guard aggregation == .plain else {
+      throw top.error(
+        at: "strategy", found: "\(name) with secure aggregation",
+        expected: "'aggregation: plain': a robust rule has to see every single update, and a secure sum shows none")
+    }
+    guard cohort.maximum <= RobustRule.updatesMax else {
+      throw top.error(
+        at: "cohort",
+        found: "up to \(cohort.maximum) workers under \(name), which keeps every update until the round ends",
+        expected: "a cohort.maximum of at most \(RobustRule.updatesMax)")
+    }
+    guard cohort.minimum >= UInt64(rule.updatesMin) else {
+      throw top.error(
+        at: "cohort", found: "a cohort.minimum of \(cohort.minimum) under \(name)",
+        expected: "at least \(rule.updatesMin): of fewer updates the rule promises nothing")
+    }
+  }
+
+  /// FedNova divides by what the local steps add up to, which has a formula for some optimizers only.
+  private func checkNormalizer(in top: ConfigurationSection) throws(ConfigurationError) {
+    let hasMomentum = training.momentum ?? 0 > 0, hasProximal = training.proximal ?? 0 > 0
+    guard training.optimizer.method == .sgd, !hasMomentum || !hasProximal else {
+      let found = training.optimizer.method == .sgd ? "momentum beside a proximal term" : training.optimizer.description
+      throw top.error(
+        at: "training", found: "\(found) under fednova",
+        expected: "the optimizer sgd, with momentum or a proximal term or neither: for others there is no normaliser")
+    }
+    guard training.learningRate * (training.proximal ?? 0) < 1 else {
+      throw top.error(
+        at: "training", found: "learning-rate times proximal of 1 or more under fednova", expected: "less than 1")
+    }
+  }
+
+  /// The strategy's keys and values as YAML.
+  var strategyMembers: [(key: String, value: String?)] {
+    [("name", strategy.method.rawValue)] + strategy.settings.map { ($0.key, $0.value) }
+  }
+}

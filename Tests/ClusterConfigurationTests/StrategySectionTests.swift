@@ -1,0 +1,100 @@
+import ClusterConfiguration
+import Federation
+import Testing
+
+@Suite("The strategy of a run file")
+struct StrategySectionTests {
+  private static func run(_ strategy: String, training: String = "momentum: 0", more: String = "") -> String {
+    """
+    name: r
+    model: {name: m, architecture: mlp 4-3}
+    data: {features: 4, classes: 3}
+    rounds: 7
+    strategy: \(strategy)
+    training: {learning-rate: 0.2, \(training)}
+    clip: 1
+    cohort: {minimum: 5, minimum-organisations: 1, organisation-cap: 1, minimum-honest-sum: 2}
+    \(more)
+    """
+  }
+
+  private static func read(_ text: String) throws -> RunConfiguration {
+    try RunConfiguration.read(ConfigurationFile(path: "r.yaml", text: text))
+  }
+
+  @Test(
+    "Every strategy is read, is in the rules as its text, and is written as it was read",
+    arguments: [
+      ("{name: fedavg}", "fedavg", ""),
+      ("{name: fedavg, server-learning-rate: 0.5}", "fedavg, server-learning-rate 0.5", ""),
+      ("{name: fedavgm}", "fedavgm, momentum 0.9", ""),
+      ("{name: fedadagrad}", "fedadagrad, server-learning-rate 0.1, beta1 0, tau 0.001", ""),
+      ("{name: fedadam, beta2: 0.999}", "fedadam, server-learning-rate 0.01, beta1 0.9, beta2 0.999, tau 0.001", ""),
+      ("{name: fedyogi, tau: 1e-4}", "fedyogi, server-learning-rate 0.01, beta1 0.9, beta2 0.99, tau 0.0001", ""),
+      ("{name: fednova}", "fednova", ""), ("{name: q-fedavg, q: 0.2}", "q-fedavg, q 0.2", ""),
+      ("{name: median}", "median", "aggregation: plain"),
+      ("{name: trimmed-mean, trim: 0.2}", "trimmed-mean, trim 0.2", "aggregation: plain"),
+      ("{name: krum, byzantine: 1}", "krum, byzantine 1", "aggregation: plain"),
+      ("{name: multi-krum, byzantine: 1, keep: 3}", "multi-krum, byzantine 1, keep 3", "aggregation: plain"),
+      ("{name: multi-krum, byzantine: 1}", "multi-krum, byzantine 1", "aggregation: plain"),
+      ("{name: geometric-median}", "geometric-median, smoothing 1e-06, iterations 8", "aggregation: plain"),
+    ])
+  func strategies(_ yaml: String, _ text: String, _ more: String) throws {
+    let run = try Self.read(Self.run(yaml, more: more))
+    #expect(run.strategy.description == text)
+    #expect(Strategy(parsing: text) == run.strategy)
+    #expect(run.rulesWithoutMembership.strategy == text)
+    #expect(try Self.read(run.text) == run)
+  }
+
+  @Test("Terms that a strategy needs are in the rules, and in the law of workers that allow the run")
+  func terms() throws {
+    let nova = try Self.read(Self.run("{name: fednova}")), fair = try Self.read(Self.run("{name: q-fedavg, q: 1}"))
+    #expect(nova.rulesWithoutMembership.auxiliaryLayout.last == .weightedSteps)
+    #expect(fair.rulesWithoutMembership.auxiliaryLayout.last == .fairness)
+    #expect(fair.rulesWithoutMembership.maximumWeight == 1 && nova.rulesWithoutMembership.maximumWeight == 1024)
+    #expect(WorkerPolicy.allowing(nova).auxiliaryFields.contains(.weightedSteps))
+    #expect(!WorkerPolicy.standard.auxiliaryFields.contains(.weightedSteps))
+    #expect(try Self.read(Self.run("{name: fedadam}")).rulesWithoutMembership.optimizer == "adam")
+  }
+
+  @Test(
+    "What does not fit is refused with the key and what was expected",
+    arguments: [
+      ("{name: fedprox}", "", "", "'strategy': found fedprox without a proximal term"),
+      ("{name: fedavg, beta1: 0.9}", "", "", "'strategy.beta1': found"),
+      ("{name: fedsgd}", "", "", "'strategy.name': found \"fedsgd\", expected one of 'fedavg', 'fedprox'"),
+      ("{name: fedadam, beta2: 1}", "", "", "'strategy.beta2': found 1, expected a number from 0 to below 1"),
+      ("{name: q-fedavg}", "", "", "'strategy.q': found no such key, expected a number from 0 to 10"),
+      ("{name: krum, byzantine: 1.5}", "", "aggregation: plain", "'strategy.byzantine': found 1.5, expected a whole"),
+      (
+        "{name: median}", "", "",
+        "'strategy': found median with secure aggregation, expected 'aggregation: plain': a robust"
+      ),
+      (
+        "{name: krum, byzantine: 2}", "", "aggregation: plain",
+        "found a cohort.minimum of 5 under krum, expected at least 7"
+      ),
+      ("{name: trimmed-mean, trim: 0.1}", "", "aggregation: plain", "expected at least 10: of fewer updates"),
+      ("{name: q-fedavg, q: 1}", "", "maximum-weight: 9", "'maximum-weight': found 9, expected 1 or no such key"),
+      (
+        "{name: fednova}", "optimizer: adam", "", "found adam 0.9 0.999 1e-08 under fednova, expected the optimizer sgd"
+      ),
+      ("{name: fednova}", "momentum: 0.9, optimizer: nesterov", "", "found nesterov under fednova"),
+      ("{name: fednova}", "momentum: 0.9, proximal: 0.1", "", "found momentum beside a proximal term under fednova"),
+    ])
+  func refusals(_ yaml: String, _ training: String, _ more: String, _ problem: String) {
+    let text = Self.run(yaml, training: training.isEmpty ? "batch-size: 8" : training, more: more)
+    do {
+      _ = try Self.read(text)
+      Issue.record("\(yaml) was read")
+    } catch { #expect("\(error)".contains(problem), "\(error)") }
+  }
+
+  @Test("A robust rule keeps every update, so a cohort may not be large")
+  func largeCohorts() {
+    let text = Self.run("{name: median}", more: "aggregation: plain")
+      .replacing("minimum: 5,", with: "minimum: 5, maximum: 300,")
+    #expect(throws: ConfigurationError.self) { try Self.read(text) }
+  }
+}
