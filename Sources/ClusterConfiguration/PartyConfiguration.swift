@@ -16,6 +16,14 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   package var bulkCredit: UInt64
   /// Uploads that may be on their way at once.
   package var uploadsAtOnce: Int
+  package var heartbeat = Heartbeat()
+
+  /// How often coordinator and workers speak, and how long a silence is borne: told to every worker in its welcome.
+  package struct Heartbeat: Hashable, Sendable {
+    package var interval = Duration.milliseconds(500)
+    /// So many intervals of silence mean that the other side is lost.
+    package var missed: UInt32 = 3
+  }
 
   /// Reads `coordinator.yaml`.
   package static func load(path: String) throws(ConfigurationError) -> CoordinatorConfiguration {
@@ -24,7 +32,9 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
 
   /// Reads a coordinator's configuration that is in memory.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> CoordinatorConfiguration {
-    let top = try file.top(keys: ["bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once"])
+    let top = try file.top(keys: [
+      "bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once", "heartbeat",
+    ])
     let bind = top.has("bind") ? try top.section("bind", keys: ["control", "bulk", "state", "snapshot"]) : nil
     func address(_ key: String) throws(ConfigurationError) -> String? {
       guard let bind, bind.has(key) else { return nil }
@@ -39,7 +49,18 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
       ) {
         Quantity.bytes($0).flatMap { (1 << 20...64 << 30).contains($0) ? $0 : nil }
       },
-      uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024))
+      uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024), heartbeat: heartbeat(in: top))
+  }
+
+  /// Within what workers agree to (`Protocols/wire.md`, section 4).
+  private static func heartbeat(in top: ConfigurationSection) throws(ConfigurationError) -> Heartbeat {
+    var heartbeat = Heartbeat()
+    guard top.has("heartbeat") else { return heartbeat }
+    let section = try top.section("heartbeat", keys: ["interval", "missed"])
+    heartbeat.interval = try section.duration(
+      "interval", default: heartbeat.interval, in: .milliseconds(10)...Duration.seconds(60))
+    heartbeat.missed = try section.integer("missed", default: heartbeat.missed, in: 2...100)
+    return heartbeat
   }
 }
 

@@ -31,8 +31,8 @@ actor ControlServer {
 
   /// Binds the socket; nothing is read until `start`.
   init(
-    loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, traffic: TrafficLedger,
-    backlog: PeerBacklog, logger: Logger
+    loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, timing: SessionTiming,
+    traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
@@ -41,13 +41,13 @@ actor ControlServer {
     self.logger = logger
     table = MembershipTable(
       federation: membership.federation,
-      allowed: Set(membership.members(role: .worker).map(\.certificate.name)))
+      allowed: Set(membership.members(role: .worker).map(\.certificate.name)), timing: timing)
   }
 
   func start(deliver: @escaping @Sendable (Delivery) -> Void) {
     self.deliver = deliver
     loop.watch(socket, for: self) { server, event in server.receive(event) }
-    loop.schedule(every: .milliseconds(100), for: self) { $0.tick() }
+    loop.schedule(every: table.timing.tickInterval, for: self) { $0.tick() }
   }
 
   /// Sends a control message to a worker that is there; one that is not will be told again when it returns.
