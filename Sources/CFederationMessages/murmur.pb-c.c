@@ -5584,7 +5584,7 @@ const ProtobufCMessageDescriptor murmur__offer_declined__descriptor =
   (ProtobufCMessageInit) murmur__offer_declined__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__progress__field_descriptors[3] =
+static const ProtobufCFieldDescriptor murmur__progress__field_descriptors[4] =
 {
   {
     "attempt",
@@ -5622,16 +5622,29 @@ static const ProtobufCFieldDescriptor murmur__progress__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stalled_seconds",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Progress, stalled_seconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__progress__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
   1,   /* field[1] = phase */
   2,   /* field[2] = quarters */
+  3,   /* field[3] = stalled_seconds */
 };
 static const ProtobufCIntRange murmur__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor murmur__progress__descriptor =
 {
@@ -5641,7 +5654,7 @@ const ProtobufCMessageDescriptor murmur__progress__descriptor =
   "Murmur__Progress",
   "murmur",
   sizeof(Murmur__Progress),
-  3,
+  4,
   murmur__progress__field_descriptors,
   murmur__progress__field_indices_by_name,
   1,  murmur__progress__number_ranges,
@@ -7622,7 +7635,7 @@ const ProtobufCMessageDescriptor murmur__run_list__descriptor =
   (ProtobufCMessageInit) murmur__run_list__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[5] =
+static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[6] =
 {
   {
     "name",
@@ -7684,18 +7697,31 @@ static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[5] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stalled_seconds",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__WorkerRow, stalled_seconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__worker_row__field_indices_by_name[] = {
   4,   /* field[4] = last_heard_milliseconds */
   0,   /* field[0] = name */
   1,   /* field[1] = organisation */
   3,   /* field[3] = phase */
+  5,   /* field[5] = stalled_seconds */
   2,   /* field[2] = state */
 };
 static const ProtobufCIntRange murmur__worker_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor murmur__worker_row__descriptor =
 {
@@ -7705,7 +7731,7 @@ const ProtobufCMessageDescriptor murmur__worker_row__descriptor =
   "Murmur__WorkerRow",
   "murmur",
   sizeof(Murmur__WorkerRow),
-  5,
+  6,
   murmur__worker_row__field_descriptors,
   murmur__worker_row__field_indices_by_name,
   1,  murmur__worker_row__number_ranges,

@@ -1,5 +1,6 @@
 import Federation
 import ModelRegistry
+import Rounds
 
 /// What the coordinator's owner decides: `coordinator.yaml` in its folder.
 package struct CoordinatorConfiguration: Hashable, Sendable {
@@ -75,6 +76,8 @@ package struct WorkerConfiguration: Hashable, Sendable {
   package var threads: Int?
   /// Folder of the worker's ledger and of the models it has fetched.
   package var stateDirectory: String
+  /// Without a finished step for so long, training counts as hanging, and its attempt as failed.
+  package var trainingPatience = TrainingWatch.patienceStandard
 
   /// Reads `worker.yaml` and the policy that it names or holds.
   package static func load(path: String) throws(ConfigurationError) -> WorkerConfiguration {
@@ -83,7 +86,7 @@ package struct WorkerConfiguration: Hashable, Sendable {
 
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
-    let top = try file.top(keys: ["data", "policy", "threads", "state-directory"])
+    let top = try file.top(keys: ["data", "policy", "threads", "state-directory", "training-patience"])
     let data = try top.section(
       "data", keys: ["file"] + ConfigurationSection.readingKeys + ["column", "normalisation"])
     let path = file.resolve(try data.text("file", expected: "the path of a data file"))
@@ -93,7 +96,9 @@ package struct WorkerConfiguration: Hashable, Sendable {
       examples: examples,
       normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
-      stateDirectory: top.folder("state-directory", default: "state"))
+      stateDirectory: top.folder("state-directory", default: "state"),
+      trainingPatience: top.duration(
+        "training-patience", default: TrainingWatch.patienceStandard, in: .seconds(1)...TrainingWatch.patienceMax))
   }
 
   private static func policy(in top: ConfigurationSection) throws(ConfigurationError) -> WorkerPolicy {

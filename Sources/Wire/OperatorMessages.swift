@@ -78,15 +78,19 @@ package struct WorkerRow: Hashable, Sendable {
   package let phase: WorkPhase?
   /// Since its last message; nil if there was none.
   package let lastHeardMilliseconds: UInt64?
+  /// Since training last finished a step, as the worker says; 0 while it finishes some.
+  package let stalledSeconds: UInt32
 
   package init(
-    name: WorkerID, organisation: OrganisationID, state: State, phase: WorkPhase?, lastHeardMilliseconds: UInt64?
+    name: WorkerID, organisation: OrganisationID, state: State, phase: WorkPhase?, lastHeardMilliseconds: UInt64?,
+    stalledSeconds: UInt32 = 0
   ) {
     self.name = name
     self.organisation = organisation
     self.state = state
     self.phase = phase
     self.lastHeardMilliseconds = lastHeardMilliseconds
+    self.stalledSeconds = stalledSeconds
   }
 }
 

@@ -39,7 +39,8 @@ extension WorkerRow {
       name: try Field.name(message.name, "worker.name"),
       organisation: try Field.name(message.organisation, "worker.organisation"), state: state,
       phase: message.phase.rawValue == 0 ? nil : try Field.choice(message.phase.rawValue, "worker.phase"),
-      lastHeardMilliseconds: state == .neverSeen ? nil : message.last_heard_milliseconds)
+      lastHeardMilliseconds: state == .neverSeen ? nil : message.last_heard_milliseconds,
+      stalledSeconds: message.stalled_seconds)
   }
 
   /// A worker that was never seen was never heard of: its time is not sent.
@@ -50,6 +51,7 @@ extension WorkerRow {
       $0.state = Murmur__WorkerState(state.rawValue)
       $0.phase = Murmur__WorkPhase(phase?.rawValue ?? 0)
       $0.last_heard_milliseconds = lastHeardMilliseconds ?? 0
+      $0.stalled_seconds = stalledSeconds
     }
   }
 }

@@ -63,7 +63,7 @@ struct StatusCommand: AsyncParsableCommand {
     ])
     for worker in status.workers {
       workers.append([
-        worker.name.text, worker.organisation.text, worker.state.word, worker.phase?.word ?? "-",
+        worker.name.text, worker.organisation.text, worker.state.word, worker.phaseText,
         worker.lastHeardMilliseconds.map { "\(Readable.decimal(Double($0) / 1000, 1)) s ago" } ?? "never",
       ])
     }
@@ -127,6 +127,14 @@ extension WorkerRow.State {
   }
 }
 
+extension WorkerRow {
+  /// `training, stalled 12 s`; `-` outside an attempt.
+  var phaseText: String {
+    guard let phase else { return "-" }
+    return stalledSeconds > 0 ? "\(phase.word), stalled \(stalledSeconds) s" : phase.word
+  }
+}
+
 extension WorkPhase {
   var word: String {
     switch self {
@@ -146,6 +154,7 @@ struct StatusResult: Encodable {
     let state: String
     let phase: String?
     let lastHeardMilliseconds: UInt64?
+    let stalledSeconds: UInt32
   }
 
   let federation: String
@@ -160,7 +169,7 @@ struct StatusResult: Encodable {
     workers = status.workers.map {
       Worker(
         name: $0.name.text, organisation: $0.organisation.text, state: $0.state.word, phase: $0.phase?.word,
-        lastHeardMilliseconds: $0.lastHeardMilliseconds)
+        lastHeardMilliseconds: $0.lastHeardMilliseconds, stalledSeconds: $0.stalledSeconds)
     }
     models = status.models.map(ModelResult.init)
     rounds = status.rounds.map(RoundResult.init)

@@ -26,7 +26,7 @@ actor ControlServer {
   private let traffic: TrafficLedger
   private let backlog: PeerBacklog
   private var deliver: (@Sendable (Delivery) -> Void)?
-  private var progress: [WorkerID: WorkPhase] = [:]
+  private var progress: [WorkerID: ReportedProgress] = [:]
   private var sessions: [WorkerID: SessionID] = [:]
 
   /// Binds the socket; nothing is read until `start`.
@@ -70,8 +70,11 @@ actor ControlServer {
   }
 
   /// Who is there, for status.
-  func presence() -> [(entry: MembershipTable.Entry, phase: WorkPhase?)] {
-    table.entries(at: .now).map { ($0, progress[$0.worker]) }
+  func presence() -> [(entry: MembershipTable.Entry, phase: WorkPhase?, stalledSeconds: UInt32)] {
+    table.entries(at: .now).map {
+      let reported = progress[$0.worker]
+      return ($0, reported?.phase, reported?.stalledSeconds(at: .now) ?? 0)
+    }
   }
 
   private func tick() { perform(table.handle(.tick(at: .now))) }
@@ -113,7 +116,7 @@ actor ControlServer {
     case .round(let body):
       perform(table.handle(.heard(from: name, link: link, at: .now)))
       guard table.isCurrent(link: link, of: name) else { return }
-      if case .progress(_, let phase, _) = body { progress[name] = phase }
+      if case .progress(_, let phase, _, let stalledSeconds) = body { note(phase, stalledSeconds, of: name) }
       switch backlog.enter(name, bytes: byteCount) {
       case .entered: deliver?(.message(body, from: name, byteCount: byteCount))
       case .full(isNews: true):
@@ -121,6 +124,15 @@ actor ControlServer {
       case .full(isNews: false): break
       }
     }
+  }
+
+  private func note(_ phase: WorkPhase, _ stalledSeconds: UInt32, of worker: WorkerID) {
+    let last = progress.updateValue(
+      ReportedProgress(phase: phase, stalled: stalledSeconds, reportedAt: .now), forKey: worker)
+    guard (last?.stalled ?? 0 > 0) != (stalledSeconds > 0) else { return }
+    logger.notice(
+      stalledSeconds > 0 ? "training stalls" : "training goes on",
+      metadata: ["worker": "\(worker)", "seconds": "\(stalledSeconds)"])
   }
 
   /// A frame that cannot be read says nothing; its sender is told, and the federation goes on.
@@ -170,6 +182,19 @@ actor ControlServer {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
       return true
     }
+  }
+}
+
+/// What a worker said last of its work.
+private struct ReportedProgress {
+  let phase: WorkPhase
+  /// Seconds without a finished step when it said so; 0 while steps are finished.
+  let stalled: UInt32
+  let reportedAt: MonotonicTime
+
+  /// A silence goes on until its end is reported.
+  func stalledSeconds(at time: MonotonicTime) -> UInt32 {
+    stalled == 0 ? 0 : stalled + UInt32(clamping: Int64(time.since(reportedAt).seconds))
   }
 }
 

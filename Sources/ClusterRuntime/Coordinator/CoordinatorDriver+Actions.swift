@@ -203,7 +203,8 @@ extension CoordinatorDriver {
       return WorkerRow(
         name: name, organisation: member.certificate.organisation,
         state: found != nil ? .live : lastHeard.contains(name) ? .lost : .neverSeen, phase: found?.phase,
-        lastHeardMilliseconds: found.map { UInt64(max(0, $0.entry.silentFor.seconds * 1000)) })
+        lastHeardMilliseconds: found.map { UInt64(max(0, $0.entry.silentFor.seconds * 1000)) },
+        stalledSeconds: found?.stalledSeconds ?? 0)
     }
     var rows: [ModelRow] = []
     for name in (try? models.models()) ?? [] {
