@@ -8,16 +8,18 @@ VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 # Tests that compute for minutes. They run before the others, whose parties keep time by the clock of the machine.
 COMPUTING_TESTS = ^(SecureAggregation|Simulation)Tests\.
 
-.PHONY: help run test bench arm64 soak build conformance differential canaries fuzz lint format generate clean bootstrap
+.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign differential canaries fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
 	@echo "make test         all tests"
 	@echo "make bench        benchmarks, each figure beside a limit of this machine (Benchmarks/README.md)"
+	@echo "make bench-rounds whole rounds of processes: overhead, failures, memory"
 	@echo "make arm64        the kernels for arm64, emulated, beside the reference and this machine's bits"
 	@echo "make soak         new seeds of a hostile network, without end, until one breaks a claim"
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
+	@echo "make foreign      the worker in Python among parties that are murmur, where PyPI is within reach"
 	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
 	@echo "make canaries     secure aggregation with one check left out: its tests have to notice"
 	@echo "make fuzz         what peers' bytes may do, SECONDS (25) for each target"
@@ -49,6 +51,12 @@ bench:
 	.build/release/murmur-bench secure-aggregation $(ARGUMENTS)
 	.build/release/murmur-bench kernel $(ARGUMENTS)
 
+bench-rounds:
+	@.ci/bootstrap bench
+	swift build $(SWIFT_FLAGS) --product murmur
+	swift build $(SWIFT_FLAGS) --product murmur-bench
+	.build/release/murmur-bench round $(ARGUMENTS)
+
 arm64:
 	Tests/KernelPortability/run
 
@@ -64,6 +72,9 @@ conformance: build
 
 differential: build
 	.ci/differential
+
+foreign: build
+	.ci/foreign
 
 canaries: bootstrap
 	.ci/canaries

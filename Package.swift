@@ -110,8 +110,9 @@ let package = Package(
     .executableTarget(
       name: "murmur-bench",
       dependencies: [
-        "SecureAggregation", "GradientKernel", "Federation", "Cryptography",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "ClusterRuntime", "SecureAggregation", "GradientKernel", "ClusterConfiguration", "ZeroMQ", "Federation",
+        "Cryptography", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Benchmarks/murmur-bench", swiftSettings: strict),
 

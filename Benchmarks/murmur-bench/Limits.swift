@@ -3,10 +3,6 @@ import Federation
 import GradientKernel
 import SecureAggregation
 
-extension ThreadPool: PartRunner {
-  package var threadCount: Int { count }
-}
-
 /// What the machine can do at best, by OpenSSL and by plain copies.
 struct Limits {
   let maximumThreads: Int

@@ -354,6 +354,8 @@ class Worker:
         self.attempt = None
 
     def hear(self, envelope, payload):
+        if envelope.protocol_major != 1:                             # another major: nothing in it means what it seems to
+            return log("protocol version", envelope.protocol_major)
         kind = envelope.WhichOneof("body")
         body = getattr(envelope, kind) if kind else None
         if not (kind or "").startswith(("blob", "upload")):

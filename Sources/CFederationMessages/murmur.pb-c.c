@@ -6195,7 +6195,7 @@ const ProtobufCMessageDescriptor murmur__offer_declined__descriptor =
   (ProtobufCMessageInit) murmur__offer_declined__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__progress__field_descriptors[3] =
+static const ProtobufCFieldDescriptor murmur__progress__field_descriptors[4] =
 {
   {
     "attempt",
@@ -6233,16 +6233,29 @@ static const ProtobufCFieldDescriptor murmur__progress__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stalled_seconds",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Progress, stalled_seconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__progress__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
   1,   /* field[1] = phase */
   2,   /* field[2] = quarters */
+  3,   /* field[3] = stalled_seconds */
 };
 static const ProtobufCIntRange murmur__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor murmur__progress__descriptor =
 {
@@ -6252,7 +6265,7 @@ const ProtobufCMessageDescriptor murmur__progress__descriptor =
   "Murmur__Progress",
   "murmur",
   sizeof(Murmur__Progress),
-  3,
+  4,
   murmur__progress__field_descriptors,
   murmur__progress__field_indices_by_name,
   1,  murmur__progress__number_ranges,
@@ -8590,7 +8603,7 @@ const ProtobufCMessageDescriptor murmur__run_detail__descriptor =
   (ProtobufCMessageInit) murmur__run_detail__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[8] =
+static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[9] =
 {
   {
     "name",
@@ -8688,6 +8701,18 @@ static const ProtobufCFieldDescriptor murmur__worker_row__field_descriptors[8] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stalled_seconds",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__WorkerRow, stalled_seconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__worker_row__field_indices_by_name[] = {
   5,   /* field[5] = labels */
@@ -8696,13 +8721,14 @@ static const unsigned murmur__worker_row__field_indices_by_name[] = {
   1,   /* field[1] = organisation */
   3,   /* field[3] = phase */
   7,   /* field[7] = run */
+  8,   /* field[8] = stalled_seconds */
   2,   /* field[2] = state */
   6,   /* field[6] = threads */
 };
 static const ProtobufCIntRange murmur__worker_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor murmur__worker_row__descriptor =
 {
@@ -8712,7 +8738,7 @@ const ProtobufCMessageDescriptor murmur__worker_row__descriptor =
   "Murmur__WorkerRow",
   "murmur",
   sizeof(Murmur__WorkerRow),
-  8,
+  9,
   murmur__worker_row__field_descriptors,
   murmur__worker_row__field_indices_by_name,
   1,  murmur__worker_row__number_ranges,

@@ -21,6 +21,14 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   package var pace: PaceSteering.Rules
   /// The coordinator's own data, for runs that measure their versions on it; nil for none.
   package var evaluationData: ExampleFile?
+  package var heartbeat = Heartbeat()
+
+  /// How often coordinator and workers speak, and how long a silence is borne: told to every worker in its welcome.
+  package struct Heartbeat: Hashable, Sendable {
+    package var interval = Duration.milliseconds(500)
+    /// So many intervals of silence mean that the other side is lost.
+    package var missed: UInt32 = 3
+  }
 
   /// Reads `coordinator.yaml`.
   package static func load(path: String) throws(ConfigurationError) -> CoordinatorConfiguration {
@@ -30,8 +38,8 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   /// Reads a coordinator's configuration that is in memory.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> CoordinatorConfiguration {
     let top = try file.top(keys: [
-      "bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once", "evaluation-data",
-      "pace",
+      "bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once", "evaluation-data", "pace",
+      "heartbeat",
     ])
     let bind = top.has("bind") ? try top.section("bind", keys: ["control", "bulk", "state", "snapshot"]) : nil
     func address(_ key: String) throws(ConfigurationError) -> String? {
@@ -49,7 +57,19 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
       },
       uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024),
       pace: paceRules(in: top),
-      evaluationData: top.has("evaluation-data") ? exampleFile(in: top, at: "evaluation-data") : nil)
+      evaluationData: top.has("evaluation-data") ? exampleFile(in: top, at: "evaluation-data") : nil,
+      heartbeat: heartbeat(in: top))
+  }
+
+  /// Within what workers agree to (`Protocols/wire.md`, section 4).
+  private static func heartbeat(in top: ConfigurationSection) throws(ConfigurationError) -> Heartbeat {
+    var heartbeat = Heartbeat()
+    guard top.has("heartbeat") else { return heartbeat }
+    let section = try top.section("heartbeat", keys: ["interval", "missed"])
+    heartbeat.interval = try section.duration(
+      "interval", default: heartbeat.interval, in: .milliseconds(10)...Duration.seconds(60))
+    heartbeat.missed = try section.integer("missed", default: heartbeat.missed, in: 2...100)
+    return heartbeat
   }
 }
 
@@ -79,6 +99,8 @@ package struct WorkerConfiguration: Hashable, Sendable {
   package var stateDirectory: String
   /// By which runs may choose among workers; says nothing of the data.
   package var labels: WorkerLabels
+  /// Without a finished step for so long, training counts as hanging, and its attempt as failed.
+  package var trainingPatience = TrainingWatch.patienceStandard
 
   /// Reads `worker.yaml` and the policy that it names or holds.
   package static func load(path: String) throws(ConfigurationError) -> WorkerConfiguration {
@@ -87,13 +109,15 @@ package struct WorkerConfiguration: Hashable, Sendable {
 
   /// Reads a worker's configuration that is in memory; a policy that it names is read from disk.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> WorkerConfiguration {
-    let top = try file.top(keys: ["data", "policy", "threads", "state-directory", "labels"])
+    let top = try file.top(keys: ["data", "policy", "threads", "state-directory", "labels", "training-patience"])
     let data = try top.section("data", keys: exampleKeys + ["normalisation"])
     return try WorkerConfiguration(
       examples: exampleFile(in: data),
       normalisationFile: data.path("normalisation", expected: "the path of normalisation statistics"),
       policy: policy(in: top), threads: top.has("threads") ? top.integer("threads", in: 1...1024) : nil,
-      stateDirectory: top.folder("state-directory", default: "state"), labels: top.labels("labels"))
+      stateDirectory: top.folder("state-directory", default: "state"), labels: top.labels("labels"),
+      trainingPatience: top.duration(
+        "training-patience", default: TrainingWatch.patienceStandard, in: .seconds(1)...TrainingWatch.patienceMax))
   }
 
   private static func policy(in top: ConfigurationSection) throws(ConfigurationError) -> WorkerPolicy {

@@ -9,6 +9,8 @@ package enum PartyTemplate {
     model-directory: models
     bulk-credit: 64 MiB
     uploads-at-once: 16
+    # Both sides speak at least this often; after so many intervals of silence the other one is lost.
+    heartbeat: {interval: 500ms, missed: 3}
 
     """
 

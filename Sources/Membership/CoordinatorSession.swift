@@ -146,8 +146,7 @@ package struct CoordinatorSession: Sendable {
         .unsupportedVersion, "the coordinator speaks \(welcome.version), the worker \(ProtocolVersion.current)")
     }
     guard welcome.federation == federation else { return end(.wrongFederation(welcome.federation)) }
-    let timing = SessionTiming(
-      heartbeatInterval: welcome.heartbeatInterval, missedHeartbeats: welcome.missedHeartbeats)
+    let timing = welcome.timing
     guard timing.isAcceptable else { return end(.unacceptableTiming) }
     state = .connected(Life(timing: timing, heardAt: time, sentAt: time))
     return [.connected(welcome)]

@@ -63,6 +63,10 @@ package struct Welcome: Hashable, Sendable {
     self.heartbeatInterval = heartbeatInterval
     self.missedHeartbeats = missedHeartbeats
   }
+
+  package var timing: SessionTiming {
+    SessionTiming(heartbeatInterval: heartbeatInterval, missedHeartbeats: missedHeartbeats)
+  }
 }
 
 /// Why a coordinator does not talk to a worker.

@@ -125,8 +125,8 @@ package enum WorkerMessage: Hashable, Sendable {
   /// Takes part in a plain attempt; in a secure one the advert says so.
   case accept(AttemptID)
   case decline(AttemptID, DeclineReason, detail: String)
-  /// `quarters` of the phase are done: 0…4.
-  case progress(AttemptID, WorkPhase, quarters: UInt32)
+  /// `quarters` of the phase are done: 0…4; training has not finished a step for `stalledSeconds`.
+  case progress(AttemptID, WorkPhase, quarters: UInt32, stalledSeconds: UInt32 = 0)
   case advert(AttemptID, KeyAdvert)
   case bundle(SignedBundle)
   case shareCheck(SignedShareCheck)

@@ -50,6 +50,7 @@ extension WorkerStateMachine {
     guard offer.configuration.issuanceLog == issuanceLog,
       offer.configuration.revocationList == .sha256(of: membership.revocationListBytes)
     else { return (.policy, "the coordinator holds another membership list") }
+    guard !isTrainerHanging else { return (.busy, "training of an earlier attempt hangs") }
     let isTraining = offer.task.kind == .train
     guard (offer.configuration.vectorLength > 0) == isTraining,
       (offer.configuration.localEpochs > 0) == isTraining

@@ -17,6 +17,10 @@ package struct WorkerStateMachine: Sendable {
     case modelUnavailable(AttemptID, reason: String)
     case trained(AttemptID)
     case trainingFailed(AttemptID, reason: String)
+    /// The thread that trains does not come back from an attempt that is over: nothing can be trained.
+    case trainerHung
+    /// It is back.
+    case trainerReady
     case uploaded(AttemptID)
     case uploadRefused(AttemptID, reason: String)
     case deadlinePassed(DeadlineID)
@@ -113,6 +117,8 @@ package struct WorkerStateMachine: Sendable {
   let secrets: any SecretSource
   package private(set) var ledger: WorkerLedger
   var work: Work?
+  /// Nothing can be trained: see `Event.trainerHung`.
+  var isTrainerHanging = false
   /// In this process, oldest first.
   var contributions: [Contribution] = []
   /// In this process, oldest first: as many as a coordinator keeps, on the model in hand.
@@ -166,6 +172,12 @@ package struct WorkerStateMachine: Sendable {
         $0.secure(.failed(.ownFailure)) + $0.decline(.trainingFailed, reason, attempt: attempt)
           + $0.end(.aborted(reason: reason))
       }
+    case .trainerHung:
+      isTrainerHanging = true
+      return []
+    case .trainerReady:
+      isTrainerHanging = false
+      return []
     case .uploaded(let attempt): return current(attempt) { $0.uploaded() }
     case .uploadRefused(let attempt, let reason):
       return current(attempt) { machine in

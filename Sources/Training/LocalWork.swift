@@ -29,7 +29,7 @@ package final class LocalWork {
   ///
   /// - Parameters:
   ///   - parameters: the offered model.
-  ///   - progress: the fraction of training that is done.
+  ///   - progress: the fraction of training that is done; called after every step, and every piece of the evaluation.
   /// - Returns: the difference to `parameters` (empty for an evaluation), with the metrics of `parameters` themselves.
   /// - Throws: `LocalWorkError`: nothing of it may be reported.
   package func perform(
@@ -58,7 +58,8 @@ package final class LocalWork {
     do throws(TrainingError) {
       let metrics =
         trainer.holdOut.count > 0
-        ? try trainer.evaluate(base) : RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)
+        ? try trainer.evaluate(base, observe: { _, _ in progress(0) })
+        : RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)
       guard task.kind == .train else {
         return ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
       }

@@ -89,6 +89,14 @@ package struct BlobDownload: Sendable {
 
   package var isEnded: Bool { if case .ended = state { true } else { false } }
 
+  /// Chunks are awaited, now or when the link is back.
+  package var isFetching: Bool {
+    switch state {
+    case .fetching, .paused: true
+    case .idle, .verifying, .ended: false
+    }
+  }
+
   /// When `tick` is due; nil while nothing is awaited from the sender.
   package var nextDeadline: MonotonicTime? {
     guard case .fetching = state else { return nil }

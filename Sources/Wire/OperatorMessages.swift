@@ -127,10 +127,12 @@ package struct WorkerRow: Hashable, Sendable {
   package let threads: UInt32
   /// In whose attempt it is; nil for none.
   package let run: RunID?
+  /// Since training last finished a step, as the worker says; 0 while it finishes some.
+  package let stalledSeconds: UInt32
 
   package init(
     name: WorkerID, organisation: OrganisationID, state: State, phase: WorkPhase?, lastHeardMilliseconds: UInt64?,
-    labels: WorkerLabels = WorkerLabels(), threads: UInt32 = 0, run: RunID? = nil
+    labels: WorkerLabels = WorkerLabels(), threads: UInt32 = 0, run: RunID? = nil, stalledSeconds: UInt32 = 0
   ) {
     self.labels = labels
     self.threads = threads
@@ -140,6 +142,7 @@ package struct WorkerRow: Hashable, Sendable {
     self.state = state
     self.phase = phase
     self.lastHeardMilliseconds = lastHeardMilliseconds
+    self.stalledSeconds = stalledSeconds
   }
 }
 

@@ -226,12 +226,13 @@ extension WorkerMessage {
           $0.detail = arena.prose(detail)
         }
       }
-    case .progress(let attempt, let phase, let quarters):
+    case .progress(let attempt, let phase, let quarters, let stalledSeconds):
       draft.set(MURMUR__ENVELOPE__BODY_PROGRESS) { arena, envelope in
         envelope.progress = arena.make(murmur__progress__init) {
           $0.attempt = attempt.draft(in: arena)
           $0.phase = Murmur__WorkPhase(phase.rawValue)
           $0.quarters = quarters
+          $0.stalled_seconds = stalledSeconds
         }
       }
     case .advert(let attempt, let advert):
@@ -266,7 +267,8 @@ extension WorkerMessage {
       self = .progress(
         try AttemptID(wire: message.attempt, "progress.attempt"),
         try Field.choice(message.phase.rawValue, "progress.phase"),
-        quarters: try Field.number(message.quarters, "progress.quarters", in: 0...4))
+        quarters: try Field.number(message.quarters, "progress.quarters", in: 0...4),
+        stalledSeconds: message.stalled_seconds)
     case MURMUR__ENVELOPE__BODY_ADVERT:
       let message = try Field.required(envelope.advert, "advert")
       self = .advert(

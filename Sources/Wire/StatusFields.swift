@@ -79,7 +79,8 @@ extension WorkerRow {
       phase: message.phase.rawValue == 0 ? nil : try Field.choice(message.phase.rawValue, "worker.phase"),
       lastHeardMilliseconds: state == .neverSeen ? nil : message.last_heard_milliseconds,
       labels: try WorkerLabels(wire: message.labels, count: message.n_labels, "worker.labels"),
-      threads: message.threads, run: message.run.len == 0 ? nil : try Field.name(message.run, "worker.run"))
+      threads: message.threads, run: message.run.len == 0 ? nil : try Field.name(message.run, "worker.run"),
+      stalledSeconds: message.stalled_seconds)
   }
 
   /// A worker that was never seen was never heard of: its time is not sent.
@@ -94,6 +95,7 @@ extension WorkerRow {
       $0.labels = labels.draft(in: arena)
       $0.threads = threads
       if let run { $0.run = arena.text(run) }
+      $0.stalled_seconds = stalledSeconds
     }
   }
 }

@@ -56,8 +56,7 @@ struct StatusCommand: AsyncParsableCommand {
     ])
     for worker in status.workers {
       workers.append([
-        worker.name.text, worker.organisation.text, worker.state.word, worker.run?.text ?? "-",
-        worker.phase?.word ?? "-",
+        worker.name.text, worker.organisation.text, worker.state.word, worker.run?.text ?? "-", worker.phaseText,
         worker.lastHeardMilliseconds.map { "\(Readable.decimal(Double($0) / 1000, 1)) s ago" } ?? "never",
         worker.threads > 0 ? "\(worker.threads)" : "-", worker.labels.description,
       ])
@@ -122,6 +121,14 @@ extension WorkerRow.State {
   }
 }
 
+extension WorkerRow {
+  /// `training, stalled 12 s`; `-` outside an attempt.
+  var phaseText: String {
+    guard let phase else { return "-" }
+    return stalledSeconds > 0 ? "\(phase.word), stalled \(stalledSeconds) s" : phase.word
+  }
+}
+
 extension WorkPhase {
   var word: String {
     switch self {
@@ -144,6 +151,7 @@ struct StatusResult: Encodable {
     let labels: [String: String]
     let threads: UInt32
     let run: String?
+    let stalledSeconds: UInt32
   }
 
   let federation: String
@@ -160,7 +168,7 @@ struct StatusResult: Encodable {
         name: $0.name.text, organisation: $0.organisation.text, state: $0.state.word, phase: $0.phase?.word,
         lastHeardMilliseconds: $0.lastHeardMilliseconds,
         labels: Dictionary(uniqueKeysWithValues: $0.labels.pairs.map { ($0.key, $0.value) }), threads: $0.threads,
-        run: $0.run?.text)
+        run: $0.run?.text, stalledSeconds: $0.stalledSeconds)
     }
     models = status.models.map(ModelResult.init)
     rounds = status.rounds.map(RoundResult.init)

@@ -314,4 +314,38 @@ struct FederationFilesTests {
     #expect(read.uploadsAtOnce == 2)
     #expect(read.modelDirectory == "/home/c/models")
   }
+
+  @Test("Heartbeats are the coordinator's owner's to choose, within what workers agree to")
+  func heartbeats() throws {
+    let standard = try CoordinatorConfiguration.read(file("state-directory: state")).heartbeat
+    #expect(standard.interval == .milliseconds(500) && standard.missed == 3)
+    let chosen = try CoordinatorConfiguration.read(file("heartbeat: {interval: 2s, missed: 5}")).heartbeat
+    #expect(chosen.interval == .seconds(2) && chosen.missed == 5)
+    let half = try CoordinatorConfiguration.read(file("heartbeat: {missed: 100}")).heartbeat
+    #expect(half.interval == .milliseconds(500) && half.missed == 100)
+  }
+
+  @Test(
+    "Heartbeats that no worker would agree to are refused",
+    arguments: [
+      ("{interval: 9ms}", "heartbeat.interval"), ("{interval: 61s}", "heartbeat.interval"),
+      ("{missed: 1}", "heartbeat.missed"), ("{missed: 101}", "heartbeat.missed"), ("{every: 1s}", "heartbeat.every"),
+      ("500ms", "heartbeat"),
+    ])
+  func badHeartbeats(_ text: String, key: String) throws {
+    let error = try #require(throws: ConfigurationError.self) {
+      try CoordinatorConfiguration.read(file("heartbeat: \(text)"))
+    }
+    #expect(error.key == key)
+  }
+
+  @Test("An owner's patience with training that stands still is read, a minute without a word")
+  func trainingPatience() throws {
+    func patience(_ line: String) throws -> Duration {
+      try WorkerConfiguration.read(file("data: {file: data.csv, label: digit}\n\(line)")).trainingPatience
+    }
+    #expect(try patience("") == .seconds(60))
+    #expect(try patience("training-patience: 2m") == .seconds(120))
+    #expect(throws: ConfigurationError.self) { try patience("training-patience: 500ms") }
+  }
 }

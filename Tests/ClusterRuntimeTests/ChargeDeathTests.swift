@@ -57,14 +57,14 @@ struct ChargeDeathTests {
     let driver = WorkerDriver(
       thread: try ComputeThread(name: "core"), machine: machine, control: control,
       ledger: try WorkerLedgerStore(path: root + "/ledger.sqlite"),
-      evidence: EvidenceStore(directory: root + "/evidence"), backlog: backlog,
+      evidence: EvidenceStore(directory: root + "/evidence"), watch: TrainingWatch(), backlog: backlog,
       ends: AsyncStream.makeStream(of: ProcessEnd.self).continuation, logger: TestFederation.logger)
     let offer = offer(from: coordinator)
     let update = ClientUpdate(
       difference: [0], exampleCount: 1, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
     await driver.receive(ControlClient.Delivery.message(.offer(offer)))
     await driver.receive(WorkerDesk.Delivery.modelHeld(attempt, modelDigest: offer.modelDigest, tensors: []))
-    await driver.receive(Trainer.Delivery.trained(attempt, update))
+    await driver.receive(Trainer.Delivery.trained(attempt, update, .now - .now))
   }
 
   private static func offer(from coordinator: PartyHome) -> RoundOffer {

@@ -42,6 +42,31 @@ struct MembershipTableTests {
     #expect(entries.map(\.software) == ["murmur 1.0"])
   }
 
+  @Test(
+    "The table keeps the timing it is given: it says so in the welcome, beats that often, and bears that much silence",
+    arguments: [(10, 2), (500, 3), (2000, 5), (60_000, 100)])
+  func timing(milliseconds: Int, missed: Int) {
+    let timing = SessionTiming(heartbeatInterval: .milliseconds(milliseconds), missedHeartbeats: UInt32(missed))
+    var table = MembershipTable(federation: "f", allowed: ["a"], timing: timing)
+    func at(_ part: Double) -> MonotonicTime {
+      MonotonicTime(nanoseconds: UInt64((10 + part * Double(milliseconds)) * 1e6))
+    }
+    let hello = Hello(version: .current, session: SessionID(1), software: "x", threads: 1)
+    let link = LinkID([1])
+    let welcome = Welcome(
+      version: .current, session: SessionID(1), federation: "f", heartbeatInterval: timing.heartbeatInterval,
+      missedHeartbeats: timing.missedHeartbeats)
+    #expect(
+      table.handle(.helloReceived(hello, from: "a", link: link, at: at(0)))
+        == [.send(.welcome(welcome), to: link), .joined("a", SessionID(1))])
+    for quarter in 1..<4 * missed {
+      let actions = table.handle(.tick(at: at(Double(quarter) / 4)))
+      #expect(actions == (quarter % 4 == 0 ? [.send(.heartbeat, to: link)] : []), "\(quarter) quarters")
+    }
+    #expect(table.handle(.tick(at: at(Double(missed)))) == [.lost("a", .silence)])
+    #expect(timing.tickInterval * 4 <= timing.heartbeatInterval && timing.tickInterval <= .milliseconds(100))
+  }
+
   @Test("Another major version is refused with both versions named, another minor is not")
   func versions() {
     var table = table()

@@ -179,6 +179,64 @@ struct ModelFetchTests {
     #expect(fetch.handle(Self.chunk(large, offset: UInt64(chunkBytes))) == [.write, .verify(large.digest)])
   }
 
+  /// Of three chunks, of which the first has come.
+  private static let chunkBytes = UInt64(TransferLimits.downloadChunkBytes)
+  private static let large = tensor("l", elements: 3 * TransferLimits.downloadChunkBytes / 4)
+  private static let next = AttemptID(run: "run", round: 1, attempt: 1)
+
+  private func cutOff() -> ModelFetch {
+    var fetch = ModelFetch()
+    _ = fetch.handle(Self.wanted([Self.large]))
+    _ = fetch.handle(Self.chunk(Self.large))
+    return fetch
+  }
+
+  @Test("A download that the end of its attempt cut off goes on at its next chunk in the attempt after")
+  func goesOn() {
+    var fetch = cutOff()
+    _ = fetch.handle(.cancelled(Self.attempt))
+    let small = Self.tensor("a")
+    let rest = Self.request(Self.large, offset: Self.chunkBytes, chunks: 2)
+    #expect(fetch.handle(Self.wanted([small, Self.large], attempt: Self.next)) == [rest])
+    #expect(fetch.handle(Self.chunk(Self.large, offset: Self.chunkBytes)) == [.write])
+    #expect(
+      fetch.handle(Self.chunk(Self.large, offset: 2 * Self.chunkBytes)) == [.write, .verify(Self.large.digest)])
+    #expect(
+      fetch.handle(.verified(true, at: Self.start)) == [.keep(Self.large.digest), .begin, Self.request(small)])
+  }
+
+  @Test("What a newer offer cut off goes on as well, if that offer needs it; otherwise it is begun anew")
+  func newerOffer() {
+    var fetch = cutOff()
+    #expect(
+      fetch.handle(Self.wanted([Self.large], attempt: Self.next))
+        == [Self.request(Self.large, offset: Self.chunkBytes, chunks: 2)])
+    fetch = cutOff()
+    _ = fetch.handle(Self.wanted([Self.tensor("a")], attempt: Self.next))
+    #expect(fetch.handle(Self.wanted([Self.large])) == [.begin, Self.request(Self.large, chunks: 3)])
+  }
+
+  @Test("Bytes taken over that turn out wrong are fetched once more, from the first")
+  func wrongRest() {
+    var fetch = cutOff()
+    _ = fetch.handle(.cancelled(Self.attempt))
+    _ = fetch.handle(Self.wanted([Self.large], attempt: Self.next))
+    for chunk in 1...2 { _ = fetch.handle(Self.chunk(Self.large, offset: UInt64(chunk) * Self.chunkBytes)) }
+    #expect(fetch.handle(.verified(false, at: Self.start)) == [.begin, Self.request(Self.large, chunks: 3)])
+    for chunk in 0...2 { _ = fetch.handle(Self.chunk(Self.large, offset: UInt64(chunk) * Self.chunkBytes)) }
+    #expect(
+      fetch.handle(.verified(false, at: Self.start)) == [.unavailable(Self.next, reason: "wrongDigest")])
+  }
+
+  @Test("An attempt on a model that is held asks for nothing: evaluations and retries send no byte")
+  func heldIsNotSentAgain() {
+    let tensors = [Self.tensor("a"), Self.tensor("b")]
+    var fetch = holding(tensors)
+    for _ in 0..<3 {
+      #expect(fetch.handle(Self.wanted(tensors, attempt: Self.next)) == [.complete(Self.next, tensors)])
+    }
+  }
+
   @Test("Held blobs become the tensors of the model, a shared one twice; one that is missing, none")
   func assembles() throws {
     let (a, b) = (Self.tensor("a", content: "x"), Self.tensor("b", content: "x"))

@@ -108,7 +108,7 @@ enum Values {
     workers: [
       WorkerRow(
         name: "worker-1", organisation: "org-1", state: .live, phase: .training, lastHeardMilliseconds: 120,
-        labels: labels, threads: 8, run: "digits-run"),
+        labels: labels, threads: 8, run: "digits-run", stalledSeconds: 12),
       WorkerRow(
         name: "worker-2", organisation: "org-2", state: .neverSeen, phase: nil, lastHeardMilliseconds: nil),
     ], models: [model], rounds: [abandoned, round])
@@ -134,6 +134,7 @@ enum Values {
       .round(.unmask(UnmaskShares(transcript: digest(1), helper: 3, selfMaskShares: [], maskKeyShares: []))),
     ] + DeclineReason.allCases.map { .round(.decline(attempt, $0, detail: "policy.yaml:3: clip above 1")) }
     + WorkPhase.allCases.map { .round(.progress(attempt, $0, quarters: $0.rawValue)) }
+    + [.round(.progress(attempt, .training, quarters: 1, stalledSeconds: 12))]
     + AbortCode.allCases.map {
       .round(
         .abort(

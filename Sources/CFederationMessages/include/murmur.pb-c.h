@@ -711,10 +711,14 @@ struct  Murmur__Progress
   Murmur__Attempt *attempt;
   Murmur__WorkPhase phase;
   uint32_t quarters;
+  /*
+   * Seconds since the last finished step of training; 0 while steps are finished.
+   */
+  uint32_t stalled_seconds;
 };
 #define MURMUR__PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__progress__descriptor) \
-    , NULL, MURMUR__WORK_PHASE__WORK_PHASE_UNSPECIFIED, 0 }
+    , NULL, MURMUR__WORK_PHASE__WORK_PHASE_UNSPECIFIED, 0, 0 }
 
 
 struct  Murmur__Advertisement
@@ -1269,10 +1273,14 @@ struct  Murmur__WorkerRow
    * In whose attempt it is; empty for none.
    */
   ProtobufCBinaryData run;
+  /*
+   * Seconds since the last finished step of training, as the worker says; 0 while steps are finished.
+   */
+  uint32_t stalled_seconds;
 };
 #define MURMUR__WORKER_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__worker_row__descriptor) \
-    , {0,NULL}, {0,NULL}, MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED, MURMUR__WORK_PHASE__WORK_PHASE_UNSPECIFIED, 0, 0,NULL, 0, {0,NULL} }
+    , {0,NULL}, {0,NULL}, MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED, MURMUR__WORK_PHASE__WORK_PHASE_UNSPECIFIED, 0, 0,NULL, 0, {0,NULL}, 0 }
 
 
 struct  Murmur__ModelRow

@@ -26,13 +26,13 @@ actor ControlServer {
   private let traffic: TrafficLedger
   private let backlog: PeerBacklog
   private var deliver: (@Sendable (Delivery) -> Void)?
-  private var progress: [WorkerID: WorkPhase] = [:]
+  private var progress: [WorkerID: ReportedProgress] = [:]
   private var sessions: [WorkerID: SessionID] = [:]
 
   /// Binds the socket; nothing is read until `start`.
   init(
-    loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, traffic: TrafficLedger,
-    backlog: PeerBacklog, logger: Logger
+    loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, timing: SessionTiming,
+    traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
@@ -41,13 +41,13 @@ actor ControlServer {
     self.logger = logger
     table = MembershipTable(
       federation: membership.federation,
-      allowed: Set(membership.members(role: .worker).map(\.certificate.name)))
+      allowed: Set(membership.members(role: .worker).map(\.certificate.name)), timing: timing)
   }
 
   func start(deliver: @escaping @Sendable (Delivery) -> Void) {
     self.deliver = deliver
     loop.watch(socket, for: self) { server, event in server.receive(event) }
-    loop.schedule(every: .milliseconds(100), for: self) { $0.tick() }
+    loop.schedule(every: table.timing.tickInterval, for: self) { $0.tick() }
   }
 
   /// Sends a control message to a worker that is there; one that is not will be told again when it returns.
@@ -75,8 +75,11 @@ actor ControlServer {
   }
 
   /// Who is there, for status.
-  func presence() -> [(entry: MembershipTable.Entry, phase: WorkPhase?)] {
-    table.entries(at: .now).map { ($0, progress[$0.worker]) }
+  func presence() -> [(entry: MembershipTable.Entry, phase: WorkPhase?, stalledSeconds: UInt32)] {
+    table.entries(at: .now).map {
+      let reported = progress[$0.worker]
+      return ($0, reported?.phase, reported?.stalledSeconds(at: .now) ?? 0)
+    }
   }
 
   private func tick() { perform(table.handle(.tick(at: .now))) }
@@ -118,7 +121,7 @@ actor ControlServer {
     case .round(let body):
       perform(table.handle(.heard(from: name, link: link, at: .now)))
       guard table.isCurrent(link: link, of: name) else { return }
-      if case .progress(_, let phase, _) = body { progress[name] = phase }
+      if case .progress(_, let phase, _, let stalledSeconds) = body { note(phase, stalledSeconds, of: name) }
       switch backlog.enter(name, bytes: byteCount) {
       case .entered: deliver?(.message(body, from: name, byteCount: byteCount))
       case .full(isNews: true):
@@ -126,6 +129,15 @@ actor ControlServer {
       case .full(isNews: false): break
       }
     }
+  }
+
+  private func note(_ phase: WorkPhase, _ stalledSeconds: UInt32, of worker: WorkerID) {
+    let last = progress.updateValue(
+      ReportedProgress(phase: phase, stalled: stalledSeconds, reportedAt: .now), forKey: worker)
+    guard (last?.stalled ?? 0 > 0) != (stalledSeconds > 0) else { return }
+    logger.notice(
+      stalledSeconds > 0 ? "training stalls" : "training goes on",
+      metadata: ["worker": "\(worker)", "seconds": "\(stalledSeconds)"])
   }
 
   /// A frame that cannot be read says nothing; its sender is told, and the federation goes on.
@@ -176,6 +188,19 @@ actor ControlServer {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
       return true
     }
+  }
+}
+
+/// What a worker said last of its work.
+private struct ReportedProgress {
+  let phase: WorkPhase
+  /// Seconds without a finished step when it said so; 0 while steps are finished.
+  let stalled: UInt32
+  let reportedAt: MonotonicTime
+
+  /// A silence goes on until its end is reported.
+  func stalledSeconds(at time: MonotonicTime) -> UInt32 {
+    stalled == 0 ? 0 : stalled + UInt32(clamping: Int64(time.since(reportedAt).seconds))
   }
 }
 

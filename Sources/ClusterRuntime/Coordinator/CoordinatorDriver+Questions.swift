@@ -70,7 +70,7 @@ extension CoordinatorDriver {
         state: found != nil ? .live : traits[name] != nil ? .lost : .neverSeen, phase: found?.phase,
         lastHeardMilliseconds: found.map { UInt64(max(0, $0.entry.silentFor.seconds * 1000)) },
         labels: traits[name]?.labels ?? WorkerLabels(), threads: traits[name]?.threads ?? 0,
-        run: scheduler.holder(of: name))
+        run: scheduler.holder(of: name), stalledSeconds: found?.stalledSeconds ?? 0)
     }
     var rows: [ModelRow] = []
     for name in (try? models.models()) ?? [] {

@@ -119,7 +119,7 @@ actor CoordinatorDriver {
   /// it signed about an attempt that is over may be for any.
   private func addressees(of message: WorkerMessage, from worker: WorkerID) -> [RunID] {
     switch message {
-    case .accept(let attempt), .decline(let attempt, _, _), .progress(let attempt, _, _), .advert(let attempt, _):
+    case .accept(let attempt), .decline(let attempt, _, _), .progress(let attempt, _, _, _), .advert(let attempt, _):
       active.values.first { $0.identity == attempt.run }.map { [$0.name] } ?? []
     case .bundle, .shareCheck, .agree, .unmask: scheduler.holder(of: worker).map { [$0] } ?? []
     case .abort: active.keys.sorted()

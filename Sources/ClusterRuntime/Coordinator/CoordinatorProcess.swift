@@ -1,6 +1,7 @@
 import ClusterConfiguration
 import Federation
 import Logging
+import Membership
 import ModelRegistry
 import Rounds
 import Training
@@ -104,7 +105,10 @@ package enum CoordinatorProcess {
     let control = ControlServer(
       loop: controlLoop,
       socket: try bind(.control(.binding), bindings.control, .worker, io: 0) { bound.control = $0 },
-      membership: home.membership, traffic: traffic, backlog: backlog, logger: logger)
+      membership: home.membership,
+      timing: SessionTiming(
+        heartbeatInterval: configuration.heartbeat.interval, missedHeartbeats: configuration.heartbeat.missed),
+      traffic: traffic, backlog: backlog, logger: logger)
     let bulk = BulkServer(
       loop: bulkLoop, socket: try bind(.bulk(.binding), bindings.bulk, .worker, io: 1) { bound.bulk = $0 },
       traffic: traffic, backlog: bulkBacklog, logger: logger)

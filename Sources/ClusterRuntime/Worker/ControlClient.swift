@@ -27,6 +27,7 @@ actor ControlClient {
   private let backlog: Backlog
   private var deliver: (@Sendable (Delivery) -> Void)?
   private var linkWatch = LinkWatch()
+  private var ticks: LoopTimer?
 
   init(
     loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, federation: FederationID, hello: Hello,
@@ -46,7 +47,12 @@ actor ControlClient {
     loop.watch(socket, for: self) { client, event in client.receive(event) }
     try socket.connect(endpoint)
     perform(session.handle(.started(at: .now)))
-    loop.schedule(every: .milliseconds(100), for: self) { client in
+    tick(every: SessionTiming.standard.tickInterval)
+  }
+
+  private func tick(every interval: Duration) {
+    ticks?.cancel()
+    ticks = loop.schedule(every: interval, for: self) { client in
       client.perform(client.session.handle(.tick(at: .now)))
     }
   }
@@ -116,7 +122,9 @@ actor ControlClient {
       switch action {
       case .send(let message):
         if let message = ControlToCoordinator(message) { transmit(message) }
-      case .connected:
+      case .connected(let welcome):
+        // The coordinator's owner may want heartbeats that are closer together.
+        tick(every: welcome.timing.tickInterval)
         logger.info("connected", metadata: ["coordinator": "\(endpoint)"])
         deliver?(.connected)
       case .lost(let reason):

@@ -1,4 +1,5 @@
 import Federation
+import Glibc
 import Logging
 import Rounds
 import Tensors
@@ -9,37 +10,44 @@ import ZeroMQ
 actor Trainer {
   /// What the driver hears.
   enum Delivery: Sendable {
-    case trained(AttemptID, ClientUpdate)
+    case trained(AttemptID, ClientUpdate, WorkTime)
     case failed(AttemptID, reason: String)
     /// A quarter of the work is done: 1…4.
     case progress(AttemptID, quarters: UInt32)
+    /// Nothing is in hand any more.
+    case idle
   }
 
   nonisolated let thread: ComputeThread
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
   /// The attempt whose training still counts; set from outside while the thread is busy.
   nonisolated let wanted = Locked<AttemptID?>(nil)
+  /// Steps done since the beginning, in any attempt: how others see that the thread does not hang.
+  nonisolated let steps = Locked<UInt64>(0)
 
-  private let work: LocalWork
+  private let work: any LocalWorking
   private let deliver: @Sendable (Delivery) -> Void
 
   init(
-    thread: ComputeThread, worker: WorkerID, dataset: Dataset, threads: Int,
+    thread: ComputeThread, makeWork: @Sendable () -> any LocalWorking,
     deliver: @escaping @Sendable (Delivery) -> Void
   ) {
     self.thread = thread
     self.deliver = deliver
-    work = LocalWork(worker: worker, dataset: dataset, threads: threads)
+    work = makeWork()
   }
 
   func perform(_ offer: RoundOffer, tensors: [NamedTensor]) {
+    defer { deliver(.idle) }
     let attempt = offer.attempt
     guard wanted.withLock({ $0 == attempt }) else { return }
     var quarters: UInt32 = 0
+    let started = WorkTime.now
     do throws(LocalWorkError) {
       let update = try work.perform(
         offer.task, configuration: offer.configuration, attempt: attempt, parameters: tensors,
         progress: { fraction in
+          steps.withLock { $0 += 1 }
           let now = UInt32(fraction * 4)
           if now > quarters {
             quarters = now
@@ -47,9 +55,40 @@ actor Trainer {
           }
         },
         isCancelled: { wanted.withLock { $0 != attempt } })
-      deliver(.trained(attempt, update))
+      deliver(.trained(attempt, update, .now - started))
     } catch {
       if wanted.withLock({ $0 == attempt }) { deliver(.failed(attempt, reason: error.description)) }
     }
+  }
+}
+
+/// What a worker does with an offered model; in tests also what hangs, or takes long.
+protocol LocalWorking {
+  func perform(
+    _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
+    progress: (Double) -> Void, isCancelled: () -> Bool
+  ) throws(LocalWorkError) -> ClientUpdate
+}
+
+extension LocalWork: LocalWorking {}
+
+/// How long work took: what passed, and what the processor spent on the thread that did it (other threads of a pool not
+/// counted).
+struct WorkTime: Hashable, Sendable {
+  let seconds: Double
+  let processorSeconds: Double
+
+  /// Of this thread, from an arbitrary start.
+  static var now: WorkTime {
+    var own = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &own)
+    return WorkTime(
+      seconds: Double(MonotonicTime.now.nanoseconds) * 1e-9,
+      processorSeconds: Double(own.tv_sec) + Double(own.tv_nsec) * 1e-9)
+  }
+
+  static func - (end: WorkTime, start: WorkTime) -> WorkTime {
+    WorkTime(
+      seconds: end.seconds - start.seconds, processorSeconds: end.processorSeconds - start.processorSeconds)
   }
 }

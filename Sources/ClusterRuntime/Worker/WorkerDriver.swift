@@ -15,12 +15,15 @@ actor WorkerDriver {
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
   private let control: ControlClient
-  private let ledger: WorkerLedgerStore
+  private let ledger: any LedgerKeeping
   private let backlog: Backlog
   private let logger: Logger
   private let evidence: EvidenceStore
   private let ends: AsyncStream<ProcessEnd>.Continuation
   private var machine: WorkerStateMachine
+  private var watch: TrainingWatch
+  /// Of the training in hand, done so far.
+  private var quarters: UInt32 = 0
   private var desk: WorkerDesk?
   private var trainer: Trainer?
   /// The offered model of the attempt in hand.
@@ -31,8 +34,9 @@ actor WorkerDriver {
   private var isBroken = false
 
   init(
-    thread: ComputeThread, machine: WorkerStateMachine, control: ControlClient, ledger: WorkerLedgerStore,
-    evidence: EvidenceStore, backlog: Backlog, ends: AsyncStream<ProcessEnd>.Continuation, logger: Logger
+    thread: ComputeThread, machine: WorkerStateMachine, control: ControlClient, ledger: any LedgerKeeping,
+    evidence: EvidenceStore, watch: TrainingWatch, backlog: Backlog, ends: AsyncStream<ProcessEnd>.Continuation,
+    logger: Logger
   ) {
     self.thread = thread
     self.machine = machine
@@ -42,7 +46,11 @@ actor WorkerDriver {
     self.ends = ends
     self.logger = logger
     self.evidence = evidence
+    self.watch = watch
   }
+
+  /// How often training is watched.
+  static let watchInterval = Duration.milliseconds(500)
 
   func start(desk: WorkerDesk, trainer: Trainer) {
     self.desk = desk
@@ -81,14 +89,50 @@ actor WorkerDriver {
 
   func receive(_ delivery: Trainer.Delivery) {
     switch delivery {
-    case .trained(let attempt, let update):
+    case .trained(let attempt, let update, let time):
+      perform(watch.handle(.ended(attempt)))
       guard attempt == machine.attempt else { return }
       self.update = update
+      logger.info(
+        "trained",
+        metadata: [
+          "attempt": "\(attempt)", "seconds": "\(time.seconds)", "processor-seconds": "\(time.processorSeconds)",
+        ])
       handle(.trained(attempt))
-    case .failed(let attempt, let reason): handle(.trainingFailed(attempt, reason: reason))
+    case .failed(let attempt, let reason):
+      perform(watch.handle(.ended(attempt)))
+      handle(.trainingFailed(attempt, reason: reason))
     case .progress(let attempt, let quarters):
       guard attempt == machine.attempt else { return }
+      self.quarters = quarters
       send(.progress(attempt, .training, quarters: quarters))
+    case .idle: perform(watch.handle(.ready))
+    }
+  }
+
+  // MARK: Watching
+
+  func watchTraining() {
+    guard let trainer else { return }
+    perform(watch.handle(.tick(steps: trainer.steps.withLock { $0 }, at: .now)))
+  }
+
+  private func perform(_ actions: [TrainingWatch.Action]) {
+    for action in actions {
+      switch action {
+      case .report(let attempt, let stalled):
+        guard attempt == machine.attempt else { continue }
+        let seconds = UInt32(clamping: Int64(stalled.seconds))
+        send(.progress(attempt, .training, quarters: quarters, stalledSeconds: seconds))
+      case .giveUp(let attempt, let silence):
+        logger.error(
+          "training hangs", metadata: ["attempt": "\(attempt)", "seconds": "\(Int64(silence.seconds))"])
+        handle(.trainerHung)
+        handle(.trainingFailed(attempt, reason: "no progress for \(Int64(silence.seconds)) s"))
+      case .recovered:
+        logger.notice("training thread is back")
+        handle(.trainerReady)
+      }
     }
   }
 
@@ -129,12 +173,15 @@ actor WorkerDriver {
       guard let trainer else { return true }
       let tensors = tensors
       trainer.wanted.withLock { $0 = offer.attempt }
+      quarters = 0
+      perform(watch.handle(.started(offer.attempt, steps: trainer.steps.withLock { $0 }, at: .now)))
       trainer.thread.post(to: trainer) { $0.perform(offer, tensors: tensors) }
     case .upload(let order): upload(order)
     case .cancelWork(let attempt):
       update = nil
       tensors = []
       trainer?.wanted.withLock { if $0 == attempt { $0 = nil } }
+      perform(watch.handle(.ended(attempt)))
       post { $0.cancel(attempt) }
     case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration)
     case .note(let note): log(note)

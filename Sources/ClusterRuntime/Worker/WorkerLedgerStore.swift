@@ -2,10 +2,16 @@ import Federation
 import GRDB
 import Rounds
 
+/// Where a worker's driver records what must be known before a message leaves.
+protocol LedgerKeeping: Sendable {
+  /// Durable when it returns.
+  func record(_ entry: WorkerLedger.Entry) throws
+}
+
 /// The worker's ledger on disk (ruling A9): facts in the order they were recorded, never changed.
 ///
 /// SQLite with a write-ahead log and `synchronous = FULL`: an entry is durable before the message that depends on it.
-final class WorkerLedgerStore: Sendable {
+final class WorkerLedgerStore: LedgerKeeping {
   private let database: DatabasePool
 
   init(path: String) throws {

@@ -18,11 +18,15 @@ package enum WorkerProcess {
     /// A data file other than the configuration's.
     package var data: String?
     package var threads: Int?
+    /// Replaced by tests.
+    var makeWork: @Sendable (WorkerID, Dataset, _ threads: Int) -> any LocalWorking = {
+      LocalWork(worker: $0, dataset: $1, threads: $2)
+    }
     package init(home: String) { self.home = home }
   }
 
   /// Frames that may wait for the driver; more are dropped and asked for again by the protocol's own repetitions.
-  private static let backlogMax = 1024
+  static let backlogMax = 1024
 
   /// Runs until asked to stop, superseded or refused.
   package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
@@ -49,8 +53,9 @@ package enum WorkerProcess {
     logger.info(
       "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
     return try await run(
-      home, coordinator: coordinator.certificate, machine: machine, dataset: dataset, threads: threads,
-      labels: configuration.labels, endpoints: endpoints, ledger: ledger, logger: logger)
+      home, coordinator: coordinator.certificate, machine: machine, threads: threads, labels: configuration.labels,
+      patience: configuration.trainingPatience, endpoints: endpoints, ledger: ledger, logger: logger
+    ) { [name = home.name] in options.makeWork(name, dataset, threads) }
   }
 
   /// - Parameter file: in place of the configuration's.
@@ -63,8 +68,9 @@ package enum WorkerProcess {
   }
 
   private static func run(
-    _ home: PartyHome, coordinator: Certificate, machine: WorkerStateMachine, dataset: Dataset, threads: Int,
-    labels: WorkerLabels, endpoints: Endpoints, ledger: WorkerLedgerStore, logger: Logger
+    _ home: PartyHome, coordinator: Certificate, machine: WorkerStateMachine, threads: Int, labels: WorkerLabels,
+    patience: Duration, endpoints: Endpoints, ledger: WorkerLedgerStore, logger: Logger,
+    makeWork: @Sendable () -> any LocalWorking
   ) async throws -> ExitCategory {
     let (stream, ends) = AsyncStream.makeStream(of: ProcessEnd.self, bufferingPolicy: .bufferingOldest(8))
     let context = try Context(ioThreads: 2)
@@ -93,12 +99,12 @@ package enum WorkerProcess {
       endpoint: Endpoint(rawValue: endpoints.bulk), logger: logger)
     let driver = WorkerDriver(
       thread: core, machine: machine, control: control, ledger: ledger,
-      evidence: EvidenceStore(directory: home.path(EvidenceStore.folder)), backlog: backlog, ends: ends,
-      logger: logger)
+      evidence: EvidenceStore(directory: home.path(EvidenceStore.folder)), watch: TrainingWatch(patience: patience),
+      backlog: backlog, ends: ends, logger: logger)
     let desk = WorkerDesk(thread: deskThread, client: bulk, threads: threads, logger: logger) { delivery in
       core.post(to: driver) { $0.receive(delivery) }
     }
-    let trainer = Trainer(thread: training, worker: home.name, dataset: dataset, threads: threads) { delivery in
+    let trainer = Trainer(thread: training, makeWork: makeWork) { delivery in
       core.post(to: driver) { $0.receive(delivery) }
     }
     await driver.start(desk: desk, trainer: trainer)
@@ -107,10 +113,16 @@ package enum WorkerProcess {
     bulkLoop.post(to: bulk) { client in
       client.loop.schedule(every: .milliseconds(500), for: client) { _ in deskThread.post(to: desk) { $0.tick() } }
     }
-    Task {
+    controlLoop.post(to: control) { client in
+      client.loop.schedule(every: WorkerDriver.watchInterval, for: client) { _ in
+        core.post(to: driver) { $0.watchTraining() }
+      }
+    }
+    let shutdown = Task {
       _ = await ShutdownSignal.wait(parentPipe: nil)
       ends.yield(.asked)
     }
+    defer { shutdown.cancel() }
     var end = ProcessEnd.asked
     for await first in stream {
       end = first
@@ -140,7 +152,7 @@ package enum WorkerProcess {
     }
   }
 
-  private static func link(
+  static func link(
     _ profile: SocketProfile, _ keys: CurveKeyPair, _ server: CurvePublicKey, io: Int, in context: Context
   ) throws(ZeroMQError) -> sending Socket {
     let socket = try Socket(profile, in: context)

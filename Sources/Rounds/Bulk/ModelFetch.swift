@@ -10,7 +10,8 @@ import Transfer
 ///       └──── cancelled ────┘
 ///
 /// The bytes lie beside it, in `ModelBlobs`. What a blob must be is in the offer, so an offer that cannot be right is
-/// refused before anything is asked for.
+/// refused before anything is asked for. A download that an attempt's end cut off goes on, chunk by chunk, as soon as
+/// another offer needs its blob; nothing is kept on disk, so a new process begins anew.
 package struct ModelFetch: Sendable {
   package enum Event: Hashable, Sendable {
     /// The model of an offer is wanted, in place of any other.
@@ -30,7 +31,7 @@ package struct ModelFetch: Sendable {
   package enum Action: Hashable, Sendable {
     /// The wanted model has no tensor with this digest: free the blob.
     case forget(Digest)
-    /// A blob begins, with no bytes yet.
+    /// A blob begins, with no bytes yet; without it the bytes of a download that was cut off go on.
     case begin
     case request(BlobRequest)
     /// Append the bytes of the chunk that was just received to the blob that was begun.
@@ -47,7 +48,7 @@ package struct ModelFetch: Sendable {
   private struct Fetch {
     let attempt: AttemptID
     let tensors: [TensorReference]
-    /// In the order of their first tensor; the download is of the first.
+    /// In the order of their first tensor, but for one that goes on; the download is of the first.
     var missing: [TensorReference]
     var download: BlobDownload?
   }
@@ -55,6 +56,8 @@ package struct ModelFetch: Sendable {
   /// The length of every blob held: the next version shares those that did not change.
   private var held: [Digest: UInt64] = [:]
   private var fetch: Fetch?
+  /// What was begun and cut off; its bytes are the written ones, because nothing else was begun since.
+  private var rest: BlobDownload?
 
   package init() {}
 
@@ -76,12 +79,18 @@ package struct ModelFetch: Sendable {
   }
 
   private mutating func cancel(_ attempt: AttemptID) -> [Action] {
-    if fetch?.attempt == attempt { fetch = nil }
+    if fetch?.attempt == attempt { putAside() }
     return []
   }
 
-  private mutating func begin(_ attempt: AttemptID, _ tensors: [TensorReference], _ time: MonotonicTime) -> [Action] {
+  /// Ends the fetch. Bytes that wait for their digest are not worth more than those of another sender: they go.
+  private mutating func putAside() {
+    if let download = fetch?.download, download.isFetching, download.received > 0 { rest = download }
     fetch = nil
+  }
+
+  private mutating func begin(_ attempt: AttemptID, _ tensors: [TensorReference], _ time: MonotonicTime) -> [Action] {
+    putAside()
     let needed = Set(tensors.map(\.digest))
     let useless = held.keys.filter { !needed.contains($0) }.sorted()
     for digest in useless { held[digest] = nil }
@@ -90,7 +99,12 @@ package struct ModelFetch: Sendable {
       return forgetting + [.unavailable(attempt, reason: "tensor '\(misfit.name)' is not what the offer says")]
     }
     var seen = Set(held.keys)
-    let missing = tensors.filter { seen.insert($0.digest).inserted }
+    var missing = tensors.filter { seen.insert($0.digest).inserted }
+    if let place = missing.firstIndex(where: { $0.digest == rest?.digest && $0.byteCount == rest?.byteCount }) {
+      missing.insert(missing.remove(at: place), at: 0)
+    } else {
+      rest = nil
+    }
     fetch = Fetch(attempt: attempt, tensors: tensors, missing: missing)
     return forgetting + next(time)
   }
@@ -111,16 +125,20 @@ package struct ModelFetch: Sendable {
       fetch = nil
       return [.complete(current.attempt, current.tensors)]
     }
-    var download = BlobDownload(digest: first.digest, byteCount: first.byteCount)
+    let received = rest?.digest == first.digest ? rest?.received ?? 0 : 0
+    rest = nil
+    var download = BlobDownload(digest: first.digest, byteCount: first.byteCount, resumingAt: received)
     let actions = download.handle(.started(at: time))
     fetch?.download = download
-    return [.begin] + translate(actions, time)
+    return (received > 0 ? [] : [.begin]) + translate(actions, time)
   }
 
   private mutating func feed(_ event: BlobDownload.Event, _ time: MonotonicTime? = nil) -> [Action] {
     guard var download = fetch?.download else { return [] }
     let actions = download.handle(event)
     fetch?.download = download
+    // What was taken over from a download before may be the wrong bytes: once more from the first.
+    if case .verified(false, _) = event, !download.isEnded { return [.begin] + translate(actions, time) }
     return translate(actions, time)
   }
 
