@@ -5,8 +5,9 @@ import Federation
 /// A worker serves at most one attempt at a time: it is *leased* to the run from the offer to the end of the attempt. Runs
 /// that wait for workers are served in the order of least service first, where one worker in one attempt is one unit of
 /// service, divided by the run's weight. Service is counted in attempts and not in seconds, so that a run is offered
-/// workers again after a bounded number of attempts of the others, however long each of them takes; a run that joins
-/// starts with the least service that any other has, and catches up nothing.
+/// workers again after a bounded number of attempts of the others, however long each of them takes. A run that joins, or
+/// comes back after it wanted nothing, starts where the run that was served last stood, and catches up nothing (start-time
+/// fair queueing: Goyal, Vin and Cheng 1996).
 ///
 /// A run that could work if its workers were not in other attempts has those that are free *kept* for it: runs behind it
 /// cannot take them one by one and leave it waiting for ever. Once it had all of them and still offered nothing, nothing
@@ -19,6 +20,8 @@ package struct FleetScheduler: Sendable {
     let weight: UInt32
     let arrival: UInt64
     var service: Double
+    /// In an attempt, or kept from one by those of others.
+    var isContending = false
     var cohort: Set<WorkerID> = []
     /// All the workers that suited it when it had every one of them and offered nothing.
     var sufficedNot: Set<WorkerID>?
@@ -27,6 +30,8 @@ package struct FleetScheduler: Sendable {
   private var runs: [RunID: Entry] = [:]
   private var leases: [WorkerID: RunID] = [:]
   private var arrivals: UInt64 = 0
+  /// The service that the run served last had before.
+  private var clock = 0.0
   /// In the pass in hand.
   private var kept: Set<WorkerID> = []
 
@@ -39,7 +44,7 @@ package struct FleetScheduler: Sendable {
     precondition(weight > 0, "a weight of 0")
     guard runs[run] == nil else { return }
     arrivals += 1
-    runs[run] = Entry(weight: weight, arrival: arrivals, service: runs.values.map(\.service).min() ?? 0)
+    runs[run] = Entry(weight: weight, arrival: arrivals, service: clock)
   }
 
   /// The run has ended or is set aside; its lease ends.
@@ -60,7 +65,9 @@ package struct FleetScheduler: Sendable {
     precondition(entry.cohort.isEmpty, "two leases of \(run)")
     precondition(workers.allSatisfy { leases[$0] == nil }, "a worker in two attempts")
     for worker in workers { leases[worker] = run }
+    clock = max(clock, entry.service)
     runs[run]?.cohort = Set(workers)
+    runs[run]?.isContending = true
     runs[run]?.service += Double(workers.count) / Double(entry.weight)
     runs[run]?.sufficedNot = nil
   }
@@ -83,6 +90,11 @@ package struct FleetScheduler: Sendable {
   /// - Returns: those of them that are known, in the order in which they are to be given `free`.
   package mutating func beginPass(waiting: [RunID]) -> [RunID] {
     kept = []
+    let wanting = Set(waiting)
+    for (run, entry) in runs where entry.cohort.isEmpty && !(wanting.contains(run) && entry.isContending) {
+      runs[run]?.isContending = false
+      runs[run]?.service = max(entry.service, clock)
+    }
     let known = waiting.compactMap { run in runs[run].map { (run: run, entry: $0) } }
     return known.sorted { ($0.entry.service, $0.entry.arrival) < ($1.entry.service, $1.entry.arrival) }.map(\.run)
   }
@@ -98,8 +110,10 @@ package struct FleetScheduler: Sendable {
   ///   - suited: the workers that are there and suit it, free or not.
   ///   - isReady: nothing but workers in other attempts keeps it from offering.
   package mutating func passedOver(_ run: RunID, suited: Set<WorkerID>, isReady: Bool) {
+    let hadAll = free(of: suited) == suited
+    runs[run]?.isContending = isReady && !hadAll
     guard isReady else { return }
-    guard free(of: suited) != suited else {
+    guard !hadAll else {
       runs[run]?.sufficedNot = suited
       return
     }

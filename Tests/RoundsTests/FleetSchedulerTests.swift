@@ -75,13 +75,10 @@ struct FleetSchedulerTests {
     fleet.present = Set(Self.names(4))
     for name in ["a", "b"] as [RunID] { fleet.add(name, .init(minimum: 1, target: 2, workers: fleet.present)) }
     fleet.add("large", .init(minimum: 4, target: 4, workers: fleet.present))
-    // It starts level with the others, which came before it.
-    for name in ["a", "b"] as [RunID] { fleet.end(name) }
-    #expect(fleet.offers.map(\.run) == ["a", "b", "a", "b"])
     fleet.end("a")
-    #expect(fleet.offers.count == 4)  // What is free now is kept.
+    #expect(fleet.offers.count == 2)  // What is free now is kept.
     fleet.end("b")
-    #expect(fleet.offers.map(\.run) == ["a", "b", "a", "b", "large"])
+    #expect(fleet.offers.map(\.run) == ["a", "b", "large"])
   }
 
   @Test("Nothing is kept for a run that had every worker and offered nothing, until others are there")
@@ -115,6 +112,28 @@ struct FleetSchedulerTests {
     #expect(scheduler.free(of: all) == all)
     #expect(scheduler.holder(of: Self.names(1)[0]) == nil)
     #expect(scheduler.beginPass(waiting: ["a", "b"]) == ["b"])
+  }
+
+  @Test("A run that was set aside, or had nobody to work with, catches up nothing either")
+  func comesBack() {
+    var fleet = Fleet()
+    let all = Set(Self.names(4))
+    fleet.present = Set(Self.names(2))
+    fleet.add("old", .init(minimum: 2, target: 2, workers: all))
+    // One waits for workers that are not there, one for people.
+    fleet.add("lonely", .init(minimum: 2, target: 2, workers: all.subtracting(fleet.present)))
+    fleet.add("paused", .init(minimum: 2, target: 2, workers: all))
+    fleet.runs["paused"]?.isWaiting = false
+    for _ in 0..<20 { fleet.end("old") }
+    #expect(fleet.offers.allSatisfy { $0.run == "old" })
+    fleet.runs["paused"]?.isWaiting = true
+    fleet.runs["lonely"] = .init(minimum: 2, target: 2, workers: all)
+    fleet.settle()
+    let before = fleet.offers.count
+    for _ in 0..<30 { if let last = fleet.offers.last { fleet.end(last.run) } }
+    for run in ["old", "lonely", "paused"] as [RunID] {
+      #expect((9...11).contains(fleet.offers[before...].count { $0.run == run }), "\(run)")
+    }
   }
 
   @Test("A run that joins late catches up nothing")
