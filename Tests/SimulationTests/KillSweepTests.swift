@@ -1,5 +1,6 @@
 import ClusterConfiguration
 import Federation
+import Foundation
 import Simulation
 import Testing
 
@@ -7,29 +8,12 @@ import Testing
 @Suite("Kill sweep")
 struct KillSweepTests {
   private func simulation(_ aggregation: String) throws -> SimulationRun {
-    let text = """
-      purpose: A test.
-      population:
-        name: sweep
-        workers: 5
-        data: {file: \(repository)/Simulations/Data/optdigits.csv, label: digit, held-out: 0.9, seed: 1}
-      network: {latency: {minimum: 2ms, maximum: 20ms}, bandwidth: 10 MB/s}
-      seed: 3
-      policy: {maximum-attempts-per-model: 9, allow-plain: \(aggregation == "plain")}
-      expectations: {rounds: 2}
-      run:
-        name: sweep
-        model: {name: sweep, architecture: mlp 64-10, seed: 1}
-        data: {features: 64, classes: 10, scale: 16}
-        rounds: 2
-        training: {learning-rate: 0.1, local-epochs: 1, batch-size: 16}
-        clip: 4
-        aggregation: \(aggregation)
-        cohort: {minimum: 3}
-        deadlines: {input: 5s}
-        seed: 1
-      """
-    return try SimulationRun(SimulationScenario.read(ConfigurationFile(path: "sweep.yaml", text: text)))
+    let path = "\(repository)/Simulations/kill-sweep.yaml"
+    guard aggregation == "plain" else { return try SimulationRun(SimulationScenario.load(path: path)) }
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+      .replacingOccurrences(of: "  rounds: 2\n  training:", with: "  rounds: 2\n  aggregation: plain\n  training:")
+      .replacingOccurrences(of: "policy:\n", with: "policy:\n  allow-plain: true\n")
+    return try SimulationRun(SimulationScenario.read(ConfigurationFile(path: path, text: text)))
   }
 
   @Test(
