@@ -6,16 +6,17 @@ import Testing
 
 @Suite("Strategies")
 struct StrategyTests {
-  /// A method, what else its run needs, and the accuracy on held-out digits that it reaches in 15 rounds at least.
+  /// A method, what else its run needs, and the accuracy on held-out digits that it reaches in 15 rounds at least. Krum
+  /// takes one worker's update alone, which knows few of the digits where labels are skewed.
   static let methods: [(strategy: String, run: String, accuracy: Double)] = [
-    ("{name: fedavg}", "", 0.85), ("{name: fedprox}", "", 0.85), ("{name: fedavgm, momentum: 0.5}", "", 0.85),
-    ("{name: fedadagrad}", "", 0.8), ("{name: fedadam, server-learning-rate: 0.03}", "", 0.8),
-    ("{name: fedyogi, server-learning-rate: 0.03}", "", 0.8), ("{name: fednova}", "", 0.85),
-    ("{name: q-fedavg, q: 0.1}", "", 0.7), ("{name: median}", "aggregation: plain", 0.8),
-    ("{name: trimmed-mean, trim: 0.2}", "aggregation: plain", 0.8),
-    ("{name: krum, byzantine: 1}", "aggregation: plain", 0.7),
-    ("{name: multi-krum, byzantine: 1}", "aggregation: plain", 0.8),
-    ("{name: geometric-median}", "aggregation: plain", 0.8),
+    ("{name: fedavg}", "", 0.75), ("{name: fedprox}", "", 0.75), ("{name: fedavgm, momentum: 0.5}", "", 0.8),
+    ("{name: fedadagrad}", "", 0.8), ("{name: fedadam, server-learning-rate: 0.03}", "", 0.78),
+    ("{name: fedyogi, server-learning-rate: 0.03}", "", 0.78), ("{name: fednova}", "", 0.75),
+    ("{name: q-fedavg, q: 0.1}", "", 0.7), ("{name: median}", "aggregation: plain", 0.7),
+    ("{name: trimmed-mean, trim: 0.2}", "aggregation: plain", 0.7),
+    ("{name: krum, byzantine: 1}", "aggregation: plain", 0.4),
+    ("{name: multi-krum, byzantine: 1}", "aggregation: plain", 0.7),
+    ("{name: geometric-median}", "aggregation: plain", 0.75),
   ]
 
   private static func scenario(_ strategy: String, _ run: String, rounds: Int = 15, chaos: String = "") throws
@@ -59,7 +60,6 @@ struct StrategyTests {
     #expect(result.violations.isEmpty)
     #expect(result.outcome == .completed(15))
     let accuracy = try #require(result.heldOutAccuracy)
-    print("strategy \(method.strategy): held-out accuracy \(accuracy)")
     #expect(accuracy >= method.accuracy, "\(method.strategy): \(accuracy)")
     #expect(try Transcript(scenario).result.heldOutAccuracy == accuracy)
   }
