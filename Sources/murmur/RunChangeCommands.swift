@@ -52,8 +52,11 @@ extension RunCommand {
 
     func run() async throws {
       let row = try await options.client().resume(run: runID(argument.name))
-      let reason = row.reason.isEmpty ? "" : ": \(row.reason)"
-      try output.print(row, "run \(row.run) is \(row.state)\(reason)")
+      // What had it paused may still be there.
+      guard row.state != .paused else {
+        throw CommandFailure(.failed, "run '\(row.run)' is paused again: \(row.reason)")
+      }
+      try output.print(row, "run \(row.run) is \(row.state)")
     }
   }
 

@@ -162,7 +162,8 @@ struct ModelStoreTests {
     var bytes = version.artifact.tensors[0].bytes
     bytes[0] ^= 1
     try DurableFile.write(bytes, to: "\(folder.path)/blobs/\(tensor.digest)")
-    let error = RegistryError.corruptedBlob(tensor.digest, found: .sha256(of: bytes))
+    let error = RegistryError.corruptedBlob(
+      tensor.digest, found: .sha256(of: bytes), path: "\(folder.path)/blobs/\(tensor.digest)")
     #expect(throws: error) { try store.blob(tensor.digest) }
     let found = try store.find(ModelReference(parsing: "digits@1"))
     #expect(throws: error) { try store.artifact(of: found) }
