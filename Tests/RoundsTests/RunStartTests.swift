@@ -3,6 +3,7 @@ import Cryptography
 import Federation
 import ModelRegistry
 import Rounds
+import SecureAggregation
 import Tensors
 import Testing
 
