@@ -139,7 +139,7 @@ final class TestPublisher: Sendable {
     await publisher.start()
   }
 
-  func publish(_ version: StoredVersion) async { await publisher.publish(version) }
+  func publish(_ version: StoredVersion) async { await publisher.publish(.published(version)) }
 }
 
 /// A serving node in this process, and what it has done.
