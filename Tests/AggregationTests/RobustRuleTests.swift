@@ -43,7 +43,7 @@ private enum Naive {
     case .krum(let f): return krum(rows, f, keep: 1)
     case .multiKrum(let f, let keep): return krum(rows, f, keep: keep ?? n - f)
     case .geometricMedian(let nu, let passes):
-      var v = mean(rows, updates.weights.map(Double.init))
+      var v = mean(rows, updates.weights.map { Double($0) })
       for _ in 0..<passes {
         v = mean(rows, zip(rows, updates.weights).map { Double($1) / max(nu, distance($0, v)) })
       }

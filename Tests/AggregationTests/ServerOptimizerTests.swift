@@ -122,7 +122,9 @@ struct StrategyTextTests {
   @Test("Every method's text reads back as the same strategy", arguments: Strategy.Method.allCases)
   func readsBack(method: Strategy.Method) throws {
     let required = Dictionary(
-      uniqueKeysWithValues: method.settings.filter { $0.standard == nil }.map { ($0.setting, 1.0) })
+      uniqueKeysWithValues: method.settings.filter { $0.standard == nil }.map {
+        ($0.setting, $0.setting == .trim ? 0.25 : 1)
+      })
     let strategy = try #require(Strategy(method, required))
     #expect(Strategy(parsing: strategy.description) == strategy)
     let other = try #require(Strategy(method, required.merging([.serverLearningRate: 0.25]) { $1 }))
