@@ -121,6 +121,8 @@ let package = Package(
       name: "SecretProbe", dependencies: ["SecureAggregation", "Federation", "Cryptography"],
       path: "Tests/SecretProbe", swiftSettings: strict),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
+    .target(
+      name: "NetworkFaults", dependencies: ["ZeroMQ", "Federation"], path: "Tests/NetworkFaults", swiftSettings: strict),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
     tests("Cryptography", ["Cryptography", "Federation"], exclude: ["Vectors"]),
@@ -151,7 +153,7 @@ let package = Package(
       [
         "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel", "Membership",
         "ModelRegistry", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training", "Transfer", "Wire", "ZeroMQ",
-        "murmur",
+        "murmur", "NetworkFaults",
         .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),

@@ -24,7 +24,8 @@ final class ProcessFederation {
   ///   - setup: time for adverts, and for shares.
   ///   - extra: further lines of the run file.
   init(
-    workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1, extra: String = ""
+    workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1,
+    architecture: String = "mlp 64-16-10", extra: String = ""
   ) throws {
     path = NSTemporaryDirectory() + "murmur-test-\(UUID().uuidString)"
     self.rounds = rounds
@@ -41,7 +42,7 @@ final class ProcessFederation {
     try Self.dealData(to: workers, in: path)
     run = """
       name: digits
-      model: {name: digits, architecture: mlp 64-16-10}
+      model: {name: digits, architecture: \(architecture)}
       data: {features: 64, classes: 10, scale: 16}
       rounds: \(rounds)
       training: {learning-rate: 0.1, batch-size: 16, local-epochs: \(epochs)}
@@ -103,9 +104,12 @@ final class ProcessFederation {
     return process
   }
 
-  func startWorker(_ number: Int, logLevel: String = "info", killAt point: String? = nil) throws -> PartyProcess {
+  /// - Parameter own: the addresses of this worker, where they are not those of all parties.
+  func startWorker(
+    _ number: Int, logLevel: String = "info", endpointsPath own: String? = nil, killAt point: String? = nil
+  ) throws -> PartyProcess {
     try start(
-      ["worker", "--home", "\(path)/worker-\(number)", "--endpoints", endpointsPath, "--log-level", logLevel],
+      ["worker", "--home", "\(path)/worker-\(number)", "--endpoints", own ?? endpointsPath, "--log-level", logLevel],
       log: "worker-\(number).log", killAt: point)
   }
 
