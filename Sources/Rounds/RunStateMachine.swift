@@ -278,6 +278,8 @@ package struct RunStateMachine: Sendable {
     guard case .gathering = state else { return [] }
     // Before the first attempt workers come one by one: nothing is drawn while some are missing.
     guard hasOffered || gatherDeadlinePassed || available.count >= plan.expectedWorkers else { return [] }
+    // While a thousand come one by one, most of them change nothing: their certificates are looked at once there are enough.
+    guard available.count >= min(plan.expectedWorkers, plan.minimumWorkers) else { return [] }
     let everyone = available.subtracting(excluded).filter(isEligible).sorted()
     let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)
