@@ -110,7 +110,8 @@ let package = Package(
     .executableTarget(
       name: "murmur-bench",
       dependencies: [
-        "ClusterRuntime", "SecureAggregation", "GradientKernel", "ClusterConfiguration", "ZeroMQ", "Federation",
+        "ClusterRuntime", "SecureAggregation", "GradientKernel", "ClusterConfiguration", "Simulation", "ZeroMQ",
+        "Federation",
         "Cryptography", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -121,6 +122,8 @@ let package = Package(
       name: "SecretProbe", dependencies: ["SecureAggregation", "Federation", "Cryptography"],
       path: "Tests/SecretProbe", swiftSettings: strict),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
+    .target(
+      name: "NetworkFaults", dependencies: ["ZeroMQ", "Federation"], path: "Tests/NetworkFaults", swiftSettings: strict),
     tests("Federation", ["Federation"]),
     tests("Tensors", ["Tensors"]),
     tests("Cryptography", ["Cryptography", "Federation"], exclude: ["Vectors"]),
@@ -152,8 +155,8 @@ let package = Package(
         "Aggregation", "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel",
         "Membership",
         "ModelRegistry", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training", "Transfer", "Wire", "ZeroMQ",
-        "murmur",
-        .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+        "murmur", "NetworkFaults", .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
     tests(

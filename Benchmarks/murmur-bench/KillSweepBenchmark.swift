@@ -41,7 +41,9 @@ struct KillSweepBenchmark: AsyncParsableCommand {
     add("rounds lost", Double(summary.lostRounds), "", .atMost(0))
     add("broken claims", Double(summary.violations.count), "", .atMost(0))
     add("runs that hang", Double(summary.hungRuns), "", .atMost(0))
-    let recoveries = summary.recoveries.map { Double($0.components.seconds) + Double($0.components.attoseconds) * 1e-18 }
+    let recoveries = summary.recoveries.map {
+      Double($0.components.seconds) + Double($0.components.attoseconds) * 1e-18
+    }
     if !recoveries.isEmpty {
       add("restart to next offer, median, virtual", recoveries.median, "s")
       add("restart to next offer, at most, virtual", recoveries.max() ?? 0, "s")

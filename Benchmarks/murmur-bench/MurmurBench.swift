@@ -9,5 +9,8 @@ struct MurmurBench: AsyncParsableCommand {
       Every figure stands beside a physical limit that is measured in the same run, because times alone mean little on
       another machine or beside other work. Read Benchmarks/README.md.
       """,
-    subcommands: [SecureAggregationBenchmark.self, KernelBenchmark.self, RoundBenchmark.self])
+    subcommands: [
+      SecureAggregationBenchmark.self, KernelBenchmark.self, RoundBenchmark.self, FleetBenchmark.self,
+      KillSweepBenchmark.self,
+    ])
 }

@@ -77,9 +77,11 @@ package enum FederationHome {
       try write(
         folder: "\(temporary)/authority",
         public: [FederationFile.name: file.text], secret: [PartyHome.signingKeyName: authority.text])
+      // Of a large federation it is long, and the same for all.
+      let text = file.text
       for party in parties {
         try write(
-          folder: "\(temporary)/\(party.certificate.certificate.name)", public: publicFiles(of: party, file, plan),
+          folder: "\(temporary)/\(party.certificate.certificate.name)", public: publicFiles(of: party, text, plan),
           secret: [
             PartyHome.signingKeyName: party.keys.signing.text,
             PartyHome.linkSecretName: ZPLCertificate.text(of: party.keys.link, name: party.name, withSecret: true),
@@ -166,9 +168,9 @@ package enum FederationHome {
     return parties
   }
 
-  private static func publicFiles(of party: Party, _ file: FederationFile, _ plan: FederationPlan) -> [String: String] {
+  private static func publicFiles(of party: Party, _ federation: String, _ plan: FederationPlan) -> [String: String] {
     var files = [
-      FederationFile.name: file.text, PartyHome.certificateName: party.certificate.text,
+      FederationFile.name: federation, PartyHome.certificateName: party.certificate.text,
       PartyHome.linkPublicName: ZPLCertificate.text(of: party.keys.link, name: party.name, withSecret: false),
     ]
     switch party.certificate.certificate.role {

@@ -62,6 +62,27 @@ package struct PartyHome: Sendable {
       linkSecret: linkSecret(in: directory, certificate))
   }
 
+  /// Loads the folders of parties that share one federation file: it is read and checked in the first of them.
+  package static func load(
+    directories: [String], expecting expected: Role, now: UInt64
+  ) throws(HomeError) -> [PartyHome] {
+    guard let first = directories.first else { return [] }
+    let federation = try load(directory: first, expecting: expected, now: now).federation
+    var homes: [PartyHome] = []
+    for directory in directories {
+      let name = WorkerID(directory.split(separator: "/").last.map(String.init) ?? "")
+      guard let own = name.flatMap({ federation.membership[$0] }), own.certificate.role == expected else {
+        throw .notAMember(name ?? WorkerID(unchecked: "?"), path: first + "/" + FederationFile.name)
+      }
+      homes.append(
+        try PartyHome(
+          directory: directory, federation: federation, certificate: own,
+          signingKey: signingKey(in: directory, own.certificate), linkSecret: linkSecret(in: directory, own.certificate)
+        ))
+    }
+    return homes
+  }
+
   private static func check(_ signed: SignedCertificate, path: String, authority: SigningPublicKey) throws(HomeError) {
     let isSigned = Ed25519.isValid(
       signature: signed.signature.bytes, message: signed.certificate.canonicalBytes, publicKey: authority.bytes)

@@ -43,8 +43,8 @@ package struct SessionTiming: Hashable, Sendable {
   /// The silence after which a peer is lost.
   package var patience: Duration { heartbeatInterval * missedHeartbeats }
 
-  /// How often to look at the clock: a heartbeat is late by at most a quarter of its interval.
-  package var tickInterval: Duration { min(.milliseconds(100), heartbeatInterval / 4) }
+  /// How often to look at the clock: a heartbeat is late by at most a fifth of its interval.
+  package var tickInterval: Duration { heartbeatInterval / 5 }
 
   /// Whether a worker agrees to these: an interval of 10 ms…60 s, 2…100 of them.
   package var isAcceptable: Bool {

@@ -39,6 +39,9 @@ extension RunStateMachine {
     guard case .gathering = state, !isHeldBack else { return [] }
     // Before the first attempt workers come one by one: nothing is drawn while some are missing.
     guard isReady else { return [] }
+    // While a thousand come one by one, most of them change nothing: their certificates are looked at once there are
+    // enough.
+    guard available.count >= min(expectedWorkers, plan.minimumWorkers) else { return [] }
     let everyone = available.subtracting(excluded).subtracting(turn.busy).filter(isEligible).sorted()
     let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)

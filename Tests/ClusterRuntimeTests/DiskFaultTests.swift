@@ -149,7 +149,7 @@ extension HostileTests {
       let path = try blob(of: "digits", in: federation)
       let bytes = try damage(path)
       // Of another shape: publishing the same blob again would repair it.
-      _ = try await client.submit(runFile: ProcessFederation.runFile("letters", rounds: 4, hidden: 8))
+      _ = try await client.submit(runFile: ProcessFederation.runFile("letters", rounds: 4, architecture: "mlp 64-8-10"))
       // The workers ask for it: it is read, and found out.
       _ = try federation.startWorkers(1...4)
       let paused = try #require(try await SharedFleet.isIn(.paused, "digits", client))

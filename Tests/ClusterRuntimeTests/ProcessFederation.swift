@@ -25,7 +25,8 @@ final class ProcessFederation {
   ///   - setup: time for adverts, and for shares.
   ///   - extra: further lines of the run file.
   init(
-    workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1, extra: String = ""
+    workers: Int, rounds: UInt64 = 6, minimum: Int = 4, setup: String = "2s", epochs: Int = 1,
+    architecture: String = "mlp 64-16-10", extra: String = ""
   ) throws {
     path = NSTemporaryDirectory() + "murmur-test-\(UUID().uuidString)"
     self.rounds = rounds
@@ -40,7 +41,8 @@ final class ProcessFederation {
       FederationHome.linkKeyPair(from: secrets)
     }
     try Self.dealData(to: workers, in: path)
-    run = Self.runFile(rounds: rounds, minimum: minimum, setup: setup, epochs: epochs, extra: extra)
+    run = Self.runFile(
+      rounds: rounds, minimum: minimum, setup: setup, epochs: epochs, architecture: architecture, extra: extra)
     try run.write(toFile: path + "/run.yaml", atomically: true, encoding: .utf8)
   }
 
@@ -51,11 +53,11 @@ final class ProcessFederation {
   ///   - cohort: further keys of the cohort, each behind a comma.
   static func runFile(
     _ name: String = "digits", model: String? = nil, rounds: UInt64, minimum: Int = 4, setup: String = "2s",
-    epochs: Int = 1, hidden: Int = 16, cohort: String = "", extra: String = ""
+    epochs: Int = 1, architecture: String = "mlp 64-16-10", cohort: String = "", extra: String = ""
   ) -> String {
     """
     name: \(name)
-    model: {name: \(model ?? name), architecture: mlp 64-\(hidden)-10}
+    model: {name: \(model ?? name), architecture: \(architecture)}
     data: {features: 64, classes: 10, scale: 16}
     rounds: \(rounds)
     training: {learning-rate: 0.1, batch-size: 16, local-epochs: \(epochs)}
@@ -124,9 +126,12 @@ final class ProcessFederation {
     return process
   }
 
-  func startWorker(_ number: Int, logLevel: String = "info", killAt point: String? = nil) throws -> PartyProcess {
+  /// - Parameter own: the addresses of this worker, where they are not those of all parties.
+  func startWorker(
+    _ number: Int, logLevel: String = "info", endpointsPath own: String? = nil, killAt point: String? = nil
+  ) throws -> PartyProcess {
     try start(
-      ["worker", "--home", "\(path)/worker-\(number)", "--endpoints", endpointsPath, "--log-level", logLevel],
+      ["worker", "--home", "\(path)/worker-\(number)", "--endpoints", own ?? endpointsPath, "--log-level", logLevel],
       log: "worker-\(number).log", killAt: point)
   }
 

@@ -143,7 +143,7 @@ extension HostileTests {
       let client = try federation.operatorClient()
       // The same model with another shape: known only when its turn comes.
       _ = try await client.submit(
-        runFile: ProcessFederation.runFile("misfit", model: "digits", rounds: 2, hidden: 8))
+        runFile: ProcessFederation.runFile("misfit", model: "digits", rounds: 2, architecture: "mlp 64-8-10"))
       _ = try await client.submit(runFile: ProcessFederation.runFile("letters", rounds: 2))
       #expect(try await client.runs().map(\.state) == [.running, .queued, .running])
       _ = try federation.startWorkers(1...4)

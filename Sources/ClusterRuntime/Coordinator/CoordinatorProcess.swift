@@ -31,6 +31,7 @@ package enum CoordinatorProcess {
   /// Runs until asked to stop.
   package static func run(_ options: Options, logger: Logger) async throws -> ExitCategory {
     try KillPoint.check(logger: logger)
+    OpenFiles.raiseLimit()
     let home = try load(options.home)
     if !options.local, let secret = PartyHome.foreignSecrets(near: options.home).first {
       throw RuntimeError(

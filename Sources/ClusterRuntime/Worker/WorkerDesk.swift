@@ -28,16 +28,19 @@ actor WorkerDesk {
   private let deliver: @Sendable (Delivery) -> Void
   private var fetch = ModelFetch()
   private var blobs = ModelBlobs()
+  private let shared: SharedBlobs?
   private var work: UploadWork?
   /// Masks the chunks of an upload, after training.
   private let pool: ThreadPool
 
+  /// - Parameter shared: with the other workers of this process; nil for the only one.
   init(
-    thread: ComputeThread, client: BulkClient, threads: Int, logger: Logger,
+    thread: ComputeThread, client: BulkClient, threads: Int, sharing shared: SharedBlobs? = nil, logger: Logger,
     deliver: @escaping @Sendable (Delivery) -> Void
   ) {
     self.thread = thread
     self.client = client
+    self.shared = shared
     self.logger = logger
     self.deliver = deliver
     pool = ThreadPool(threads: threads, flushesSubnormals: false)
@@ -50,13 +53,16 @@ actor WorkerDesk {
   private func feed(_ event: ModelFetch.Event, payload: Frame? = nil) {
     for action in fetch.handle(event) {
       switch action {
-      case .forget(let digest): blobs.forget(digest)
+      case .forget(let digest):
+        blobs.forget(digest)
+        shared?.forget(digest)
       case .begin: blobs.begin()
       case .request(let request): send(.request(request))
       case .write:
         if let payload { blobs.write(payload.array) }
       case .verify(let digest): feed(.verified(blobs.verify(digest), at: .now))
-      case .keep(let digest): blobs.keep(digest)
+      case .keep(let digest):
+        if let shared { shared.keep(digest, in: &blobs) } else { blobs.keep(digest) }
       case .complete(let attempt, let references):
         guard let tensors = blobs.tensors(of: references) else {
           deliver(.modelUnavailable(attempt, reason: "a blob that was held is gone"))
