@@ -28,10 +28,14 @@ extension RunStateMachine {
     return finish(.failed(reason: "waited \(plan.patience) for workers: \(shortage)"))
   }
 
+  /// Whether there are fewer workers here than any attempt needs.
+  package var lacksWorkers: Bool { eligibleCount < plan.minimumWorkers }
+
+  private var eligibleCount: Int { available.subtracting(excluded).filter(isEligible).count }
+
   /// What a run that waits for workers is waiting for.
   package var shortage: String {
-    let here = available.subtracting(excluded).filter(isEligible).count
-    return "\(here) of \(expectedWorkers) are here, \(plan.minimumWorkers) are needed"
+    "\(eligibleCount) of \(expectedWorkers) are here, \(plan.minimumWorkers) are needed"
   }
 
   /// Offers the next attempt if enough workers are here.

@@ -42,6 +42,19 @@ package final class ComputeThread: SerialExecutor, @unchecked Sendable {
     ending?.join()
   }
 
+  /// As `stop`, but a thread that is caught in a piece of work is left to it after so long: it ends with the process.
+  ///
+  /// - Returns: whether it has ended.
+  package func stop(within duration: Duration) -> Bool {
+    precondition(!mailbox.isCurrent, "a thread cannot wait for its own end")
+    if mailbox.requestStop() { signal.wake() }
+    let ending = thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }
+    return ending?.join(within: duration) ?? true
+  }
+
   private func run() {
     mailbox.enter()
     let executor = asUnownedSerialExecutor()

@@ -37,6 +37,19 @@ struct PlatformThread: Sendable {
     pthread_join(thread, nil)
   }
 
+  /// Waits so long for the end of the thread; a thread that has not ended by then goes on. Never from the thread itself.
+  ///
+  /// - Returns: whether it has ended.
+  func join(within duration: Duration) -> Bool {
+    var deadline = timespec()
+    clock_gettime(CLOCK_REALTIME, &deadline)
+    let (seconds, attoseconds) = duration.components
+    let nanoseconds = deadline.tv_nsec + Int(attoseconds / 1_000_000_000)
+    deadline.tv_sec += Int(seconds) + nanoseconds / 1_000_000_000
+    deadline.tv_nsec = nanoseconds % 1_000_000_000
+    return pthread_timedjoin_np(thread, nil, &deadline) == 0
+  }
+
   private final class Start: Sendable {
     let name: String
     let body: @Sendable () -> Void

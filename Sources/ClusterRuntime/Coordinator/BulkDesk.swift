@@ -164,8 +164,8 @@ actor BulkDesk {
     forget(run)
   }
 
-  /// The run's attempt is over, or has its result: its sum is dropped.
-  private func forget(_ run: RunID) {
+  /// The run's attempt has its result, or the run has ended: its sum is dropped, and what was kept for it.
+  func forget(_ run: RunID) {
     guard let upload = latest.removeValue(forKey: run) else { return }
     feed(.planEnded(upload: upload, at: .now))
     for worker in attempts[upload]?.workers ?? [] where uploads[worker] == upload { uploads[worker] = nil }

@@ -9,7 +9,14 @@ extension CoordinatorDriver {
   /// Latest attempts that a status shows.
   private static let statusRounds = 20
 
-  func row(of run: RunID) -> RunRow? { runs[run]?.stored.row }
+  func row(of run: RunID) -> RunRow? {
+    guard var stored = runs[run]?.stored else { return nil }
+    // Follows from who is there, so it is not stored.
+    if stored.reason.isEmpty, let machine = active[run]?.machine, machine.isWaitingForWorkers, machine.lacksWorkers {
+      stored.reason = "waits for workers: \(machine.shortage)"
+    }
+    return stored.row
+  }
 
   func answer(_ request: OperatorRequest) async -> OperatorReply {
     do throws(Failure) {

@@ -264,6 +264,7 @@ extension CoordinatorDriver {
     let early = active[name]?.machine.endReason ?? ""
     active[name] = nil
     scheduler.remove(name)
+    post { $0.forget(name) }
     switch outcome {
     case .completed: change(name, to: .completed, reason: early)
     case .failed(let reason): change(name, to: isInterrupted ? .paused : .failed, reason: reason)

@@ -67,6 +67,9 @@ package enum WorkerProcess {
     return try Normalisation.load(path: path).applied(to: examples, file: source.path)
   }
 
+  /// Training looks at every step whether it is still wanted; one that hangs looks no more.
+  private static let trainingEndMax = Duration.seconds(5)
+
   private static func run(
     _ home: PartyHome, coordinator: Certificate, machine: WorkerStateMachine, threads: Int, labels: WorkerLabels,
     patience: Duration, endpoints: Endpoints, ledger: WorkerLedgerStore, logger: Logger,
@@ -79,7 +82,10 @@ package enum WorkerProcess {
     let training = try ComputeThread(name: "training")
     defer {
       for loop in [controlLoop, bulkLoop] { loop.stop() }
-      for thread in [training, deskThread, core] { thread.stop() }
+      if !training.stop(within: trainingEndMax) {
+        logger.warning("training does not end", metadata: ["waited": "\(trainingEndMax)"])
+      }
+      for thread in [deskThread, core] { thread.stop() }
     }
     let keys = try home.curveKeyPair()
     guard let server = CurvePublicKey(coordinator.linkKey) else {
