@@ -47,7 +47,7 @@ struct PlatformThread: Sendable {
     let nanoseconds = deadline.tv_nsec + Int(attoseconds / 1_000_000_000)
     deadline.tv_sec += Int(seconds) + nanoseconds / 1_000_000_000
     deadline.tv_nsec = nanoseconds % 1_000_000_000
-    return pthread_timedjoin_np(thread, nil, &deadline) == 0
+    return czmq_thread_join(thread, &deadline) == 0
   }
 
   private final class Start: Sendable {
