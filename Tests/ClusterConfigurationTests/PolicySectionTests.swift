@@ -62,7 +62,7 @@ import Testing
       ),
       (
         "", "minimum: 5, sampling: random",
-        "run.yaml:7: key 'cohort.sampling': found 'random', expected one of 'uniform', 'availability' or 'loss'"
+        "run.yaml:7: key 'cohort.sampling': found \"random\", expected one of 'uniform', 'availability' or 'loss'"
       ),
       (
         "stop: {accuracy: 1.2}", "minimum: 5",

@@ -78,7 +78,7 @@ struct RunStateMachineTests {
 
     let few = try RoundsCluster(members)
     // Three reach the minimum of a cohort, but no safe survivor set: no attempt is spent on them.
-    few.start(joining: Array(members.workers.prefix(3))).finish()
+    few.start(joining: Array(members.workers.prefix(3))).finish(timersMax: 1)
     #expect(few.attempts.isEmpty)
     few.feed(.workerJoined(members.workers[3]))
     #expect(few.attempts.count == 1)

@@ -86,7 +86,7 @@ struct TakeBackTests {
 
   @Test("A mean update above the clip, or one that is no number, becomes no version")
   func refusesSums() throws {
-    let cluster = try cluster(rounds: 1) { _ in 1 }
+    let cluster = try cluster(rounds: 1, .secure) { _ in 1 }
     var norms: [Double] = [.nan, 1.06, 1.04]
     let measure = cluster.opening
     cluster.opening = { summary, attempt in

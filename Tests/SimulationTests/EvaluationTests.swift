@@ -13,7 +13,7 @@ struct EvaluationTests {
   @Test("A run that has reached its target ends there, in both modes", arguments: ["secure", "plain"])
   func endsAtTarget(_ aggregation: String) throws {
     let transcript = try Transcript(
-      smallScenario(rounds: 30, run: "aggregation: \(aggregation)\n      stop: {accuracy: 0.5}"))
+      smallScenario(rounds: 30, run: "aggregation: \(aggregation)\n  stop: {accuracy: 0.5}"))
     let rounds = transcript.result.rounds
     #expect(transcript.result.violations.isEmpty)
     #expect(transcript.result.outcome == .completed(ModelVersion(UInt64(rounds.count - 1))))
@@ -37,7 +37,7 @@ struct EvaluationTests {
   @Test("On the coordinator's own data they are found before they are published")
   func judgesFirst() throws {
     let transcript = try Transcript(
-      smallScenario(rounds: 3, run: "strategy: {server-learning-rate: 60}\n      evaluation: {central: true}"))
+      smallScenario(rounds: 3, run: "strategy: {server-learning-rate: 60}\n  evaluation: {central: true}"))
     #expect(transcript.result.violations.isEmpty)
     #expect(notes(transcript, "published") == 1)
     guard case .failed(let reason)? = transcript.result.outcome else {
