@@ -208,6 +208,7 @@ extension CoordinatorDriver {
       with: stored.manifest, of: record.identity, strategy: configuration.strategy, count: parameters.values.count)
     var plan = configuration.plan(membership: membership, architecture: architecture)
     plan.run = record.identity
+    plan.elapsed = try lasted(record.name)
     var machine = RunStateMachine(
       plan: plan, membership: membership, certificate: home.certificate.certificate, signingKey: home.signingKey,
       start: beginning, attempt: try repository.nextAttempt(of: record.name, round: beginning.round))
@@ -219,6 +220,13 @@ extension CoordinatorDriver {
       name: record.name, identity: record.identity, configuration: configuration, template: template,
       machine: machine, parameters: parameters, parent: stored.digest, serverState: serverState, attemptStarted: .now,
       trafficAtStart: traffic.snapshot)
+  }
+
+  /// How long ago the run made its first offer; what it was paused, or its coordinator away, counts too.
+  private func lasted(_ name: RunID) throws(RepositoryError) -> Duration {
+    guard let first = try repository.attempts(of: name).first?.startedAt else { return .zero }
+    let now = unixTime()
+    return .seconds(Int64(clamping: now - min(first, now)))
   }
 
   /// The model's latest version if this federation has one that fits, a new version 0 otherwise.
