@@ -104,6 +104,7 @@ package struct Download: Sendable {
         progress(target.byteCount)
       case .ended(nil):
         return try target.commit()
+      case .timedOut: throw .silent(url: text, seconds: patience / .seconds(1))
       case .ended(let reason?):
         guard receivedByteCount > 0 else { throw .unreachable(url: text, reason: reason) }
         throw .truncated(url: text, found: target.byteCount, expected: target.expectedByteCount)
@@ -125,6 +126,8 @@ private final class HTTPTransfer: NSObject, URLSessionDataDelegate, @unchecked S
     case received([UInt8])
     /// Nil for an orderly end.
     case ended(reason: String?)
+    /// The session waited longer than the patience allows: this process had no time to see that earlier.
+    case timedOut
     case tick
   }
 
@@ -179,7 +182,8 @@ private final class HTTPTransfer: NSObject, URLSessionDataDelegate, @unchecked S
   }
 
   func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
-    continuation.yield(.ended(reason: error.map { $0.localizedDescription }))
+    let isTimeout = (error as? URLError)?.code == .timedOut
+    continuation.yield(isTimeout ? .timedOut : .ended(reason: error.map { $0.localizedDescription }))
     continuation.finish()
   }
 }
