@@ -40,7 +40,7 @@ extension RunStateMachine {
     self.central = central
     switch verdict {
     case .takeBack(let reason):
-      return abandon(attempt, reason: "not published: on the coordinator's data \(reason)")
+      return sumRefused("not published: on the coordinator's data \(reason)")
     case .enough(let reason): endReason = endReason ?? "on the coordinator's data \(reason)"
     case .goOn: break
     }
