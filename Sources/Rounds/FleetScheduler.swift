@@ -53,8 +53,6 @@ package struct FleetScheduler: Sendable {
     runs[run] = nil
   }
 
-  package func contains(_ run: RunID) -> Bool { runs[run] != nil }
-
   // MARK: Leases
 
   /// The run's attempt has begun.

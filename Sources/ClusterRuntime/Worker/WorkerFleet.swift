@@ -46,8 +46,6 @@ package final class WorkerFleet {
   private var members: [Member] = []
   private let blobs = SharedBlobs()
   private let ends: AsyncStream<ProcessEnd>.Continuation
-  /// Workers that ended of themselves.
-  private let ended = Locked(0)
 
   private struct Member {
     let control: ControlClient
@@ -69,12 +67,8 @@ package final class WorkerFleet {
     training = try ComputeThread(name: "training")
     let (stream, ends) = AsyncStream.makeStream(of: ProcessEnd.self, bufferingPolicy: .bufferingOldest(8))
     self.ends = ends
-    let ended = ended
     Task {
-      for await end in stream {
-        ended.withLock { $0 += 1 }
-        logger.error("a worker ends", metadata: ["why": "\(end)"])
-      }
+      for await end in stream { logger.error("a worker ends", metadata: ["why": "\(end)"]) }
     }
     let homes = try PartyHome.load(
       directories: (1...options.workers).map { "\(options.directory)/worker-\($0)" }, expecting: .worker,
@@ -141,9 +135,6 @@ package final class WorkerFleet {
       }
     }
   }
-
-  /// How many workers ended of themselves: refused, or told to.
-  package var endedCount: Int { ended.withLock { $0 } }
 
   /// Ends all threads; connections close with the last reference.
   package func stop() {
