@@ -84,31 +84,38 @@ package struct PlainAccumulator: Sendable {
     try check.finish(clip: clip)
     let factor = Double(weight) / step
     sums.withUnsafeMutableBufferPointer { sums in
-      for (coordinate, value) in update.enumerated() { sums[coordinate] += Self.fixed(value, factor) }
+      for (coordinate, value) in update.enumerated() { sums[coordinate] &+= Self.fixed(value, factor) }
     }
     conclude(weight: weight, auxiliary: auxiliary, from: worker)
   }
 
   /// Adds one worker's update from its chunks: little-endian Float32 values, each chunk a whole number of them.
   ///
-  /// Reads each chunk twice, because nothing may be added before all of it is checked; they may be read from a spool when
-  /// they are asked for, as no more than one is looked at at a time.
+  /// They may be read from a spool when they are asked for, as no more than one is looked at at a time.
   ///
-  /// - Throws: `AggregationError`; the sum is then unchanged.
+  /// - Parameter isChecked: `check` has taken these very chunks. Otherwise each is read twice, because nothing may be
+  ///   added before all of it is checked.
+  /// - Throws: `AggregationError`; the sum is then unchanged, unless chunks that were checked are fewer now.
   package mutating func add(
-    chunks: some Collection<[UInt8]>, weight: UInt64, auxiliary: [Int64], from worker: WorkerID
+    chunks: some Collection<[UInt8]>, weight: UInt64, auxiliary: [Int64], from worker: WorkerID,
+    isChecked: Bool = false
   ) throws(AggregationError) {
-    try check(chunks: chunks, weight: weight, auxiliary: auxiliary, from: worker)
-    let factor = Double(weight) / step
-    sums.withUnsafeMutableBufferPointer { sums in
-      var coordinate = 0
-      for chunk in chunks {
-        for offset in stride(from: 0, to: chunk.count, by: 4) {
-          sums[coordinate] += Self.fixed(Self.value(in: chunk, at: offset), factor)
-          coordinate += 1
-        }
-      }
+    if isChecked {
+      try admit(weight: weight, auxiliary: auxiliary, from: worker)
+    } else {
+      try check(chunks: chunks, weight: weight, auxiliary: auxiliary, from: worker)
     }
+    let factor = Double(weight) / step
+    let added = sums.withUnsafeMutableBufferPointer { sums in
+      var first = 0
+      for chunk in chunks {
+        let next = min(first + chunk.count / 4, sums.count)
+        chunk.withUnsafeBytes { Self.add($0, factor, to: UnsafeMutableBufferPointer(rebasing: sums[first..<next])) }
+        first = next
+      }
+      return first
+    }
+    guard added == elementCount else { throw .wrongLength(worker: worker, expected: elementCount, found: added) }
     conclude(weight: weight, auxiliary: auxiliary, from: worker)
   }
 
@@ -166,10 +173,25 @@ package struct PlainAccumulator: Sendable {
     contributors.insert(worker)
   }
 
-  /// `factor` is `w ÷ step`: exact, as the step is a power of two, and so is the product.
-  private static func fixed(_ value: Float, _ factor: Double) -> Int64 {
-    Int64((Double(value) * factor).rounded(.toNearestOrEven))
+  /// Adds the products of little-endian Float32 values; nothing overflows (see the type).
+  private static func add(
+    _ values: UnsafeRawBufferPointer, _ factor: Double, to sums: UnsafeMutableBufferPointer<Int64>
+  ) {
+    for coordinate in sums.indices {
+      let bits = values.loadUnaligned(fromByteOffset: 4 * coordinate, as: UInt32.self)
+      sums[coordinate] &+= fixed(Float(bitPattern: UInt32(littleEndian: bits)), factor)
+    }
   }
+
+  /// A product in steps, to the nearest integer, ties to even.
+  ///
+  /// `factor` is `w ÷ step`: exact, as the step is a power of two, and so is the product. It is below 2^51, so that added
+  /// to 1.5·2^52 it is rounded to an integer, which then stands in the last bits.
+  private static func fixed(_ value: Float, _ factor: Double) -> Int64 {
+    Int64(bitPattern: (Double(value) * factor + rounder).bitPattern &- rounder.bitPattern)
+  }
+
+  private static let rounder = 0x1.8p52
 
   private static func value(in chunk: [UInt8], at offset: Int) -> Float {
     let bits = chunk.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }

@@ -4,9 +4,10 @@ import ZeroMQ
 
 /// Verified blobs on their way out: read from disk once, sent in pieces without copies.
 ///
-/// A blob of many windows would otherwise be read and hashed for each of them. The blobs asked for last are kept.
+/// A blob of many windows would otherwise be read and hashed for each of them. The blobs asked for last are kept, in two
+/// generations: a full younger one becomes the older one, whose blobs are let go unless they are asked for again.
 struct BlobShelf {
-  /// Bytes kept beside the blob asked for last, which is kept whatever its size.
+  /// Bytes of both generations, beside the blob asked for last, which is kept whatever its size.
   static let byteCountMax = 64 << 20
 
   enum Answer {
@@ -15,8 +16,10 @@ struct BlobShelf {
     case ignore(BlobService.RequestFault)
   }
 
-  /// The one asked for last comes last.
-  private var kept: [(digest: Digest, block: OwnedBlock)] = []
+  private var younger: [Digest: OwnedBlock] = [:]
+  private var older: [Digest: OwnedBlock] = [:]
+  /// Of the younger generation.
+  private var byteCount = 0
 
   /// Answers a request.
   ///
@@ -41,16 +44,22 @@ struct BlobShelf {
   }
 
   private mutating func block(_ digest: Digest, read: (Digest) -> [UInt8]?) -> OwnedBlock? {
-    if let place = kept.firstIndex(where: { $0.digest == digest }) {
-      kept.append(kept.remove(at: place))
-    } else {
-      guard let bytes = read(digest) else { return nil }
-      let block = OwnedBlock(byteCount: bytes.count)
-      block.bytes.copyBytes(from: bytes)
-      kept.append((digest, block))
+    if let block = younger[digest] { return block }
+    if let block = older.removeValue(forKey: digest) { return keep(block, digest) }
+    guard let bytes = read(digest) else { return nil }
+    let block = OwnedBlock(byteCount: bytes.count)
+    block.bytes.copyBytes(from: bytes)
+    return keep(block, digest)
+  }
+
+  private mutating func keep(_ block: OwnedBlock, _ digest: Digest) -> OwnedBlock {
+    if byteCount + block.bytes.count > Self.byteCountMax / 2 {
+      older = younger
+      younger = [:]
+      byteCount = 0
     }
-    var total = kept.reduce(0) { $0 + $1.block.bytes.count }
-    while total > Self.byteCountMax, kept.count > 1 { total -= kept.removeFirst().block.bytes.count }
-    return kept.last?.block
+    younger[digest] = block
+    byteCount += block.bytes.count
+    return block
   }
 }

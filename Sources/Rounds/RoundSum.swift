@@ -28,6 +28,8 @@ package struct RoundSum: Sendable {
 
   private let plan: RunStateMachine.UploadPlan
   private var kind: Kind
+  /// Whose plain input keeps the rules, and is not added yet.
+  private var checked: Set<WorkerID> = []
   /// Combines the single updates of a training attempt in plain mode; nil if their sum is enough.
   private let robustRule: RobustRule?
 
@@ -59,7 +61,7 @@ package struct RoundSum: Sendable {
     }
   }
 
-  /// Adds one complete, verified input.
+  /// Adds one complete, verified input. One that `check` has taken is not looked at again.
   ///
   /// - Parameter chunk: the bytes of chunk `number`, numbered through all vectors.
   /// - Throws: what the sum refuses, and then it is unchanged; what `chunk` throws, and then it must not be opened, because
@@ -75,10 +77,12 @@ package struct RoundSum: Sendable {
         }
       }
     case .plain(var accumulator):
+      let isChecked = checked.remove(worker) != nil
       kind = .secure([])  // The accumulator has one owner while it is written, so that nothing of it is copied.
       defer { kind = .plain(accumulator) }
       try Self.readPlain(plan, chunk: chunk) { update, weight, auxiliary in
-        try accumulator.add(chunks: update, weight: weight, auxiliary: auxiliary, from: worker)
+        try accumulator.add(
+          chunks: update, weight: weight, auxiliary: auxiliary, from: worker, isChecked: isChecked)
       }
     }
   }
@@ -87,13 +91,15 @@ package struct RoundSum: Sendable {
   /// look.
   ///
   /// - Returns: what the input says of the model that its worker trained on; nil in secure mode.
-  package func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws -> RoundMetrics? {
+  package mutating func check(from worker: WorkerID, chunk: (UInt64) throws -> [UInt8]) throws -> RoundMetrics? {
     guard case .plain(let accumulator) = kind else { return nil }
+    checked.remove(worker)
     var metrics: RoundMetrics?
     try Self.readPlain(plan, chunk: chunk) { update, weight, auxiliary in
       try accumulator.check(chunks: update, weight: weight, auxiliary: auxiliary, from: worker)
       metrics = try AuxiliaryVector.decode(auxiliary, layout: plan.configuration.auxiliaryLayout).metrics
     }
+    checked.insert(worker)
     return metrics
   }
 
