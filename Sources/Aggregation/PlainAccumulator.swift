@@ -143,6 +143,21 @@ package struct PlainAccumulator: Sendable {
     try check.finish(clip: clip)
   }
 
+  /// Adds another sum of the same rules; nobody may be in both.
+  ///
+  /// - Precondition: together they have at most `updatesMax` updates.
+  package mutating func merge(_ other: PlainAccumulator) {
+    precondition(
+      other.step == step && other.elementCount == elementCount && count + other.count <= Self.updatesMax,
+      "sums that do not belong together")
+    sums.withUnsafeMutableBufferPointer { sums in
+      other.sums.withUnsafeBufferPointer { more in for place in sums.indices { sums[place] &+= more[place] } }
+    }
+    for (place, value) in other.auxiliarySums.enumerated() { auxiliarySums[place] += value }
+    weight += other.weight
+    contributors.formUnion(other.contributors)
+  }
+
   /// `Σ w_k·Δ_k ÷ Σ w_k`, shape `[d]`, each element rounded once from binary64.
   ///
   /// - Throws: `noUpdates`.

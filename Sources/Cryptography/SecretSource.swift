@@ -10,9 +10,14 @@ import COpenSSL
 package protocol SecretSource: AnyObject, Sendable {
   /// Overwrites all of `buffer` with bytes that nobody can foretell.
   func fill(_ buffer: UnsafeMutableRawBufferPointer)
+  /// Where the secrets of one purpose come from: what is drawn for one does not move what another gets, even where all
+  /// follows from a seed.
+  func source(for purpose: String) -> any SecretSource
 }
 
 extension SecretSource {
+  package func source(for purpose: String) -> any SecretSource { self }
+
   /// `count` new secret bytes.
   package func secret(_ count: Int) -> SecretBytes {
     SecretBytes(count: count) { fill($0) }
@@ -46,8 +51,10 @@ package final class SystemSecretSource: SecretSource {
 package final class SeededSecretSource: SecretSource, @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let stream: Keystream  // Guarded by `lock`.
+  private let seed: [UInt8]
 
   package init(seed: [UInt8]) {
+    self.seed = seed
     stream = Keystream(key: SecretBytes(copying: Array(SHA256.hash(seed).prefix(16))))
     pthread_mutex_init(lock, nil)
   }
@@ -55,6 +62,10 @@ package final class SeededSecretSource: SecretSource, @unchecked Sendable {
   deinit {
     pthread_mutex_destroy(lock)
     lock.deallocate()
+  }
+
+  package func source(for purpose: String) -> any SecretSource {
+    SeededSecretSource(seed: seed + Array("/\(purpose)".utf8))
   }
 
   package func fill(_ buffer: UnsafeMutableRawBufferPointer) {

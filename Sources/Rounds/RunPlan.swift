@@ -30,6 +30,8 @@ package struct RunPlan: Sendable {
   package var watch = WatchRules()
   /// Whether the coordinator measures each version on data of its own before it publishes it.
   package var isMeasuredCentrally = false
+  /// Whether attempts are those of the simulator's fast fidelity (`AbridgedAttempt`).
+  package var isAbridged = false
   /// How long the run lasted before this process.
   package var elapsed: Duration = .zero
   /// Seeds the selection of cohorts.

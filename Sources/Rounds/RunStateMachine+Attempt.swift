@@ -20,6 +20,14 @@ extension RunStateMachine {
     return translate(actions)
   }
 
+  mutating func abridged(_ step: (inout AbridgedAttempt) -> [AbridgedAttempt.Action]) -> [Action] {
+    guard case .attempting(var attempt) = state, case .abridged(var machine) = attempt.aggregator else { return [] }
+    let actions = step(&machine)
+    attempt.aggregator = .abridged(machine)
+    state = .attempting(attempt)
+    return translate(actions)
+  }
+
   mutating func translate(_ actions: [SecureAggregationCoordinator.Action]) -> [Action] {
     var out: [Action] = []
     for action in actions {
@@ -106,11 +114,33 @@ extension RunStateMachine {
     return out
   }
 
+  private mutating func translate(_ actions: [AbridgedAttempt.Action]) -> [Action] {
+    var out: [Action] = []
+    for action in actions {
+      switch action {
+      case .startDeadline(let duration):
+        out.append(.startDeadline(DeadlineID(kind: .plainReport, attempt: attemptID), duration))
+      case .reportsExpected(let workers): reportTimes.begin(workers, at: time)
+      case .reported(let worker, let time): reportTimes.reported(worker, at: time)
+      case .openSum(let survivors):
+        guard case .attempting(var attempt) = state else { continue }
+        attempt.survivors = survivors
+        state = .attempting(attempt)
+        out.append(.openPlainSum)
+      case .abandon(let reason):
+        guard case .attempting(let attempt) = state else { continue }
+        out += abandon(attempt, reason: reason)
+      }
+    }
+    return out
+  }
+
   mutating func returned(_ worker: WorkerID) -> [Action] {
     guard case .attempting(let attempt) = state else { return [] }
     switch attempt.aggregator {
     case .secure: return secure(.workerReturned(worker))
     case .plain: return plain { $0.workerReturned(worker) }
+    case .abridged: return []
     }
   }
 
@@ -120,6 +150,7 @@ extension RunStateMachine {
     switch attempt.aggregator {
     case .secure: return secure(.workerRestarted(worker))
     case .plain: return plain { $0.workerLeft(worker) }
+    case .abridged: return abridged { $0.left(worker) }
     }
   }
 
@@ -135,6 +166,7 @@ extension RunStateMachine {
     switch attempt.aggregator {
     case .secure: return secure(.workerLost(worker))
     case .plain: return plain { $0.workerGone(worker) }
+    case .abridged: return abridged { $0.left(worker) }
     }
   }
 
@@ -154,6 +186,7 @@ extension RunStateMachine {
       switch attempt.aggregator {
       case .secure: return [note] + secure(.workerDeclined(worker))
       case .plain: return [note] + plain { $0.workerLeft(worker) }
+      case .abridged: return [note] + abridged { $0.failed(worker) }
       }
     case .advert(let id, let advert):
       guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
@@ -173,6 +206,7 @@ extension RunStateMachine {
     switch attempt.aggregator {
     case .secure: return secure(.inputOpened(header, from: worker))
     case .plain: return plain { $0.uploadOpened(header, from: worker) }
+    case .abridged: return [.refuseUpload(from: worker, reason: "the attempt takes no uploads")]
     }
   }
 
@@ -183,6 +217,7 @@ extension RunStateMachine {
     switch attempt.aggregator {
     case .secure: return secure(.inputCompleted(trailer, payloadDigest: payload, from: worker))
     case .plain: return plain { $0.uploadCompleted(trailer, payload: payload, from: worker) }
+    case .abridged: return [.refuseUpload(from: worker, reason: "the attempt takes no uploads")]
     }
   }
 
@@ -196,5 +231,6 @@ extension RunStateMachine {
     attempt.survivors.removeAll { $0 == worker }
     state = .attempting(attempt)
     return [.blame(worker, fault: reason)] + plain { $0.inputRejected(from: worker) }
+      + abridged { $0.failed(worker) }
   }
 }

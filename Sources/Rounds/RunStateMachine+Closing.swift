@@ -55,7 +55,7 @@ extension RunStateMachine {
     guard norm.isFinite else { return "the mean update is not finite" }
     // In plain mode every single update was seen to keep the clip, and a robust rule may give a longer one.
     let clip = attempt.context.configuration.clip
-    guard case .secure = attempt.aggregator, norm > clip * (1 + Self.normTolerance) else { return nil }
+    guard attempt.offer.task.aggregation == .secure, norm > clip * (1 + Self.normTolerance) else { return nil }
     return "the mean update has norm \(ModelWatch.text(norm)), and no honest cohort's is above the clip of \(clip)"
   }
 
@@ -127,6 +127,7 @@ extension RunStateMachine {
         .send(
           .ended(attemptID, machine.completed.contains($0) ? .committed : .notCounted, reason: ""), to: $0)
       }
+    case .abridged: break
     }
     actions.append(
       .report(

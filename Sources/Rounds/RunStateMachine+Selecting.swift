@@ -138,6 +138,16 @@ extension RunStateMachine {
       + pastAttempts.statements(for: cohort).map { .send(.aborts($0.statements), to: $0.worker) }
       + cohort.map { .send(.offer(message), to: $0) }
     attemptsThisRound += 1
+    guard !plan.isAbridged else {
+      state = .attempting(
+        Attempt(
+          context: context, offer: message, cohort: cohort, isEvaluation: evaluation,
+          aggregator: .abridged(
+            AbridgedAttempt(
+              context: context, cohort: cohort, mode: task.aggregation, policy: plan.policy,
+              minimum: plan.minimumWorkers))))
+      return offers
+    }
     switch task.aggregation {
     case .secure:
       let machine = SecureAggregationCoordinator(

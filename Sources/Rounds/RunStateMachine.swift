@@ -24,6 +24,10 @@ package struct RunStateMachine: Sendable {
     case inputRejected(from: WorkerID, reason: String)
     /// What a plain upload says of the model that its worker trained on.
     case inputMeasured(RoundMetrics, from: WorkerID)
+    /// In the simulator's fast fidelity: these are on the roster.
+    case rosterFormed([WorkerID])
+    /// In the simulator's fast fidelity: inputs are complete, in this order.
+    case inputsReported([AbridgedReport])
     case deadlinePassed(DeadlineID, now: UInt64)
     case sumOpened(SumSummary)
     /// The answer to `prepare`, from the coordinator's own data.
@@ -127,6 +131,7 @@ package struct RunStateMachine: Sendable {
   enum Aggregator: Sendable {
     case secure(SecureAggregationCoordinator)
     case plain(PlainAttempt)
+    case abridged(AbridgedAttempt)
   }
 
   struct Attempt: Sendable {
@@ -147,6 +152,7 @@ package struct RunStateMachine: Sendable {
       switch aggregator {
       case .secure(let machine): machine.isReconstructed
       case .plain(let machine): machine.isClosed
+      case .abridged(let machine): machine.isClosed
       }
     }
   }
@@ -247,7 +253,11 @@ package struct RunStateMachine: Sendable {
   package var rosterCount: Int {
     switch state {
     case .attempting(let attempt), .closing(let attempt):
-      if case .secure(let machine) = attempt.aggregator { machine.rosterWorkers.count } else { attempt.cohort.count }
+      switch attempt.aggregator {
+      case .secure(let machine): machine.rosterWorkers.count
+      case .plain: attempt.cohort.count
+      case .abridged(let machine): machine.rosterCount
+      }
     case .idle, .gathering, .waitingToRetry, .blocked, .finished: 0
     }
   }
@@ -267,7 +277,7 @@ package struct RunStateMachine: Sendable {
         case .consistencyCheck, .unmask, nil: "unmasking"
         case .advertiseKeys, .shareKeys, .checkShares, .maskedInput: "reporting"
         }
-      case .plain: "reporting"
+      case .plain, .abridged: "reporting"
       }
     case .closing: "closing"
     case .finished(.completed): "completed"
@@ -306,6 +316,8 @@ package struct RunStateMachine: Sendable {
     case .inputMeasured(let metrics, let worker):
       if let loss = metrics.loss { sampling.reported(loss, by: worker) }
       return []
+    case .rosterFormed(let workers): return abridged { $0.formed(workers) }
+    case .inputsReported(let reports): return abridged { $0.reported(reports) }
     case .deadlinePassed(let deadline, let now):
       self.now = now
       return deadlinePassed(deadline)
@@ -336,8 +348,9 @@ package struct RunStateMachine: Sendable {
     case .uploadOpened(_, let worker), .uploadCompleted(_, _, let worker):
       [.refuseUpload(from: worker, reason: "the run has ended")]
     case .received(_, let worker): [.ignored(from: worker, why: "the run has ended")]
-    case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .inputMeasured, .deadlinePassed,
-      .sumOpened, .candidateMeasured, .sumRefused, .committed, .failed, .stopRequested, .turn, .pauseRequested,
+    case .started, .workerJoined, .workerRestarted, .workerLost, .inputRejected, .inputMeasured, .rosterFormed,
+      .inputsReported, .deadlinePassed, .sumOpened, .candidateMeasured, .sumRefused, .committed, .failed,
+      .stopRequested, .turn, .pauseRequested,
       .resumeRequested:
       []
     }
@@ -356,7 +369,7 @@ package struct RunStateMachine: Sendable {
       return secure(.deadlinePassed(stage))
     case (.plainReport, .attempting):
       reportTimes.expired(at: time)
-      return plain { $0.deadlinePassed() }
+      return plain { $0.deadlinePassed() } + abridged { $0.deadlinePassed() }
     case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.patience, _): return []
     }
   }

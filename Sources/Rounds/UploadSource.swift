@@ -7,12 +7,12 @@ package struct UploadSource: Sendable {
   private enum Vector: Sendable {
     case ring(InputChunks)
     /// The clipped difference as Float32 lanes, in clear.
-    case plain(VectorSpecification, update: [Float], factor: Double, key: Digest)
+    case plain(VectorSpecification, ClippedUpdate, key: Digest)
 
     var specification: VectorSpecification {
       switch self {
       case .ring(let chunks): chunks.vector
-      case .plain(let specification, _, _, _): specification
+      case .plain(let specification, _, _): specification
       }
     }
   }
@@ -61,23 +61,17 @@ package struct UploadSource: Sendable {
       header = plain.header
       // Nobody's position on a roster is known: the clamp of the auxiliary sums takes the largest roster allowed.
       let rules = try EncodingRules(configuration, rosterCount: Int(clamping: configuration.maximumRoster))
-      guard update.difference.count == Int(configuration.vectorLength) else { throw .badLength }
-      var square = 0.0
-      for x in update.difference { square += Double(x) * Double(x) }
-      guard square.isFinite else { throw .notFinite }
-      let norm = square.squareRoot()
-      let isClipped = norm > configuration.clip
+      let clipped = try ClippedUpdate(
+        update.difference, length: Int(configuration.vectorLength), clip: configuration.clip)
       let auxiliary = try AuxiliaryVector.encode(
         layout: configuration.auxiliaryLayout, exampleCount: update.exampleCount, metrics: update.metrics,
-        isClipped: isClipped, saturated: 0, norm: configuration.vectorLength > 0 ? norm : nil,
+        isClipped: clipped.isClipped, saturated: 0, norm: configuration.vectorLength > 0 ? clipped.norm : nil,
         terms: update.terms, rules: rules)
       var vectors: [Vector] = []
       for specification in plain.header.vectors {
         if specification.id == PlainAttempt.updateID {
           vectors.append(
-            .plain(
-              specification, update: update.difference, factor: isClipped ? configuration.clip / norm : 1,
-              key: plain.roundID))
+            .plain(specification, clipped, key: plain.roundID))
         } else {
           vectors.append(
             .ring(
@@ -113,13 +107,13 @@ package struct UploadSource: Sendable {
       case .ring(let chunks):
         let bytes = chunks.chunk(index, on: runner)
         return (bytes, chunks.digest(ofChunk: index, bytes: bytes))
-      case .plain(let specification, let update, let factor, let key):
+      case .plain(let specification, let update, let key):
         let elements = specification.elements(ofChunk: index)
         let bytes = [UInt8](unsafeUninitializedCapacity: elements.count * 4) { out, filled in
           filled = elements.count * 4
           let raw = UnsafeMutableRawBufferPointer(out)
           for (place, e) in elements.enumerated() {
-            let lane = Float(Double(update[e]) * factor).bitPattern.littleEndian
+            let lane = update[e].bitPattern.littleEndian
             raw.storeBytes(of: lane, toByteOffset: 4 * place, as: UInt32.self)
           }
         }

@@ -83,7 +83,8 @@ extension WorkerStateMachine {
     case .secure:
       let machine = SecureAggregationWorker(
         context: work.context, certificate: certificate, offerSignature: work.offer.signature,
-        policy: policy.strictest(with: work.offer.configuration), signingKey: signingKey, secrets: secrets)
+        policy: policy.strictest(with: work.offer.configuration), signingKey: signingKey,
+        secrets: secrets.source(for: "\(work.offer.attempt)"))
       work.secure = machine
       self.work = work
       let timer = step(deadline)

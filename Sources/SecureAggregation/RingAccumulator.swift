@@ -39,6 +39,36 @@ package final class RingAccumulator: @unchecked Sendable {
     try chunk.span.bytes.withUnsafeBytes { (raw) throws(Refusal) in try add(raw, at: element) }
   }
 
+  /// Adds all that an encoder makes, without masks: the sum that taking all masks off would leave.
+  ///
+  /// - Precondition: the encoder has `count` elements and rules for this ring.
+  package func add(_ encoder: UpdateEncoder) {
+    precondition(encoder.count == count && encoder.rules.ringBits == width.rawValue, "another vector")
+    withUnsafeTemporaryAllocation(byteCount: 2 * 4 * Self.pieceElements, alignment: 64) { scratch in
+      guard let piece = scratch.baseAddress else { return }
+      let packed = piece + 4 * Self.pieceElements
+      for first in stride(from: 0, to: count, by: Self.pieceElements) {
+        let elements = first..<min(first + Self.pieceElements, count)
+        encoder.encode(elements, width, into: piece)
+        if width == .bits24 { RingLanes.pack24(piece, into: packed, count: elements.count) }
+        RingLanes.accumulate(
+          width, stream: width == .bits24 ? packed : piece, into: lanes + first * width.memoryByteCount,
+          count: elements.count, isAdded: true)
+      }
+    }
+  }
+
+  /// Of lanes of at most 32 bits, as updates have them: what stays in the first-level cache with the random bits.
+  private static let pieceElements = 2_048
+
+  /// Adds another sum of the same ring and length.
+  package func add(_ other: RingAccumulator) {
+    precondition(other.count == count && other.width == width, "another vector")
+    // In memory a lane of 24 bits is one of 32, of which the upper eight are dropped on output.
+    let width: LaneWidth = self.width == .bits24 ? .bits32 : self.width
+    RingLanes.accumulate(width, stream: other.lanes, into: lanes, count: count, isAdded: true)
+  }
+
   /// Adds or subtracts the keystreams of `terms` on a range of elements, which the threads of `runner` split.
   ///
   /// - Precondition: `elements` lies in `0..<count`.

@@ -59,15 +59,15 @@ extension Dataset {
 
 /// Trains and evaluates one model on one worker's own examples.
 ///
-/// Keeps threads and workspaces between rounds. One user at a time, on a thread that may compute for long.
+/// Keeps its workspace between rounds. One user at a time, on a thread that may compute for long.
 package final class LocalTrainer {
   package let architecture: ModelArchitecture
   package let training: Dataset
   package let holdOut: Dataset
-  package let kernelClass: KernelClass
-  private let pool: ThreadPool
+  private let workspace: TrainingWorkspace
   private let examples: Examples
-  private var network: Network
+  /// The most examples at once so far.
+  private var rows: Int
 
   /// Examples of one piece of an evaluation, at most, until a batch of training needs more room.
   private static let evaluationRows = 64
@@ -77,36 +77,38 @@ package final class LocalTrainer {
   ///   - holdOut: what `evaluate` judges by; may be empty.
   ///   - threads: at least 1; results do not depend on it.
   /// - Throws: what `Dataset.check` throws; `TrainingError.noExamples`, `.classUnavailable`, `.batchTooLarge`.
-  package init(
+  package convenience init(
     _ architecture: ModelArchitecture, training: Dataset, holdOut: Dataset, threads: Int = 1,
     kernelClass: KernelClass = .best
+  ) throws(TrainingError) {
+    try self.init(
+      architecture, training: training, holdOut: holdOut,
+      workspace: TrainingWorkspace(threads: threads, kernelClass: kernelClass))
+  }
+
+  /// - Parameter workspace: also of other trainers, of which one works at a time.
+  package init(
+    _ architecture: ModelArchitecture, training: Dataset, holdOut: Dataset, workspace: TrainingWorkspace
   ) throws(TrainingError) {
     for dataset in [training, holdOut] { try dataset.check(for: architecture) }
     guard training.count > 0 else { throw .noExamples }
     self.architecture = architecture
     self.training = training
     self.holdOut = holdOut
-    self.kernelClass = kernelClass
-    pool = ThreadPool(threads: threads)
+    self.workspace = workspace
     examples = training.examples
-    network = try Self.network(
-      architecture, rows: Network.batchCapacity(for: architecture, atMost: Self.evaluationRows), pool: pool,
-      kernelClass: kernelClass)
+    rows = Network.batchCapacity(for: architecture, atMost: Self.evaluationRows)
+    _ = try workspace.network(for: architecture, rows: rows)
   }
 
-  private static func network(
-    _ architecture: ModelArchitecture, rows: Int, pool: ThreadPool, kernelClass: KernelClass
-  ) throws(TrainingError) -> Network {
-    do throws(KernelError) {
-      return try Network(architecture, batchCapacity: rows, pool: pool, kernelClass: kernelClass)
-    } catch {
-      throw TrainingError(error)
-    }
-  }
+  package var kernelClass: KernelClass { workspace.kernelClass }
 
-  private func load(_ parameters: ParameterSet, dropoutSeed: UInt64 = 0) throws(TrainingError) {
+  /// The workspace's network with these parameters.
+  private func load(_ parameters: ParameterSet, dropoutSeed: UInt64 = 0) throws(TrainingError) -> Network {
+    let network = try workspace.network(for: architecture, rows: rows)
     do throws(KernelError) {
       try network.load(parameters, dropoutSeed: dropoutSeed)
+      return network
     } catch {
       throw TrainingError(error)
     }
@@ -124,8 +126,8 @@ package final class LocalTrainer {
     base: ParameterSet, configuration: TrainingConfiguration, round: UInt64 = 1, seed: UInt64,
     progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws(TrainingError) -> TrainingResult {
-    let batch = try makeRoom(for: configuration)
-    try load(base, dropoutSeed: Self.dropoutSeed(seed))
+    let batch = makeRoom(for: configuration)
+    let network = try load(base, dropoutSeed: Self.dropoutSeed(seed))
     let rule = configuration.rule
     let rate = Float(configuration.learningRate * configuration.optimizer.learningRateFactor(round: round))
     let stepCount = configuration.stepCount(examples: training.count)
@@ -134,7 +136,7 @@ package final class LocalTrainer {
     while pass.stepsDone < stepCount {
       if isCancelled() { throw .cancelled }
       let (epoch, step) = (pass.epoch, pass.step)
-      try take(pass.next(), of: &pass, rule, rate: rate)
+      try take(pass.next(), of: &pass, rule, rate: rate, on: network)
       progress(Double(pass.stepsDone) / Double(stepCount))
       guard pass.isAtEndOfEpoch || pass.stepsDone == stepCount else { continue }
       guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch, step: step) }
@@ -159,18 +161,18 @@ package final class LocalTrainer {
     base: ParameterSet, configuration: TrainingConfiguration, epochs: Int, seed: UInt64,
     epochEnded: (_ epoch: Int, _ meanLoss: Double, RoundMetrics) -> Void = { _, _, _ in }
   ) throws(TrainingError) -> ParameterSet {
-    let batch = try makeRoom(for: configuration)
-    try load(base, dropoutSeed: Self.dropoutSeed(seed))
+    let batch = makeRoom(for: configuration)
+    let network = try load(base, dropoutSeed: Self.dropoutSeed(seed))
     let rule = configuration.rule
     var pass = TrainingPass(examples: training.count, batch: batch, seed: seed)
     for epoch in 1...max(1, epochs) {
       let factor = configuration.optimizer.learningRateFactor(round: UInt64(epoch))
       repeat {
-        try take(pass.next(), of: &pass, rule, rate: Float(configuration.learningRate * factor))
+        try take(pass.next(), of: &pass, rule, rate: Float(configuration.learningRate * factor), on: network)
       } while !pass.isAtEndOfEpoch
       guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch, step: pass.stepsPerEpoch) }
       let loss = pass.takeMeanLoss()
-      epochEnded(epoch, loss, try judge())
+      epochEnded(epoch, loss, try judge(network))
     }
     var result = base
     result.values = network.parameterValues
@@ -183,16 +185,14 @@ package final class LocalTrainer {
   }
 
   /// - Returns: the examples of one step.
-  private func makeRoom(for configuration: TrainingConfiguration) throws(TrainingError) -> Int {
+  private func makeRoom(for configuration: TrainingConfiguration) -> Int {
     let batch = min(configuration.batchSize, training.count)
-    if network.batchCapacity < batch {
-      network = try Self.network(architecture, rows: batch, pool: pool, kernelClass: kernelClass)
-    }
+    rows = max(rows, batch)
     return batch
   }
 
   private func take(
-    _ rows: ArraySlice<Int32>, of pass: inout TrainingPass, _ rule: OptimizerRule, rate: Float
+    _ rows: ArraySlice<Int32>, of pass: inout TrainingPass, _ rule: OptimizerRule, rate: Float, on network: Network
   ) throws(TrainingError) {
     pass.result += network.step(examples, rows: rows, rule: rule, learningRate: rate)
     guard pass.result.lossSum.isFinite else { throw .notFinite(epoch: pass.epoch, step: pass.step) }
@@ -203,8 +203,7 @@ package final class LocalTrainer {
   ///
   /// - Throws: `TrainingError.wrongLayout`; `.notFinite` (epoch and step 0) if the loss is not a finite number.
   package func trainingLoss(_ parameters: ParameterSet) throws(TrainingError) -> Double {
-    try load(parameters)
-    let result = network.evaluate(examples)
+    let result = try load(parameters).evaluate(examples)
     let loss = result.lossSum / Double(result.count)
     guard loss.isFinite else { throw .notFinite(epoch: 0, step: 0) }
     return loss
@@ -217,13 +216,12 @@ package final class LocalTrainer {
   package func evaluate(
     _ parameters: ParameterSet, observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
   ) throws(TrainingError) -> RoundMetrics {
-    try load(parameters)
-    return try judge(observe)
+    try judge(load(parameters), observe)
   }
 
   /// The parameters in hand on the hold-out.
   private func judge(
-    _ observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
+    _ network: Network, _ observe: (_ firstRow: Int, ModelOutputs) -> Void = { _, _ in }
   ) throws(TrainingError) -> RoundMetrics {
     guard holdOut.count > 0 else { return RoundMetrics(lossSum: 0, correct: 0, evaluated: 0) }
     let result = network.evaluate(holdOut.examples, observe: observe)
@@ -235,7 +233,7 @@ package final class LocalTrainer {
 
 extension TrainingError {
   /// What a kernel's refusal means for training.
-  fileprivate init(_ error: KernelError) {
+  init(_ error: KernelError) {
     switch error {
     case .wrongLayout(let expected, let found): self = .wrongLayout(expected: expected, found: found)
     case .classUnavailable(let kernelClass): self = .classUnavailable(kernelClass.rawValue)

@@ -15,14 +15,19 @@ package final class LocalWork {
 
   private let worker: WorkerID
   private let dataset: Dataset
-  private let threads: Int
+  private let workspace: TrainingWorkspace
   private var prepared: (setting: Setting, trainer: LocalTrainer)?
 
   /// - Parameter dataset: the worker's rows as they are in its file, not scaled.
-  package init(worker: WorkerID, dataset: Dataset, threads: Int) {
+  package convenience init(worker: WorkerID, dataset: Dataset, threads: Int) {
+    self.init(worker: worker, dataset: dataset, workspace: TrainingWorkspace(threads: threads))
+  }
+
+  /// - Parameter workspace: also of other workers, of which one works at a time.
+  package init(worker: WorkerID, dataset: Dataset, workspace: TrainingWorkspace) {
     self.worker = worker
     self.dataset = dataset
-    self.threads = threads
+    self.workspace = workspace
   }
 
   /// Evaluates `parameters`, and trains on them unless the task says otherwise.
@@ -112,7 +117,7 @@ package final class LocalWork {
     }
     do throws(TrainingError) {
       let trainer = try LocalTrainer(
-        architecture, training: parts.training, holdOut: parts.holdOut, threads: threads)
+        architecture, training: parts.training, holdOut: parts.holdOut, workspace: workspace)
       prepared = (setting, trainer)
       return trainer
     } catch {
