@@ -7,7 +7,7 @@ package struct RunStart: Sendable {
   package static let ancestorsMax = 4
 
   /// The latest version that was not taken back.
-  package let base: BaseModel
+  package var base: BaseModel
   /// Versions before it, oldest first; those only that this run can go back to.
   package let ancestors: [BaseModel]
   /// The greatest number that was ever given, taken back or not.
@@ -16,6 +16,9 @@ package struct RunStart: Sendable {
   package let round: RoundNumber
   /// What the run's versions say of their parents, oldest first.
   package let history: [MeasuredVersion]
+
+  /// Whether the run went back to `base` from a version after it.
+  package var isTakenBack: Bool { base.version != newest }
 
   /// The first round, on a model that was there before.
   package init(base: BaseModel, round: RoundNumber = 1) {

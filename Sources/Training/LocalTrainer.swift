@@ -104,10 +104,12 @@ package final class LocalTrainer {
   package var kernelClass: KernelClass { workspace.kernelClass }
 
   /// The workspace's network with these parameters.
-  private func load(_ parameters: ParameterSet, dropoutSeed: UInt64 = 0) throws(TrainingError) -> Network {
+  private func load(
+    _ parameters: ParameterSet, dropoutSeed: UInt64 = 0, correction: [Float]? = nil
+  ) throws(TrainingError) -> Network {
     let network = try workspace.network(for: architecture, rows: rows)
     do throws(KernelError) {
-      try network.load(parameters, dropoutSeed: dropoutSeed)
+      try network.load(parameters, dropoutSeed: dropoutSeed, correction: correction)
       return network
     } catch {
       throw TrainingError(error)
@@ -119,15 +121,16 @@ package final class LocalTrainer {
   /// - Parameters:
   ///   - round: for the schedule of the learning rate; from 1.
   ///   - seed: of shuffles and dropout; the same seed, base, data and kernel class give the same bits.
+  ///   - correction: added to the gradient of every step, under plain SGD: see `Network.load`.
   ///   - progress: told the finished fraction, from 0 to 1, after every step.
   ///   - isCancelled: asked before every step.
   /// - Throws: `TrainingError.wrongLayout`, `.batchTooLarge`, `.notFinite`, `.cancelled`.
   package func train(
     base: ParameterSet, configuration: TrainingConfiguration, round: UInt64 = 1, seed: UInt64,
-    progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    correction: [Float]? = nil, progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws(TrainingError) -> TrainingResult {
     let batch = makeRoom(for: configuration)
-    let network = try load(base, dropoutSeed: Self.dropoutSeed(seed))
+    let network = try load(base, dropoutSeed: Self.dropoutSeed(seed), correction: correction)
     let rule = configuration.rule
     let rate = Float(configuration.learningRate * configuration.optimizer.learningRateFactor(round: round))
     let stepCount = configuration.stepCount(examples: training.count)
