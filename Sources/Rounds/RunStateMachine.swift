@@ -263,6 +263,14 @@ package struct RunStateMachine: Sendable {
     }
   }
 
+  /// Whose inputs are in the sum of the attempt in hand; empty before it is closed.
+  package var survivors: [WorkerID] {
+    switch state {
+    case .attempting(let attempt), .closing(let attempt): attempt.survivors
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: []
+    }
+  }
+
   package var outcome: Outcome? { if case .finished(let outcome) = state { outcome } else { nil } }
 
   /// The phase as the operator sees it.

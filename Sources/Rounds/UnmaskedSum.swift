@@ -112,16 +112,40 @@ package struct UnmaskedSum: Sendable {
 
   /// What the coordinator reads of it.
   ///
-  /// - Throws: `AggregationError.noUpdates`, `Refusal`.
-  package func opened(on runner: some PartRunner = SequentialRunner()) throws -> RoundSum.Opened {
+  /// - Parameter single: a rule that compares single updates, and those; nil if their sum is enough.
+  /// - Throws: `AggregationError`, `Refusal`.
+  package func opened(
+    combining single: (rule: RobustRule, updates: [WorkerID: ClientUpdate])? = nil,
+    on runner: some PartRunner = SequentialRunner()
+  ) throws -> RoundSum.Opened {
     let sums = try AuxiliaryVector.decode(auxiliary, layout: configuration.auxiliaryLayout)
     var average: [Float] = []
     switch kind {
     case .ring(let sum) where sums.weight > 0:
       average = try UpdateDecoder.average(sum, weight: sums.weight, rules: rules, transcript: transcript, on: runner)
-    case .plain(let sum): average = try sum.mean()
+    case .plain(let sum): average = try single.map { try combine($0.updates, $0.rule) } ?? sum.mean()
     case .ring, .none: break
     }
     return RoundSum.Opened(SumSummary(sums), average: average)
   }
+
+  private func combine(_ updates: [WorkerID: ClientUpdate], _ rule: RobustRule) throws -> [Float] {
+    let sorted = updates.sorted { $0.key < $1.key }.map(\.value)
+    return try rule.combine(
+      SingleUpdates(
+        values: try sorted.map {
+          try ClippedUpdate($0.difference, length: rules.vectorLength, clip: configuration.clip).values
+        },
+        weights: sorted.map { min($0.exampleCount, configuration.maximumWeight) }))
+  }
+}
+
+/// Updates in memory, sorted by worker.
+private struct SingleUpdates: RoundUpdates {
+  let values: [[Float]]
+  let weights: [UInt64]
+
+  var count: Int { values.count }
+  var elementCount: Int { values.first?.count ?? 0 }
+  func read(_ update: Int, _ elements: Range<Int>) -> [Float] { Array(values[update][elements]) }
 }

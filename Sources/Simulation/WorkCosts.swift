@@ -10,14 +10,12 @@ struct WorkCosts {
   /// At a worker: reading a message, and all that its answer takes.
   func receiving(_ message: CoordinatorMessage) -> Duration {
     switch message {
-    case .offer: return seconds(2 * table.keyAgreement + table.verification + table.signature)
+    case .offer: return advert
     case .roster(_, let roster):
       // A certificate, an advert and an offer each; when all are here, a key with, and two shares for, every neighbour.
       let verification = seconds(3 * Double(roster.adverts.count) * table.verification)
       guard let n = Self.rosterCount(at: roster) else { return verification }
-      let neighbours = Double(Self.neighbours(rosterCount: n))
-      return verification
-        + seconds(neighbours * table.keyAgreement + 2 * neighbours * table.share + table.signature)
+      return verification + sharing(rosterCount: n)
     case .peerShares(let shares):
       return seconds(Double(shares.entries.count) * (table.keyAgreement + 2 * table.share) + table.signature)
     case .dealers(let dealers):
@@ -29,6 +27,25 @@ struct WorkCosts {
     case .ended: return .zero
     case .aborts(let statements): return seconds(Double(statements.statements.count) * table.verification)
     }
+  }
+
+  /// A worker's keys, behind the offer.
+  var advert: Duration { seconds(2 * table.keyAgreement + table.verification + table.signature) }
+
+  /// A worker's shares for its neighbours, once it has the whole roster.
+  private func sharing(rosterCount n: Int) -> Duration {
+    let neighbours = Double(Self.neighbours(rosterCount: n))
+    return seconds(neighbours * table.keyAgreement + 2 * neighbours * table.share + table.signature)
+  }
+
+  /// All that one worker does between the roster and its input: the roster's certificates, adverts and offers, the shares
+  /// it deals and those it opens, and the agreements behind its masks.
+  func dealing(rosterCount n: Int) -> Duration {
+    let neighbours = Double(Self.neighbours(rosterCount: n))
+    return sharing(rosterCount: n)
+      + seconds(
+        (3 * Double(n) + 1) * table.verification + 2 * neighbours * (table.keyAgreement + table.share)
+          + table.signature)
   }
 
   /// At the coordinator.
@@ -72,11 +89,22 @@ struct WorkCosts {
 
   /// Reconstructing the secrets and taking all masks off the sum.
   func unmasking(_ order: UnmaskingOrder, rosterCount: Int) -> Duration {
-    let survivors = order.survivors.count, dropouts = order.dropoutMaskKeys.count
-    let elements = order.vectors.reduce(0) { $0 + Int($1.count) }
-    return masking(elements: elements, terms: survivors + order.pairCount)
+    unmasking(
+      elements: order.vectors.reduce(0) { $0 + Int($1.count) }, survivors: order.survivors.count,
+      dropouts: order.dropoutMaskKeys.count, pairs: order.pairCount, rosterCount: rosterCount)
+  }
+
+  /// The same without an order: each dropout had its pairs with as many survivors as a worker has neighbours at most.
+  func unmasking(elements: Int, survivors: Int, dropouts: Int, rosterCount: Int) -> Duration {
+    unmasking(
+      elements: elements, survivors: survivors, dropouts: dropouts,
+      pairs: dropouts * min(survivors, Self.neighbours(rosterCount: rosterCount)), rosterCount: rosterCount)
+  }
+
+  private func unmasking(elements: Int, survivors: Int, dropouts: Int, pairs: Int, rosterCount: Int) -> Duration {
+    masking(elements: elements, terms: survivors + pairs)
       + seconds(
-        Double(order.pairCount) * table.keyAgreement
+        Double(pairs) * table.keyAgreement
           + Double((survivors + dropouts) * min(survivors, Self.neighbours(rosterCount: rosterCount))) * table.share)
   }
 

@@ -1,0 +1,399 @@
+import Aggregation
+import ClusterConfiguration
+import Cryptography
+import Federation
+import ModelRegistry
+import Rounds
+import SecureAggregation
+import Tensors
+import Training
+
+/// A scenario at the fast fidelity: the run's own machine, strategies and checks, real training, the keys, rosters and
+/// encodings of the full one, and neither messages nor masks. Without faults it makes the same models, bit for bit.
+final class FastFederation {
+  private enum Occurrence {
+    case deadline(RunStateMachine.DeadlineID)
+    case rosterFormed(AttemptID)
+    /// Inputs are complete up to now.
+    case reports(AttemptID)
+    case sumDue(AttemptID)
+    case faultStrikes(SimulationScenario.Fault)
+    case workerMissed(WorkerID)
+    case workerReturns(WorkerID, isRestart: Bool)
+  }
+
+  /// The attempt in hand.
+  private struct Attempt {
+    let id: AttemptID
+    let cohort: [WorkerID]
+    var offer: RoundOffer?
+    var journeys: [WorkerID: FastTimes.Journey] = [:]
+    var roster: [WorkerID] = []
+    /// Inputs on their way, the next one last.
+    var arrivals: [AbridgedReport] = []
+    var result: RoundSum.Opened?
+    /// c_i⁺ of those who are counted, theirs once the attempt is committed.
+    var controls: [WorkerID: [Float]] = [:]
+    var bytesUp: UInt64 = 0
+    let startedAt: MonotonicTime
+  }
+
+  /// Three heartbeats of half a second: who is silent for so long is lost.
+  private static let patience = Duration.milliseconds(1500)
+
+  private let scenario: SimulationScenario
+  private let seed: UInt64
+  private let parties: VirtualParties
+  private let datasets: [WorkerID: Dataset]
+  private let times: FastTimes
+  private let training: FastTraining
+  private let versions: VirtualVersions
+  private let judge: (ParameterSet) throws -> RoundMetrics?
+  private let report: (SimulatedRound) -> Void
+  private var log: EventLog
+  private var checkers: Checkers
+  private var faults: FaultSchedule
+  private var machine: RunStateMachine?
+  private var queue = EventQueue<Occurrence>()
+  private var attempt: Attempt?
+  /// Starts of each worker's process.
+  private var lives: [WorkerID: Int] = [:]
+  /// c_i of each worker under SCAFFOLD: as long as the run, and one model a worker, because that is what the strategy is.
+  private var controls: [WorkerID: [Float]] = [:]
+
+  private(set) var now = VirtualTime.zero
+  private(set) var rounds: [SimulatedRound] = []
+  private(set) var endedAt: MonotonicTime?
+  private(set) var eventCount: UInt64 = 0
+  private(set) var byteCount: UInt64 = 0
+  private(set) var outageCount: UInt64 = 0
+
+  /// - Parameter threads: of all training together; results do not depend on it.
+  init(
+    scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, datasets: [Dataset], threads: Int,
+    judge: @escaping (ParameterSet) throws -> RoundMetrics?, log: @escaping (String) -> Void,
+    report: @escaping (SimulatedRound) -> Void
+  ) {
+    self.scenario = scenario
+    self.seed = seed
+    self.parties = parties
+    self.datasets = Dictionary(uniqueKeysWithValues: zip(parties.workers.map(\.name), datasets))
+    self.judge = judge
+    self.report = report
+    self.log = EventLog(log)
+    times = FastTimes(scenario, seed: seed)
+    training = FastTraining(threads: threads)
+    versions = VirtualVersions(scenario.run, parties: parties)
+    checkers = Checkers(parties: parties, contributionsMax: scenario.policy.maximumAttemptsPerModel)
+    faults = FaultSchedule(scenario.faults)
+  }
+
+  var outcome: RunStateMachine.Outcome? { machine?.outcome }
+  var violations: [String] { checkers.violations }
+  var faultsLeft: [SimulationScenario.Fault] { faults.left }
+  var logLines: Int { log.lineCount }
+  var logDigest: Digest { log.digest }
+  var latest: (version: StoredVersion, artifact: ModelArtifact) {
+    get throws { try versions.latest }
+  }
+
+  // MARK: Time
+
+  /// Runs to the end of the run, or to a moment of virtual time.
+  func run(until deadline: MonotonicTime) throws {
+    let (start, broken) = try versions.begin(at: calendar)
+    for claim in broken { violated(claim) }
+    var plan = scenario.run.plan(membership: parties.membership, architecture: scenario.run.model.architecture)
+    plan.isAbridged = true
+    machine = RunStateMachine(
+      plan: plan, membership: parties.membership, certificate: parties.coordinator.certificate.certificate,
+      signingKey: parties.coordinator.signingKey, start: start, attempt: 0,
+      computations: TrustingComputations())
+    handle(.started(now: calendar))
+    for party in parties.workers {
+      lives[party.name] = 1
+      handle(.workerJoined(party.name))
+    }
+    while outcome == nil, checkers.violations.isEmpty, let due = queue.nextTime, due <= deadline {
+      guard let (time, occurrence) = queue.next() else { break }
+      now = time
+      eventCount += 1
+      handle(occurrence)
+    }
+    if outcome == nil, checkers.violations.isEmpty {
+      violated("liveness: the run has not ended after \(deadline.since(VirtualTime.zero))")
+    }
+  }
+
+  private var calendar: UInt64 { VirtualTime.calendar(at: now) }
+
+  private func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
+    queue.schedule(occurrence, at: max(now, time))
+  }
+
+  private func note(_ node: String, _ event: String, _ fields: KeyValuePairs<String, EventLog.Value> = [:]) {
+    log.append(at: now, node, event, fields)
+  }
+
+  private func violated(_ claim: String) {
+    checkers.violations.append(claim)
+    note("checker", "violation", ["claim": .text(claim)])
+  }
+
+  private func handle(_ occurrence: Occurrence) {
+    switch occurrence {
+    case .deadline(let deadline): handle(.deadlinePassed(deadline, now: calendar))
+    case .rosterFormed(let id): formRoster(of: id)
+    case .reports(let id): deliverReports(of: id)
+    case .sumDue(let id):
+      guard attempt?.id == id, let opened = attempt?.result else { return }
+      versions.average = opened.average
+      handle(.sumOpened(opened.summary))
+    case .faultStrikes(let fault): strike(fault)
+    case .workerMissed(let worker):
+      note("coordinator", "workerLost", ["worker": .text(worker.text)])
+      handle(.workerLost(worker))
+    case .workerReturns(let worker, let isRestart):
+      if isRestart { lives[worker, default: 1] += 1 }
+      note("coordinator", "joined", ["worker": .text(worker.text)])
+      handle(isRestart ? .workerRestarted(worker) : .workerJoined(worker))
+    }
+  }
+
+  // MARK: The run
+
+  /// The machine changes first; then its actions are carried out, in their order.
+  private func handle(_ event: RunStateMachine.Event) {
+    guard var machine = machine.take() else { return }  // One owner: nothing is copied when it changes.
+    let actions = machine.handle(event, at: now)
+    machine.checkInvariants()
+    self.machine = machine
+    for action in actions { perform(action) }
+    beginAttempt()
+  }
+
+  private func perform(_ action: RunStateMachine.Action) {
+    switch action {
+    case .send(.offer(let offer), _): attempt?.offer = offer
+    case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: now + duration)
+    case .recordAttempt(let id, let cohort):
+      attempt = Attempt(id: id, cohort: cohort, startedAt: now)
+      note("coordinator", "attempt", ["attempt": .text(id.description), "cohort": .number(UInt64(cohort.count))])
+    case .openPlainSum: openSum()
+    case .prepare(let order, let measuresBase):
+      answer { try versions.prepare(order, measuresBase: measuresBase, at: calendar, judge: judge) }
+    case .commit(let order): commit(order)
+    case .takeBack(let version, let base, let reason):
+      note("coordinator", "takenBack", ["version": .number(version.value), "reason": .text(reason)])
+      answer {
+        try versions.takeBack(version, to: base, reason: reason)
+        controls = [:]
+        return nil
+      }
+    case .foundBest(let version):
+      note("coordinator", "best", ["version": .number(version.value)])
+      answer {
+        try versions.move(.best, to: version)
+        return nil
+      }
+    case .report(let report): self.report(report)
+    case .blocked(let reason): note("coordinator", "blocked", ["reason": .text(reason)])
+    case .ignored(let worker, let why):
+      note("coordinator", "ignored", ["worker": .text(worker.text), "why": .text(why)])
+    case .blame(let worker, let fault):
+      note("coordinator", "blamed", ["worker": .text(worker.text), "fault": .text(fault)])
+    case .finished(let outcome):
+      endedAt = now
+      note("coordinator", "finished", ["outcome": .text(outcome.text)])
+    // Messages, uploads and masks are left out.
+    case .send, .openUploads, .acceptUpload, .refuseUpload, .addInput, .closeUploads, .unmask, .keepEvidence: break
+    }
+  }
+
+  private func answer(_ body: () throws -> RunStateMachine.Event?) {
+    do {
+      if let event = try body() { handle(event) }
+    } catch {
+      handle(.failed(reason: "\(error)"))
+    }
+  }
+
+  private func commit(_ order: RunStateMachine.CommitOrder) {
+    answer {
+      let (event, broken) = try versions.commit(order, at: calendar)
+      for claim in broken { violated(claim) }
+      if case .committed(let base) = event {
+        controls.merge(attempt?.controls ?? [:]) { $1 }
+        note(
+          "coordinator", "published",
+          ["version": .number(base.version.value), "model": .text(base.modelDigest.hex)])
+      }
+      return event
+    }
+  }
+
+  private func report(_ report: RoundReport) {
+    let round = SimulatedRound(
+      report: report, startedAt: attempt?.startedAt.seconds ?? 0,
+      seconds: now.seconds - (attempt?.startedAt.seconds ?? 0), bytesUp: attempt?.bytesUp ?? 0)
+    rounds.append(round)
+    note(
+      "coordinator", "round",
+      [
+        "attempt": .text(report.attempt.description), "outcome": .text(round.outcomeName),
+        "cohort": .number(UInt64(report.cohort)), "reported": .number(UInt64(report.reported)),
+      ])
+    self.report(round)
+  }
+
+  // MARK: One attempt
+
+  /// As soon as an attempt is offered: when its workers have advertised their keys.
+  private func beginAttempt() {
+    guard var attempt, let offer = attempt.offer, attempt.journeys.isEmpty else { return }
+    let modelBytes = offer.blobs.reduce(0) { $0 + $1.byteCount }
+    var setup = Duration.zero
+    for worker in attempt.cohort {
+      guard let dataset = datasets[worker] else { continue }
+      let heldOut = Int((Double(dataset.count) * offer.task.holdOutFraction).rounded())
+      let journey = times.journey(
+        offer, of: worker, examples: (dataset.count - heldOut, heldOut), modelBytes: modelBytes)
+      attempt.journeys[worker] = journey
+      setup = max(setup, journey.advertised)
+      byteCount += modelBytes
+    }
+    self.attempt = attempt
+    schedule(.rosterFormed(attempt.id), at: now + (offer.task.aggregation == .secure ? setup : .zero))
+  }
+
+  private func formRoster(of id: AttemptID) {
+    guard var attempt, attempt.id == id, let offer = attempt.offer else { return }
+    attempt.roster = attempt.cohort
+    let isSecure = offer.task.aggregation == .secure
+    let dealing = isSecure ? times.dealing(rosterCount: attempt.roster.count) : .zero
+    let dealt = isSecure ? attempt.journeys.values.map(\.setup).max() ?? .zero : .zero
+    var arrivals: [AbridgedReport] = []
+    for worker in attempt.roster {
+      guard let journey = attempt.journeys[worker] else { continue }
+      let ready = max(now + dealt + dealing, attempt.startedAt + journey.trained)
+      let fault = SimulationScenario.Fault.Point.allCases.lazy.compactMap { point in
+        self.faults.take(point, worker: worker, round: id.round)
+      }.first
+      if let fault { schedule(.faultStrikes(fault), at: moment(of: fault, journey, ready: ready, in: attempt)) }
+      guard fault.map({ Self.hasReported($0.at) }) ?? true else { continue }
+      arrivals.append(AbridgedReport(worker: worker, time: ready + journey.upload))
+    }
+    // The coordinator adds one after the other.
+    arrivals.sort { ($0.time, $0.worker) < ($1.time, $1.worker) }
+    let adding = times.adding(offer.configuration)
+    var freeAt = now
+    attempt.arrivals = arrivals.map { report in
+      freeAt = max(freeAt, report.time) + adding
+      return AbridgedReport(worker: report.worker, time: freeAt)
+    }.reversed()
+    self.attempt = attempt
+    if let first = attempt.arrivals.last { schedule(.reports(id), at: first.time) }
+    handle(.rosterFormed(attempt.roster))
+  }
+
+  /// Hands over what has arrived until anything else happens: thousands of inputs are one event.
+  private func deliverReports(of id: AttemptID) {
+    guard var attempt, attempt.id == id else { return }
+    let horizon = max(now, queue.nextTime ?? attempt.arrivals.first?.time ?? now)
+    var due: [AbridgedReport] = []
+    while let next = attempt.arrivals.last, next.time <= horizon {
+      due.append(next)
+      attempt.arrivals.removeLast()
+    }
+    if let last = due.last { now = max(now, last.time) }
+    let next = attempt.arrivals.last
+    self.attempt = attempt
+    if let next { schedule(.reports(id), at: next.time) }
+    handle(.inputsReported(due))
+  }
+
+  /// Trains those who are counted, and nobody else.
+  private func openSum() {
+    guard var attempt, let offer = attempt.offer, let machine, let base = versions.parameters else { return }
+    let survivors = machine.survivors
+    do {
+      let keys = FastRoster(
+        attempt.roster, offer: offer, parties: parties, seed: seed, lives: lives, pool: training.pool)
+      let rule = offer.task.kind == .train ? Strategy(parsing: offer.configuration.strategy)?.robustRule : nil
+      let outcome = try training.perform(
+        offer, on: base.tensors, control: versions.serverState.control,
+        by: survivors.compactMap { worker in
+          datasets[worker].map {
+            FastTraining.Assignment(
+              worker: worker, dataset: $0, roundingSeed: keys.roundingSeed(of: worker), control: controls[worker])
+          }
+        },
+        into: {
+          try UnmaskedSum(
+            offer.configuration, aggregation: offer.task.aggregation, rosterCount: attempt.roster.count,
+            transcript: keys.transcript)
+        }, keepsUpdates: rule != nil)
+      guard outcome.failures.isEmpty else { return failed(outcome.failures, in: attempt.id) }
+      for (worker, metrics) in outcome.metrics.sorted(by: { $0.key < $1.key })
+      where offer.task.aggregation == .plain {
+        handle(.inputMeasured(metrics, from: worker))
+      }
+      attempt.controls = outcome.controls
+      let bytes = UInt64(offer.configuration.vectorLength) * (isSecure(offer) ? offer.configuration.ringBits / 8 : 4)
+      attempt.bytesUp = bytes * UInt64(survivors.count)
+      byteCount += attempt.bytesUp
+      attempt.result = try outcome.sum.opened(combining: rule.map { ($0, outcome.kept) })
+      let slowest = survivors.compactMap { attempt.journeys[$0]?.latency }.max() ?? .zero
+      self.attempt = attempt
+      schedule(
+        .sumDue(attempt.id),
+        at: now
+          + times.opening(
+            offer, survivors: survivors.count, dropouts: attempt.roster.count - survivors.count, slowest: slowest))
+    } catch let error as AggregationError {
+      handle(.sumRefused(reason: error.description))
+    } catch {
+      handle(.failed(reason: "cannot open the sum: \(error)"))
+    }
+  }
+
+  private func isSecure(_ offer: RoundOffer) -> Bool { offer.task.aggregation == .secure }
+
+  /// The machine drops them from the sum and orders it again, or abandons the attempt.
+  private func failed(_ failures: [WorkerID: String], in id: AttemptID) {
+    for (worker, reason) in failures.sorted(by: { $0.key < $1.key }) where attempt?.id == id {
+      handle(.received(.decline(id, .trainingFailed, detail: String(reason.prefix(200))), from: worker))
+    }
+  }
+
+  // MARK: Faults
+
+  /// Whether the input of a worker that fails at this point is complete.
+  private static func hasReported(_ point: SimulationScenario.Fault.Point) -> Bool {
+    switch point {
+    case .advertiseKeys, .shareKeys, .checkShares, .training, .maskedInput: false
+    case .reported, .consistencyCheck, .unmask: true
+    }
+  }
+
+  private func moment(
+    of fault: SimulationScenario.Fault, _ journey: FastTimes.Journey, ready: MonotonicTime, in attempt: Attempt
+  ) -> MonotonicTime {
+    switch fault.at {
+    case .advertiseKeys, .shareKeys, .checkShares: now
+    case .training: attempt.startedAt + journey.trained
+    case .maskedInput: ready
+    case .reported, .consistencyCheck, .unmask: ready + journey.upload
+    }
+  }
+
+  private func strike(_ fault: SimulationScenario.Fault) {
+    note(
+      fault.worker.text, "fault",
+      ["kind": .text(fault.kind.rawValue), "at": .text(fault.at.rawValue), "round": .number(fault.round.value)])
+    outageCount += 1
+    schedule(.workerMissed(fault.worker), at: now + Self.patience)
+    guard let duration = fault.duration else { return }
+    schedule(.workerReturns(fault.worker, isRestart: fault.kind == .crash), at: now + max(duration, Self.patience))
+  }
+}
