@@ -9684,21 +9684,23 @@ const ProtobufCEnumDescriptor murmur__run_state__descriptor =
   murmur__run_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue murmur__worker_state__enum_values_by_number[4] =
+static const ProtobufCEnumValue murmur__worker_state__enum_values_by_number[5] =
 {
   { "WORKER_STATE_UNSPECIFIED", "MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED", 0 },
   { "WORKER_STATE_NEVER_SEEN", "MURMUR__WORKER_STATE__WORKER_STATE_NEVER_SEEN", 1 },
   { "WORKER_STATE_LIVE", "MURMUR__WORKER_STATE__WORKER_STATE_LIVE", 2 },
   { "WORKER_STATE_LOST", "MURMUR__WORKER_STATE__WORKER_STATE_LOST", 3 },
+  { "WORKER_STATE_RESTING", "MURMUR__WORKER_STATE__WORKER_STATE_RESTING", 4 },
 };
 static const ProtobufCIntRange murmur__worker_state__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex murmur__worker_state__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex murmur__worker_state__enum_values_by_name[5] =
 {
   { "WORKER_STATE_LIVE", 2 },
   { "WORKER_STATE_LOST", 3 },
   { "WORKER_STATE_NEVER_SEEN", 1 },
+  { "WORKER_STATE_RESTING", 4 },
   { "WORKER_STATE_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor murmur__worker_state__descriptor =
@@ -9708,9 +9710,9 @@ const ProtobufCEnumDescriptor murmur__worker_state__descriptor =
   "WorkerState",
   "Murmur__WorkerState",
   "murmur",
-  4,
+  5,
   murmur__worker_state__enum_values_by_number,
-  4,
+  5,
   murmur__worker_state__enum_values_by_name,
   1,
   murmur__worker_state__value_ranges,

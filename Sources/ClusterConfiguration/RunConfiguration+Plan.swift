@@ -32,7 +32,8 @@ extension RunConfiguration {
     plan.sampling = cohort.sampling
     plan.reportDeadline = deadlines.report
     plan.watch = watch
-    plan.isMeasuredCentrally = evaluatesCentrally
+    plan.isMeasuredCentrally = self.evaluation.isCentral
+    plan.measurementDeadline = self.evaluation.deadline
     return plan
   }
 

@@ -30,6 +30,8 @@ package struct RunPlan: Sendable {
   package var watch = WatchRules()
   /// Whether the coordinator measures each version on data of its own before it publishes it.
   package var isMeasuredCentrally = false
+  /// How long that may take.
+  package var measurementDeadline: Duration = .seconds(600)
   /// How long the run lasted before this process.
   package var elapsed: Duration = .zero
   /// Seeds the selection of cohorts.

@@ -16,6 +16,8 @@ package struct RunStart: Sendable {
   package let round: RoundNumber
   /// What the run's versions say of their parents, oldest first.
   package let history: [MeasuredVersion]
+  /// What the coordinator's own data say of the run's versions, oldest first.
+  package var centralHistory: [MeasuredVersion] = []
 
   /// The first round, on a model that was there before.
   package init(base: BaseModel, round: RoundNumber = 1) {

@@ -26,7 +26,10 @@ extension RunStateMachine {
     guard !attempt.isEvaluation else { return notes + close(attempt, model: base) }
     let order = order(attempt, summary)
     guard let central else { return notes + [.commit(order)] }
-    return notes + [.prepare(order, measuresBase: !central.hasMeasured(base.version))]
+    return notes + [
+      .prepare(order, measuresBase: !central.hasMeasured(base.version)),
+      .startDeadline(DeadlineID(kind: .measurement, attempt: attemptID), plan.measurementDeadline),
+    ]
   }
 
   /// The candidate is judged before anybody sees it.
@@ -40,13 +43,23 @@ extension RunStateMachine {
     self.central = central
     switch verdict {
     case .takeBack(let reason):
-      return sumRefused("not published: on the coordinator's data \(reason)")
-    case .enough(let reason): endReason = endReason ?? "on the coordinator's data \(reason)"
+      return sumRefused("not published: \(Self.onOwnData(reason))")
+    case .enough(let reason): endReason = endReason ?? Self.onOwnData(reason)
     case .goOn: break
     }
     attempt.central = metrics
     state = .closing(attempt)
     return [.commit(order(attempt, summary))]
+  }
+
+  static func onOwnData(_ reason: String) -> String { "on the coordinator's data \(reason)" }
+
+  /// Nothing waits for the coordinator's own data for ever.
+  mutating func measurementPassed() -> [Action] {
+    guard case .closing(let attempt) = state, !attempt.isEvaluation, attempt.central == nil, central != nil else {
+      return []
+    }
+    return sumRefused("not published: \(Self.onOwnData("it was not measured within \(plan.measurementDeadline)"))")
   }
 
   /// Why the sum of this attempt must not become a version: in secure mode nobody saw what is in it.

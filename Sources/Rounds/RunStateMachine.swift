@@ -91,6 +91,8 @@ package struct RunStateMachine: Sendable {
       case retry
       case stage(SecureAggregationStage)
       case plainReport
+      /// Of a candidate, on the coordinator's own data.
+      case measurement
     }
     package let kind: Kind
     package let attempt: AttemptID
@@ -236,6 +238,10 @@ package struct RunStateMachine: Sendable {
       guard case .enough(let reason) = watch.take(measured, parent: nil), central == nil else { continue }
       endReason = reason
     }
+    for measured in start.centralHistory {
+      guard case .enough(let reason)? = central?.take(measured, parent: nil) else { continue }
+      endReason = Self.onOwnData(reason)
+    }
   }
 
   /// Whether the next attempt is the evaluation-only one.
@@ -357,7 +363,8 @@ package struct RunStateMachine: Sendable {
     case (.plainReport, .attempting):
       reportTimes.expired(at: time)
       return plain { $0.deadlinePassed() }
-    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.patience, _): return []
+    case (.measurement, .closing): return measurementPassed()
+    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.measurement, _), (.patience, _): return []
     }
   }
 

@@ -17,6 +17,8 @@ final class CoordinatorDisk {
   private(set) var attempts: [RoundNumber: AttemptNumber] = [:]
   /// What the server optimizer remembers with each version.
   var serverStates: [ModelVersion: ServerState] = [:]
+  /// What the coordinator's own data say of versions, as the history has it.
+  var measured: [MeasuredVersion] = []
 
   func record(_ attempt: AttemptID) {
     attempts[attempt.round] = max(attempts[attempt.round] ?? 0, attempt.attempt)
@@ -116,7 +118,8 @@ final class VirtualCoordinator {
         RoundClosing.initial(
           architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
     }
-    let beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
+    var beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
+    beginning.centralHistory = disk.measured
     recall(beginning.base.version)
     machine = RunStateMachine(
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
@@ -424,6 +427,9 @@ final class VirtualCoordinator {
       report: report, startedAt: attemptStarted.seconds, seconds: world.now.seconds - attemptStarted.seconds,
       bytesUp: bytesUp - bytesUpAtStart)
     rounds.append(round)
+    if case .committed(let version, _) = report.outcome, let central = report.central {
+      disk.measured.append(MeasuredVersion(version: version, metrics: central))
+    }
     world.note(
       "coordinator", "round",
       [

@@ -113,6 +113,8 @@ package struct WorkerRow: Hashable, Sendable {
     case neverSeen = 1
     case live = 2
     case lost = 3
+    /// Sent away for a while: nothing is wanted of it.
+    case resting = 4
   }
 
   package let name: WorkerID

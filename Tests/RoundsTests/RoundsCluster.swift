@@ -37,8 +37,8 @@ final class RoundsCluster {
   var opening: (SumSummary, AttemptID) -> SumSummary = { sum, _ in sum }
   /// What becomes of an order to commit.
   var committing: (RunStateMachine.CommitOrder) -> ToCoordinator? = { _ in nil }
-  /// What the coordinator's own data says of a version.
-  var measuring: (ModelVersion) -> RoundMetrics = { _ in RoundMetrics(lossSum: 1, correct: 1, evaluated: 1) }
+  /// What the coordinator's own data says of a version; nil if nobody ever hears.
+  var measuring: (ModelVersion) -> RoundMetrics? = { _ in RoundMetrics(lossSum: 1, correct: 1, evaluated: 1) }
   /// Called before the coordinator's driver opens a sum.
   var beforeOpening: () -> [ToCoordinator] = { [] }
 
@@ -160,10 +160,10 @@ final class RoundsCluster {
       case .unmask(let order): open(order)
       case .openPlainSum: open(nil)
       case .prepare(let order, let measuresBase):
+        guard let metrics = measuring(order.version) else { continue }
         queue.append(
           .coordinator(
-            .candidateMeasured(
-              measuring(order.version), base: measuresBase ? measuring(order.base.version) : nil)))
+            .candidateMeasured(metrics, base: measuresBase ? measuring(order.base.version) : nil)))
       case .commit(let order):
         commits.append(order)
         queue.append(.coordinator(committing(order) ?? .committed(members.model(order.version))))

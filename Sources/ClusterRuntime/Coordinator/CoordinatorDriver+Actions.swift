@@ -83,6 +83,9 @@ extension CoordinatorDriver {
     return true
   }
 
+  /// A worker that rested has so long to be back before it counts as lost.
+  private static let returnSlack = Duration.seconds(10)
+
   /// Those who would only wait to be drawn by one of the runs may go for a while.
   private func dismissIdle(_ attempt: AttemptID, of run: RunID, period: Duration) {
     guard let seed = active[run]?.machine.plan.seed else { return }
@@ -94,6 +97,7 @@ extension CoordinatorDriver {
     guard !dismissals.isEmpty else { return }
     logger.info("workers rest", metadata: ["attempt": "\(attempt)", "workers": "\(dismissals.count)"])
     for (worker, rest) in dismissals {
+      resting[worker] = MonotonicTime.now + rest + Self.returnSlack
       control.loop.post(to: control) { $0.dismiss(worker, for: rest) }
     }
   }

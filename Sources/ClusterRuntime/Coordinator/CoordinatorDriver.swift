@@ -42,6 +42,8 @@ actor CoordinatorDriver {
   var present: Set<WorkerID> = []
   /// Of every worker that said hello to this process.
   var traits: [WorkerID: WorkerTraits] = [:]
+  /// Until when those who were sent away are expected back.
+  var resting: [WorkerID: MonotonicTime] = [:]
   var isSettling = false
 
   init(
@@ -103,6 +105,7 @@ actor CoordinatorDriver {
 
   private func arrived(_ worker: WorkerID, _ traits: WorkerTraits, event: () -> RunStateMachine.Event) {
     present.insert(worker)
+    resting[worker] = nil
     self.traits[worker] = traits
     for (name, run) in active.sorted(by: { $0.key < $1.key }) {
       if run.configuration.suits(traits) {
