@@ -34,6 +34,8 @@ package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertibl
   case tooFewUpdates(found: Int, needed: Int, rule: String)
   /// What the sum has to be divided or multiplied by is not a positive number.
   case badNormaliser(Double, strategy: String)
+  /// More updates in a sum than there are workers in the federation.
+  case populationExceeded(updates: UInt64, population: UInt64)
 
   package var description: String {
     switch self {
@@ -60,6 +62,8 @@ package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertibl
     case .tooFewUpdates(let found, let needed, let rule): "\(rule): found \(found) updates, expected at least \(needed)"
     case .badNormaliser(let value, let strategy):
       "\(strategy): its workers' terms come to \(value), expected more than 0"
+    case .populationExceeded(let updates, let population):
+      "found \(updates) updates in the sum, expected at most \(population), the population of the strategy"
     case .nonFiniteState(let optimizer): "the new state of the optimizer '\(optimizer)' is not finite"
     }
   }

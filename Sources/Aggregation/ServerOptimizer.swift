@@ -16,6 +16,11 @@ package enum ServerOptimizer: Hashable, Sendable {
   case adam(beta1: Double, beta2: Double, tau: Double)
   /// As Adagrad with `v ← v − (1 − β₂)·Δ²·sign(v − Δ²)` (FedYogi).
   case yogi(beta1: Double, beta2: Double, tau: Double)
+  /// `θ ← θ + η·Δ; c ← c + |S|/N·(−c − Δ/(K·η_l))` (Karimireddy et al. 2020, SCAFFOLD).
+  ///
+  /// The paper's server adds up a second vector, `c ← c + 1/N·Σ Δc_i`. But with option II `Δc_i = −c − Δ_i/(K·η_l)`, and
+  /// c, K and η_l are the same for all: the mean of Δc_i over S follows from the mean of Δ_i alone.
+  case controlled
 
   /// The name in the signed rules of a round.
   package var name: String {
@@ -25,6 +30,7 @@ package enum ServerOptimizer: Hashable, Sendable {
     case .adagrad: "adagrad"
     case .adam: "adam"
     case .yogi: "yogi"
+    case .controlled: "scaffold"
     }
   }
 
@@ -44,6 +50,7 @@ package enum ServerOptimizer: Hashable, Sendable {
     case .momentum: ServerState(vectors: [Self.firstMoment: filled(0)])
     case .adagrad(_, let tau), .adam(_, _, let tau), .yogi(_, _, let tau):
       ServerState(vectors: [Self.firstMoment: filled(0), Self.secondMoment: filled(tau * tau)])
+    case .controlled: ServerState(vectors: [ServerState.controlVariate: filled(0)])
     }
   }
 
@@ -60,10 +67,12 @@ package enum ServerOptimizer: Hashable, Sendable {
   ///   - model: θ, shape `[d]`.
   ///   - difference: Δ, shape `[d]`.
   ///   - learningRate: η.
+  ///   - control: of the round, for `controlled` alone.
   ///   - state: of the model; afterwards of the model that is returned. Unchanged on an error.
-  /// - Throws: `modelLength`, `stateMismatch`, `nonFiniteModel`.
+  /// - Throws: `modelLength`, `stateMismatch`, `nonFiniteModel`, `nonFiniteState`.
   package func step(
-    _ model: [Float], by difference: [Float], learningRate: Double, state: inout ServerState
+    _ model: [Float], by difference: [Float], learningRate: Double, control: ControlScale? = nil,
+    state: inout ServerState
   ) throws(AggregationError) -> [Float] {
     guard model.count == difference.count else {
       throw .modelLength(expected: model.count, found: difference.count)
@@ -86,6 +95,12 @@ package enum ServerOptimizer: Hashable, Sendable {
       moved = Self.adapt(model, by: difference, learningRate, beta1, tau, &next) { second, square in
         let change = (1 - beta2) * square
         return second > square ? second - change : second < square ? second + change : second
+      }
+    case .controlled:
+      guard let control else { preconditionFailure("a step of SCAFFOLD without the scale of its round") }
+      moved = Self.move(model, learningRate) { Double(difference[$0]) }
+      _ = next.update(ServerState.controlVariate) { c, i in
+        c + control.participation * (-c - Double(difference[i]) / control.reach)
       }
     }
     if let coordinate = moved.firstIndex(where: { !$0.isFinite }) { throw .nonFiniteModel(coordinate: coordinate) }

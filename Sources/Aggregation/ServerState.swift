@@ -22,3 +22,11 @@ package struct ServerState: Hashable, Sendable {
     return new
   }
 }
+
+extension ServerState {
+  /// The name of c among the vectors of SCAFFOLD.
+  package static let controlVariate = "control-variate"
+
+  /// c of SCAFFOLD, shape `[d]`; nil before the first round, where it is zeros, and under other strategies.
+  package var control: [Float]? { steps > 0 ? vectors[Self.controlVariate] : nil }
+}

@@ -48,7 +48,7 @@ extension Strategy {
     case .multiKrum: .multiKrum(byzantine: count(.byzantine) ?? 0, keep: count(.keep))
     case .geometricMedian:
       .geometricMedian(smoothing: self[.smoothing] ?? 0, iterations: count(.iterations) ?? 1)
-    case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .fedNova, .qFedAvg: nil
+    case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .fedNova, .qFedAvg, .scaffold: nil
     }
   }
 }

@@ -10,6 +10,7 @@ extension Strategy {
     case .fedAdagrad: .adagrad(beta1: value(.beta1), tau: value(.tau))
     case .fedAdam: .adam(beta1: value(.beta1), beta2: value(.beta2), tau: value(.tau))
     case .fedYogi: .yogi(beta1: value(.beta1), beta2: value(.beta2), tau: value(.tau))
+    case .scaffold: .controlled
     }
   }
 
@@ -21,11 +22,12 @@ extension Strategy {
   /// - Parameters:
   ///   - model: θ of the base version, shape `[d]`.
   ///   - difference: Δ, in which the updates of the round are combined, shape `[d]`.
+  ///   - control: of the round, under SCAFFOLD alone.
   ///   - state: of the base version; afterwards of the version that is returned. Unchanged on an error.
   /// - Throws: `modelLength`, `stateMismatch`, `nonFiniteModel`, `nonFiniteState`; nothing may be published then.
   package func nextModel(
-    from model: [Float], difference: [Float], state: inout ServerState
+    from model: [Float], difference: [Float], control: ControlScale? = nil, state: inout ServerState
   ) throws(AggregationError) -> [Float] {
-    try optimizer.step(model, by: difference, learningRate: serverLearningRate, state: &state)
+    try optimizer.step(model, by: difference, learningRate: serverLearningRate, control: control, state: &state)
   }
 }

@@ -5078,7 +5078,7 @@ const ProtobufCMessageDescriptor murmur__training_task__descriptor =
   (ProtobufCMessageInit) murmur__training_task__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__round_offer__field_descriptors[8] =
+static const ProtobufCFieldDescriptor murmur__round_offer__field_descriptors[10] =
 {
   {
     "attempt",
@@ -5176,11 +5176,37 @@ static const ProtobufCFieldDescriptor murmur__round_offer__field_descriptors[8] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "control",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundOffer, control),
+    &murmur__tensor_reference__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "control_since",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundOffer, control_since),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__round_offer__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
   2,   /* field[2] = base_version */
   5,   /* field[5] = configuration */
+  8,   /* field[8] = control */
+  9,   /* field[9] = control_since */
   3,   /* field[3] = model_digest */
   1,   /* field[1] = model_name */
   7,   /* field[7] = signature */
@@ -5190,7 +5216,7 @@ static const unsigned murmur__round_offer__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__round_offer__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor murmur__round_offer__descriptor =
 {
@@ -5200,7 +5226,7 @@ const ProtobufCMessageDescriptor murmur__round_offer__descriptor =
   "Murmur__RoundOffer",
   "murmur",
   sizeof(Murmur__RoundOffer),
-  8,
+  10,
   murmur__round_offer__field_descriptors,
   murmur__round_offer__field_indices_by_name,
   1,  murmur__round_offer__number_ranges,

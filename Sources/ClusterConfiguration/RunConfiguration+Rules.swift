@@ -15,7 +15,7 @@ extension RunConfiguration {
     -> RoundConfiguration
   {
     rules(
-      vectorLength: evaluationOnly ? 0 : vectorLength,
+      strategy(in: membership), vectorLength: evaluationOnly ? 0 : vectorLength,
       issuanceLog: Digest(unchecked: SHA256.hash(membership.issuanceLogBytes)),
       revocationList: Digest(unchecked: SHA256.hash(membership.revocationListBytes)))
   }
@@ -24,10 +24,12 @@ extension RunConfiguration {
   package var rulesWithoutMembership: RoundConfiguration {
     let nothing = Digest(unchecked: SHA256.hash([]))
     return rules(
-      vectorLength: UInt64(model.architecture.layout.count), issuanceLog: nothing, revocationList: nothing)
+      strategy, vectorLength: UInt64(model.architecture.layout.count), issuanceLog: nothing, revocationList: nothing)
   }
 
-  private func rules(vectorLength: UInt64, issuanceLog: Digest, revocationList: Digest) -> RoundConfiguration {
+  private func rules(
+    _ strategy: Strategy, vectorLength: UInt64, issuanceLog: Digest, revocationList: Digest
+  ) -> RoundConfiguration {
     var rules = RoundConfiguration(
       vectorLength: vectorLength, issuanceLog: issuanceLog, revocationList: revocationList)
     rules.maximumRoster = cohort.maximum

@@ -12,7 +12,7 @@ extension RunConfiguration {
     let section = try top.section("strategy", keys: ["name"] + method.settings.map(\.setting.rawValue))
     var given: [Strategy.Setting: Double] = [:]
     for (setting, standard) in method.settings
-    where section.has(setting.rawValue) || (standard == nil && setting != .keep) {
+    where section.has(setting.rawValue) || (standard == nil && !setting.mayBeMissing) {
       given[setting] = try section.number(setting.rawValue, expected: setting.expected, where: setting.accepts)
     }
     guard let strategy = Strategy(method, given) else {
@@ -42,6 +42,7 @@ extension RunConfiguration {
       throw top.error(at: "strategy", found: "\(name) without a proximal term", expected: "'training.proximal' above 0")
     }
     if strategy.report == .normalized { try checkNormalizer(in: top) }
+    if strategy.hasControlVariates { try checkControlVariates(in: top) }
     guard let rule = strategy.robustRule else { return }
     guard aggregation == .plain else {
       throw top.error(
@@ -74,6 +75,26 @@ extension RunConfiguration {
       throw top.error(
         at: "training", found: "learning-rate times proximal of 1 or more under fednova", expected: "less than 1")
     }
+  }
+
+  /// The server derives its control variate from the mean difference, which takes the same plain steps everywhere.
+  private func checkControlVariates(in top: ConfigurationSection) throws(ConfigurationError) {
+    let name = strategy.method.rawValue
+    if let (found, expected) = training.optimizer.objectionToScaffold(
+      momentum: training.momentum, proximal: training.proximal)
+    {
+      throw top.error(at: "training", found: "\(found) under \(name)", expected: expected)
+    }
+    if let population = strategy[.population], population < Double(cohort.minimum) {
+      throw top.error(
+        at: "strategy", found: "a population of \(UInt64(population)) under a cohort.minimum of \(cohort.minimum)",
+        expected: "the number of workers of the federation")
+    }
+  }
+
+  /// The strategy of this run in a federation, as the rules of its rounds say it.
+  package func strategy(in membership: MembershipList) -> Strategy {
+    strategy.inFederation(ofWorkers: membership.members(role: .worker).count)
   }
 
   /// The strategy's keys and values as YAML.

@@ -19,6 +19,8 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     case fedNova = "fednova"
     /// Li et al. 2020 (ICLR): workers whose loss is large count more.
     case qFedAvg = "q-fedavg"
+    /// Karimireddy et al. 2020, Algorithm 1 with option II: every local step is corrected by control variates.
+    case scaffold
     /// Yin et al. 2018.
     case median
     case trimmedMean = "trimmed-mean"
@@ -63,6 +65,8 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     case smoothing
     /// Passes of the geometric median.
     case iterations
+    /// N of SCAFFOLD: workers of the federation; those on the membership list if it is missing.
+    case population
 
     /// What values it takes, in the words of an error.
     package var expected: String {
@@ -74,6 +78,7 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
       case .byzantine, .keep: "a whole number from 1 to \(Self.workersMax)"
       case .smoothing: "a number above 0"
       case .iterations: "a whole number from 1 to \(Self.iterationsMax)"
+      case .population: "a whole number from 1 to \(Self.populationMax)"
       }
     }
 
@@ -87,12 +92,17 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
       case .byzantine, .keep: value >= 1 && value <= Double(Self.workersMax) && value == value.rounded()
       case .smoothing: value > 0
       case .iterations: value >= 1 && value <= Double(Self.iterationsMax) && value == value.rounded()
+      case .population: value >= 1 && value <= Double(Self.populationMax) && value == value.rounded()
       }
     }
+
+    /// Whether a strategy may be without it, though it has no default.
+    package var mayBeMissing: Bool { self == .keep || self == .population }
 
     private static let qMax = 10
     private static let workersMax = 10_000
     private static let iterationsMax = 100
+    private static let populationMax = 1_000_000
   }
 
   package static let textByteCountMax = 256
@@ -112,7 +122,7 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
   package init?(_ method: Method, _ given: [Setting: Double] = [:]) {
     var values: [Setting: Double] = [:]
     for (setting, standard) in method.settings {
-      if setting == .keep, given[setting] == nil { continue }
+      if setting.mayBeMissing, given[setting] == nil { continue }
       guard let value = given[setting] ?? standard, setting.accepts(value) else { return nil }
       values[setting] = value
     }
@@ -122,6 +132,12 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
 
   /// A setting's value; nil if the method does not have it.
   package subscript(setting: Setting) -> Double? { values[setting] }
+
+  /// The same strategy in a federation of so many workers, unless it names their number itself.
+  package func inFederation(ofWorkers count: Int) -> Strategy {
+    guard method == .scaffold, values[.population] == nil else { return self }
+    return Strategy(unchecked: method, values.merging([.population: Double(count)]) { $1 })
+  }
 
   /// η.
   package var serverLearningRate: Double { values[.serverLearningRate] ?? 1 }
@@ -164,8 +180,8 @@ extension Strategy {
     switch method {
     case .fedNova: .normalized
     case .qFedAvg: .fair(q: self[.q] ?? 0)
-    case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .median, .trimmedMean, .krum, .multiKrum,
-      .geometricMedian:
+    case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .scaffold, .median, .trimmedMean, .krum,
+      .multiKrum, .geometricMedian:
       .difference
     }
   }
@@ -183,14 +199,17 @@ extension Strategy {
   package var weighsByExamples: Bool {
     switch method {
     case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .fedNova, .geometricMedian: true
-    case .qFedAvg, .median, .trimmedMean, .krum, .multiKrum: false
+    case .qFedAvg, .scaffold, .median, .trimmedMean, .krum, .multiKrum: false
     }
   }
+
+  /// Whether workers correct their local steps by control variates: see `LocalOptimizer.reach`.
+  package var hasControlVariates: Bool { method == .scaffold }
 }
 
 extension Strategy.Method {
   /// The settings of the method with their defaults, in the order of the text; nil for one that has to
-  /// be given; `keep` alone may be missing.
+  /// be given unless it may be missing.
   package var settings: [(setting: Strategy.Setting, standard: Double?)] {
     switch self {
     case .fedAvg, .fedProx, .fedNova, .median: [(.serverLearningRate, 1)]
@@ -198,6 +217,7 @@ extension Strategy.Method {
     case .fedAdagrad: [(.serverLearningRate, 0.1), (.beta1, 0), (.tau, 1e-3)]
     case .fedAdam, .fedYogi: [(.serverLearningRate, 0.01), (.beta1, 0.9), (.beta2, 0.99), (.tau, 1e-3)]
     case .qFedAvg: [(.serverLearningRate, 1), (.q, nil)]
+    case .scaffold: [(.serverLearningRate, 1), (.population, nil)]
     case .trimmedMean: [(.serverLearningRate, 1), (.trim, nil)]
     case .krum: [(.serverLearningRate, 1), (.byzantine, nil)]
     case .multiKrum: [(.serverLearningRate, 1), (.byzantine, nil), (.keep, nil)]

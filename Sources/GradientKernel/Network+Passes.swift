@@ -186,17 +186,23 @@ extension Network: ParallelWork {
     case .step(let rule, let rate):
       if rule.isPlain {
         backward(share, crew, scale: -rate, exampleClip: rule.exampleClipNorm)
-        let anchor = rule.proximal == 0 ? nil : anchor.map { UnsafePointer($0.start) }
+        let (pull, anchor) = pull(rule, rate)
         eachUnit(of: share) {
           workspace.weightGradient(
             $0, examples: 0..<task.count, into: parameters.start,
-            keep: 1 - rate * (rule.weightDecay + rule.proximal), pull: rate * rule.proximal, anchor: anchor)
+            keep: 1 - rate * (rule.weightDecay + rule.proximal), pull: pull, anchor: anchor)
         }
       } else {
         backward(share, crew, scale: 1, exampleClip: rule.exampleClipNorm)
         update(share, crew, rule, rate)
       }
     }
+  }
+
+  /// What a plain step adds to the weights beside the gradient: a part of the loaded parameters, or the correction.
+  private func pull(_ rule: OptimizerRule, _ rate: Float) -> (pull: Float, anchor: UnsafePointer<Float>?) {
+    if let correction { return (-rate, UnsafePointer(correction.start)) }
+    return (rate * rule.proximal, rule.proximal == 0 ? nil : anchor.map { UnsafePointer($0.start) })
   }
 
   /// All deltas, scaled so that products of them with activations are `scale` times the mean gradient.
@@ -266,6 +272,9 @@ extension Network: ParallelWork {
       kernels.pointee.sgd_step(
         range.count, rate, momentum, nesterov ? 1 : 0, rule.weightDecay, rule.proximal, gradients.start + at, anchor,
         momentum == 0 ? nil : firstMoments.map { $0.start + at }, parameters.start + at)
+      guard let correction else { return }
+      kernels.pointee.sgd_step(
+        range.count, rate, 0, 0, 0, 0, correction.start + at, nil, nil, parameters.start + at)
     case .adam(let beta1, let beta2, let epsilon, let decoupled):
       guard let firstMoments, let secondMoments else { preconditionFailure("a rule is prepared for before its steps") }
       var adam = ck_adam(
@@ -281,6 +290,9 @@ extension Network: ParallelWork {
   /// Allocates what the rule needs; nothing after its first step.
   private func prepare(for rule: OptimizerRule) {
     func buffer() -> FloatBuffer { FloatBuffer(count: plan.packedCount) }
+    precondition(
+      correction == nil || (rule.method == .sgd(momentum: 0, nesterov: false) && rule.proximal == 0),
+      "a correction goes with plain SGD")
     if rule.proximal != 0, anchor == nil {
       precondition(stepCount == 0, "the proximal term pulls towards the loaded parameters")
       let copy = buffer()

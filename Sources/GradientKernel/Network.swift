@@ -54,6 +54,8 @@ package final class Network {
   /// The loaded parameters, and what the optimizer remembers; allocated by the first rule that needs them.
   var anchor: FloatBuffer?
   var firstMoments: FloatBuffer?
+  /// Added to the gradient of every step; nil for nothing.
+  var correction: FloatBuffer?
   var secondMoments: FloatBuffer?
   /// Multiply-adds of a batch forward below which handing work over costs more than it saves.
   package var workMin = 1 << 19
@@ -125,15 +127,25 @@ package final class Network {
 
   /// Takes over the parameters; forgets what the optimizer remembers.
   ///
-  /// - Parameter dropoutSeed: with it and the number of the step, dropout is the same every time.
+  /// - Parameters:
+  ///   - dropoutSeed: with it and the number of the step, dropout is the same every time.
+  ///   - correction: what the steps from here on add to their gradients, in the order of the layout; under rules of plain
+  ///     SGD without a proximal term alone. No bound on gradients sees it.
   /// - Throws: `KernelError.wrongLayout`; the network is then unchanged.
-  package func load(_ set: ParameterSet, dropoutSeed: UInt64 = 0) throws(KernelError) {
+  /// - Precondition: the correction is as long as the parameters.
+  package func load(_ set: ParameterSet, dropoutSeed: UInt64 = 0, correction: [Float]? = nil) throws(KernelError) {
     guard set.layout == architecture.layout else {
       throw .wrongLayout(expected: architecture.layout.description, found: set.layout.description)
     }
     plan.pack(set.values, into: parameters)
     firstMoments?.fill(with: 0)
     secondMoments?.fill(with: 0)
+    self.correction = correction.map { values in
+      precondition(values.count == set.values.count, "a correction has an element for every parameter")
+      let buffer = FloatBuffer(count: plan.packedCount)
+      plan.pack(values, into: buffer)
+      return buffer
+    }
     anchor?.start.update(from: parameters.start, count: parameters.count)
     stepCount = 0
     self.dropoutSeed = dropoutSeed

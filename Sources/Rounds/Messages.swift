@@ -32,12 +32,15 @@ package struct RoundOffer: Hashable, Sendable {
   package let tensors: [TensorReference]
   package let configuration: RoundConfiguration
   package let task: TrainingTask
+  /// The blob of the server's control variate, whose digest is the task's; nil where the task names none.
+  package let control: TensorReference?
   /// `sig_S` over `D("offer") ‖ rid`.
   package let signature: Signature
 
   package init(
     attempt: AttemptID, modelName: ModelName, baseVersion: ModelVersion, modelDigest: Digest,
-    tensors: [TensorReference], configuration: RoundConfiguration, task: TrainingTask, signature: Signature
+    tensors: [TensorReference], configuration: RoundConfiguration, task: TrainingTask,
+    control: TensorReference? = nil, signature: Signature
   ) {
     self.attempt = attempt
     self.modelName = modelName
@@ -46,6 +49,7 @@ package struct RoundOffer: Hashable, Sendable {
     self.tensors = tensors
     self.configuration = configuration
     self.task = task
+    self.control = control
     self.signature = signature
   }
 }

@@ -15,6 +15,7 @@ package struct VersionTemplate: Sendable {
   package let dataScale: Double
   package let signer: WorkerID
   package let signingKey: SigningKey
+  /// With its population, under SCAFFOLD.
   package let strategy: Strategy
 
   package init(
@@ -57,7 +58,7 @@ package enum RoundClosing {
   ) throws -> ModelRelease {
     try release(
       parameters, version: 0, parent: nil, round: 0, attempt: 0, configurationDigest: nil, cohortSize: 0,
-      metrics: nil, template: template, createdAt: createdAt)
+      metrics: nil, control: nil, template: template, createdAt: createdAt)
   }
 
   /// The version after `order.base`.
@@ -78,19 +79,23 @@ package enum RoundClosing {
       from: average,
       totals: SumTotals(
         weight: summary.weight, weightedSteps: summary.terms.steps, fairness: summary.terms.fairness))
-    let values = try template.strategy.nextModel(from: base.values, difference: difference, state: &state)
+    let control = try template.strategy.controlScale(
+      order.task.optimizer, learningRate: order.configuration.learningRate, round: order.attempt.round.value,
+      updates: summary.weight)
+    let values = try template.strategy.nextModel(
+      from: base.values, difference: difference, control: control, state: &state)
     let release = try release(
       ParameterSet(layout: base.layout, values: values), version: order.version, parent: parent,
       round: order.attempt.round, attempt: order.attempt.attempt,
       configurationDigest: order.configuration.digest, cohortSize: UInt64(order.reported),
-      metrics: order.summary.metrics, template: template, createdAt: createdAt)
+      metrics: order.summary.metrics, control: ControlBlob(state)?.reference, template: template, createdAt: createdAt)
     return ClosedRound(release: release, state: state)
   }
 
   private static func release(
     _ parameters: ParameterSet, version: ModelVersion, parent: Digest?, round: RoundNumber, attempt: AttemptNumber,
-    configurationDigest: Digest?, cohortSize: UInt64, metrics: RoundMetrics?, template: VersionTemplate,
-    createdAt: UInt64
+    configurationDigest: Digest?, cohortSize: UInt64, metrics: RoundMetrics?, control: ControlBlob.Reference?,
+    template: VersionTemplate, createdAt: UInt64
   ) throws -> ModelRelease {
     let artifact = try ModelArtifact(tensors: parameters.tensors, model: template.model, version: version)
     let manifest = Manifest(
@@ -102,19 +107,19 @@ package enum RoundClosing {
     return ModelRelease(
       model: template.model, parameters: parameters, artifact: artifact,
       manifest: try SignedManifest(signing: manifest, key: template.signingKey),
-      base: BaseModel(manifest))
+      base: BaseModel(manifest, control: control))
   }
 }
 
 extension BaseModel {
   /// What an offer says of a stored version.
-  package init(_ manifest: Manifest) {
+  package init(_ manifest: Manifest, control: ControlBlob.Reference? = nil) {
     self.init(
       version: manifest.version, modelDigest: manifest.modelDigest,
       tensors: manifest.tensors.map {
         TensorReference(
           name: $0.name, dtypeCode: $0.dtype.code, shape: $0.shape.map { UInt64($0) }, digest: $0.digest,
           byteCount: $0.byteCount)
-      })
+      }, control: control)
   }
 }

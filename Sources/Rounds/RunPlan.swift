@@ -64,8 +64,13 @@ package struct BaseModel: Hashable, Sendable {
   package let version: ModelVersion
   package let modelDigest: Digest
   package let tensors: [TensorReference]
+  /// The server's control variate with this version; nil where it is zeros, and under strategies without one.
+  package var control: ControlBlob.Reference?
 
-  package init(version: ModelVersion, modelDigest: Digest, tensors: [TensorReference]) {
+  package init(
+    version: ModelVersion, modelDigest: Digest, tensors: [TensorReference], control: ControlBlob.Reference? = nil
+  ) {
+    self.control = control
     self.version = version
     self.modelDigest = modelDigest
     self.tensors = tensors

@@ -7,7 +7,7 @@ package struct RunStart: Sendable {
   package static let ancestorsMax = 4
 
   /// The latest version that was not taken back.
-  package let base: BaseModel
+  package var base: BaseModel
   /// Versions before it, oldest first; those only that this run can go back to.
   package let ancestors: [BaseModel]
   /// The greatest number that was ever given, taken back or not.
@@ -18,6 +18,9 @@ package struct RunStart: Sendable {
   package let history: [MeasuredVersion]
   /// What the coordinator's own data say of the run's versions, oldest first.
   package var centralHistory: [MeasuredVersion] = []
+
+  /// Whether the run went back to `base` from a version after it.
+  package var isTakenBack: Bool { base.version != newest }
 
   /// The first round, on a model that was there before.
   package init(base: BaseModel, round: RoundNumber = 1) {

@@ -94,7 +94,8 @@ extension RunStateMachine {
     }
     return CommitOrder(
       attempt: attemptID, base: base, version: newest.next, summary: summary,
-      configuration: attempt.context.configuration, rosterCount: rosterCount, cohort: attempt.cohort.count,
+      configuration: attempt.context.configuration, task: attempt.offer.task, rosterCount: rosterCount,
+      cohort: attempt.cohort.count,
       reported: attempt.survivors.count, transcript: transcript)
   }
 

@@ -89,8 +89,17 @@ extension RunStateMachine {
     if let rule = plan.reportDeadline {
       configuration.inputDeadline = reportTimes.deadline(rule, longest: configuration.inputDeadline)
     }
-    return (configuration, plan.task)
+    var task = plan.task
+    if let control {
+      task.control = control.task(in: round)
+      configuration.trainer = .sha256(of: task.canonicalBytes)
+    }
+    return (configuration, task)
   }
+
+  /// Of the next attempt to train. Workers cannot take back what they made their own on a version that was taken back: all
+  /// begin anew.
+  private var control: ControlBlob.Reference? { base.version == newest ? base.control : nil }
 
   /// Whether the other workers would accept this one on a roster: a worker's certificate of the authority, valid now.
   private func isEligible(_ worker: WorkerID) -> Bool {
@@ -132,7 +141,8 @@ extension RunStateMachine {
     let signature = signingKey.signature(over: SignedString.offer(roundID: context.roundID))
     let message = RoundOffer(
       attempt: attemptID, modelName: plan.modelName, baseVersion: base.version, modelDigest: base.modelDigest,
-      tensors: base.tensors, configuration: configuration, task: task, signature: signature)
+      tensors: base.tensors, configuration: configuration, task: task, control: evaluation ? nil : control?.tensor,
+      signature: signature)
     let offers =
       [Action.recordAttempt(attemptID, cohort: cohort)]
       + pastAttempts.statements(for: cohort).map { .send(.aborts($0.statements), to: $0.worker) }

@@ -119,6 +119,7 @@ package struct RunStateMachine: Sendable {
     package let version: ModelVersion
     package let summary: SumSummary
     package let configuration: RoundConfiguration
+    package let task: TrainingTask
     package let rosterCount: Int
     package let cohort: Int
     package let reported: Int

@@ -51,6 +51,7 @@ extension WorkerStateMachine {
       offer.configuration.revocationList == .sha256(of: membership.revocationListBytes)
     else { return (.policy, "the coordinator holds another membership list") }
     guard !isTrainerHanging else { return (.busy, "training of an earlier attempt hangs") }
+    if let objection = offer.controlObjection { return (.badOffer, objection) }
     let isTraining = offer.task.kind == .train
     guard (offer.configuration.vectorLength > 0) == isTraining,
       (offer.configuration.localEpochs > 0) == isTraining

@@ -37,6 +37,8 @@ package struct WorkerStateMachine: Sendable {
     /// Evaluate, and train unless the task says otherwise, on the model held.
     case train(RoundOffer)
     case upload(UploadOrder)
+    /// The update counts in a version: what training made of the worker's control variate is its own from now on, durably.
+    case keepControl(AttemptID)
     /// Drop what belongs to this attempt: training, update, upload.
     case cancelWork(AttemptID)
     case startDeadline(DeadlineID, Duration)
@@ -253,7 +255,11 @@ package struct WorkerStateMachine: Sendable {
       if contributions.count > Self.contributionsMax { contributions.removeFirst() }
     }
     work = nil
-    return [.cancelWork(attempt), .note(.ended(attempt, ending))]
+    var actions: [Action] = [.cancelWork(attempt), .note(.ended(attempt, ending))]
+    if case .committed(_, counted: true) = ending, ended.offer.usesControlVariates {
+      actions.insert(.keepControl(attempt), at: 0)
+    }
+    return actions
   }
 
   /// Starts the deadline of the next step.

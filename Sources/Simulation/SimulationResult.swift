@@ -23,6 +23,14 @@ package struct SimulatedRound: Hashable, Sendable {
   }
 }
 
+/// Control variates at the end of a run under SCAFFOLD.
+package struct SimulatedControls: Hashable, Sendable {
+  /// c, shape `[d]`.
+  package let server: [Float]
+  /// c_i of each worker; nil for zeros.
+  package let workers: [[Float]?]
+}
+
 /// What came out of a simulation. The same scenario and seed give the same value, on any machine of one CPU class.
 package struct SimulationResult: Hashable, Sendable {
   package let seed: UInt64
@@ -34,6 +42,8 @@ package struct SimulationResult: Hashable, Sendable {
   package let modelDigest: Digest
   /// Of the last version: its F32 tensors in name order, joined.
   package let parameters: [Float]
+  /// Under SCAFFOLD, at the end.
+  package let controls: SimulatedControls?
   /// Of the last version on the data that no worker has; nil if none was held out.
   package let heldOut: RoundMetrics?
   /// Virtual seconds until the run had ended.

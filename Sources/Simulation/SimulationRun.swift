@@ -116,11 +116,19 @@ package struct SimulationRun: Sendable {
     let ended = coordinator.endedAt ?? world.now
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
-      modelDigest: latest.manifest.modelDigest, parameters: parameters.values, heldOut: metrics, seconds: ended.seconds,
+      modelDigest: latest.manifest.modelDigest, parameters: parameters.values,
+      controls: controls(coordinator, workers), heldOut: metrics, seconds: ended.seconds,
       events: world.eventCount, messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
       steps: world.steps, recoveries: coordinator.recoveries, violations: world.checkers.violations,
       failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
       logDigest: world.log.digest)
+  }
+
+  private func controls(_ coordinator: VirtualCoordinator, _ workers: [VirtualWorker]) -> SimulatedControls? {
+    guard let (server, since) = coordinator.control else { return nil }
+    return SimulatedControls(
+      server: server,
+      workers: workers.map { worker in worker.disk.control.flatMap { $0.round >= since ? $0.values : nil } })
   }
 
   /// The last version on the data that no worker has.

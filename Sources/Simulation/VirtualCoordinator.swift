@@ -87,7 +87,7 @@ final class VirtualCoordinator {
     template = VersionTemplate(
       federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
       architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
-      signingKey: parties.coordinator.signingKey, strategy: run.strategy)
+      signingKey: parties.coordinator.signingKey, strategy: run.strategy(in: parties.membership))
   }
 
   private static func table(of parties: VirtualParties) -> MembershipTable {
@@ -95,6 +95,12 @@ final class VirtualCoordinator {
   }
 
   var outcome: RunStateMachine.Outcome? { machine?.outcome }
+
+  /// c of SCAFFOLD with the base version, and the first round that went into it; nil for zeros.
+  var control: (values: [Float], since: RoundNumber)? {
+    guard let round = machine?.round, let values = serverState.control else { return nil }
+    return (values, RoundNumber(round.value - serverState.steps))
+  }
 
   /// The round of the last attempt that was recorded; 0 before the first.
   var lastRound: RoundNumber { disk.attempts.keys.max() ?? 0 }
@@ -120,7 +126,8 @@ final class VirtualCoordinator {
     }
     var beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
     beginning.centralHistory = disk.measured
-    recall(beginning.base.version)
+    recall(beginning.base.version, isTakenBack: beginning.isTakenBack)
+    beginning.base.control = ControlBlob(serverState)?.reference
     machine = RunStateMachine(
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
@@ -328,10 +335,13 @@ final class VirtualCoordinator {
     }
   }
 
-  /// What the server optimizer remembered with a version.
-  private func recall(_ version: ModelVersion) {
+  /// What the server optimizer remembered with a version. As in the cluster's driver, control variates begin anew where
+  /// the run goes back to it.
+  private func recall(_ version: ModelVersion, isTakenBack: Bool) {
     let run = world.scenario.run
-    serverState = disk.serverStates[version] ?? run.strategy.initialState(count: run.model.architecture.layout.count)
+    let kept = isTakenBack && run.strategy.hasControlVariates ? nil : disk.serverStates[version]
+    serverState = kept ?? run.strategy.initialState(count: run.model.architecture.layout.count)
+    desk.serve(ControlBlob(serverState))
     if version > 0, disk.serverStates[version] == nil {
       world.violated("version \(version) is published and the server optimizer's state is not kept")
     }
@@ -371,6 +381,7 @@ final class VirtualCoordinator {
       if world.mayStrikeCoordinator() { return }
       try publish(closed.release)
       serverState = closed.state
+      desk.serve(ControlBlob(serverState))
       if world.mayStrikeCoordinator() { return }
       average = []
       candidate = nil
@@ -407,7 +418,7 @@ final class VirtualCoordinator {
       parameters = try ParameterSet(
         disk.models.artifact(of: stored).tensors, expecting: world.scenario.run.model.architecture.layout)
       parent = stored.digest
-      recall(base.version)
+      recall(base.version, isTakenBack: true)
       try disk.models.takeBack(version, of: name, reason: reason)
     } catch {
       handle(.failed(reason: "version \(base.version) cannot be gone back to: \(error)"))

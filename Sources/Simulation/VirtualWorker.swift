@@ -10,6 +10,10 @@ import Wire
 /// What of a worker survives the death of its process.
 final class WorkerDisk {
   private var entries: [WorkerLedger.Entry] = []
+  /// Under SCAFFOLD, with the round that made it.
+  private(set) var control: (values: [Float], round: RoundNumber)?
+
+  func keep(_ control: [Float], of attempt: AttemptID) { self.control = (control, attempt.round) }
 
   func record(_ entry: WorkerLedger.Entry) { entries.append(entry) }
 
@@ -43,6 +47,8 @@ final class VirtualWorker {
     /// The attempt whose training still counts.
     var wanted: AttemptID?
     var update: ClientUpdate?
+    /// What training made of the worker's control variate: its own only once the update counts.
+    var control: [Float]?
     /// The process meets its end where it stands: nothing more leaves it.
     var isDoomed = false
     /// What was meant for the bulk socket while it was not connected.
@@ -60,7 +66,7 @@ final class VirtualWorker {
   private unowned let world: World
   private let party: VirtualParties.Party
   private let policy: Rounds.WorkerPolicy
-  private let disk = WorkerDisk()
+  let disk = WorkerDisk()
   private let dataset: Dataset
   private var process: Process?
 
@@ -205,18 +211,27 @@ final class VirtualWorker {
 
   private func train(_ offer: RoundOffer) {
     let attempt = offer.attempt
-    guard process?.wanted == attempt, let tensors = process?.desk.model(of: offer) else { return }
+    guard process?.wanted == attempt, let held = process?.desk.model(of: offer) else { return }
     do throws(LocalWorkError) {
       // Made for this once: thousands of workers would hold as many models.
       let work = LocalWork(worker: name, dataset: dataset, threads: world.threads)
-      process?.update = try work.perform(
-        offer.task, configuration: offer.configuration, attempt: attempt, parameters: tensors)
+      let result = try work.perform(
+        offer.task, configuration: offer.configuration, attempt: attempt, parameters: held.model,
+        controls: controls(of: offer, server: held.control))
+      process?.update = result.update
+      process?.control = result.control
       world.note(name.text, "trained", ["attempt": .text(attempt.description)])
       if world.reached(.training, attempt, worker: index, at: world.now) { process?.isDoomed = true }
       handle(.trained(attempt))
     } catch {
       handle(.trainingFailed(attempt, reason: error.description))
     }
+  }
+
+  private func controls(of offer: RoundOffer, server: [Float]?) -> ControlVariates {
+    guard offer.usesControlVariates, let since = offer.task.control?.since else { return ControlVariates() }
+    let own = disk.control.flatMap { $0.round >= since ? $0.values : nil }
+    return ControlVariates(server: server, own: own)
   }
 
   /// The machine changes first; then its actions are carried out, in their order.
@@ -240,11 +255,15 @@ final class VirtualWorker {
       world.note(name.text, "recorded", ["entry": .text(entry.kind)])
     case .fetchModel(let offer):
       process?.update = nil
+      process?.control = nil
       process?.desk.fetchModel(offer)
     case .train(let offer): startTraining(offer, at: time)
     case .upload(let order): upload(order, at: time)
+    case .keepControl(let attempt):
+      if let control = process?.control { disk.keep(control, of: attempt) }
     case .cancelWork(let attempt):
       process?.update = nil
+      process?.control = nil
       if process?.wanted == attempt { process?.wanted = nil }
       process?.desk.cancel(attempt)
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)

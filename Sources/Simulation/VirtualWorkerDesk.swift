@@ -23,6 +23,8 @@ final class VirtualWorkerDesk {
   private unowned let world: World
   private let index: Int
   private let life: Int
+  /// Whose blobs are fetched.
+  private var offer: RoundOffer?
   private var fetch = ModelFetch()
   private var blobs = ModelBlobs()
   private var work: UploadWork?
@@ -47,10 +49,15 @@ final class VirtualWorkerDesk {
 
   // MARK: Models
 
-  func fetchModel(_ offer: RoundOffer) { feed(.wanted(offer.attempt, offer.tensors, at: world.now)) }
+  func fetchModel(_ offer: RoundOffer) {
+    self.offer = offer
+    feed(.wanted(offer.attempt, offer.blobs, at: world.now))
+  }
 
-  /// The tensors of an offered model; nil while a blob is missing.
-  func model(of offer: RoundOffer) -> [NamedTensor]? { blobs.tensors(of: offer.tensors) }
+  /// An offered model, and the server's control variate if the offer names one; nil while a blob is missing.
+  func model(of offer: RoundOffer) -> (model: [NamedTensor], control: [Float]?)? {
+    blobs.tensors(of: offer.blobs).map { offer.split($0) }
+  }
 
   private func feed(_ event: ModelFetch.Event, payload: [UInt8]? = nil) {
     let actions = fetch.handle(event)
@@ -65,11 +72,12 @@ final class VirtualWorkerDesk {
       case .verify(let digest): feed(.verified(blobs.verify(digest), at: world.now))
       case .keep(let digest): blobs.keep(digest, sharing: &world.blobs)
       case .complete(let attempt, let references):
-        guard let tensors = blobs.tensors(of: references) else {
+        guard let fetched = blobs.tensors(of: references) else {
           world.violated("a model is complete without its blobs")
           continue
         }
-        deliver(.modelHeld(attempt, modelDigest: ModelArtifact.modelDigest(of: tensors)))
+        guard let offer, offer.attempt == attempt else { continue }
+        deliver(.modelHeld(attempt, modelDigest: ModelArtifact.modelDigest(of: offer.split(fetched).model)))
       case .unavailable(let attempt, let reason): deliver(.modelUnavailable(attempt, reason: reason))
       }
     }

@@ -104,9 +104,11 @@ package final class LocalTrainer {
     }
   }
 
-  private func load(_ parameters: ParameterSet, dropoutSeed: UInt64 = 0) throws(TrainingError) {
+  private func load(
+    _ parameters: ParameterSet, dropoutSeed: UInt64 = 0, correction: [Float]? = nil
+  ) throws(TrainingError) {
     do throws(KernelError) {
-      try network.load(parameters, dropoutSeed: dropoutSeed)
+      try network.load(parameters, dropoutSeed: dropoutSeed, correction: correction)
     } catch {
       throw TrainingError(error)
     }
@@ -117,15 +119,16 @@ package final class LocalTrainer {
   /// - Parameters:
   ///   - round: for the schedule of the learning rate; from 1.
   ///   - seed: of shuffles and dropout; the same seed, base, data and kernel class give the same bits.
+  ///   - correction: added to the gradient of every step, under plain SGD: see `Network.load`.
   ///   - progress: told the finished fraction, from 0 to 1, after every step.
   ///   - isCancelled: asked before every step.
   /// - Throws: `TrainingError.wrongLayout`, `.batchTooLarge`, `.notFinite`, `.cancelled`.
   package func train(
     base: ParameterSet, configuration: TrainingConfiguration, round: UInt64 = 1, seed: UInt64,
-    progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    correction: [Float]? = nil, progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
   ) throws(TrainingError) -> TrainingResult {
     let batch = try makeRoom(for: configuration)
-    try load(base, dropoutSeed: Self.dropoutSeed(seed))
+    try load(base, dropoutSeed: Self.dropoutSeed(seed), correction: correction)
     let rule = configuration.rule
     let rate = Float(configuration.learningRate * configuration.optimizer.learningRateFactor(round: round))
     let stepCount = configuration.stepCount(examples: training.count)

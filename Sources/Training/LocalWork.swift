@@ -29,13 +29,16 @@ package final class LocalWork {
   ///
   /// - Parameters:
   ///   - parameters: the offered model.
+  ///   - controls: of SCAFFOLD; none under other strategies.
   ///   - progress: the fraction of training that is done; called after every step, and every piece of the evaluation.
-  /// - Returns: the difference to `parameters` (empty for an evaluation), with the metrics of `parameters` themselves.
+  /// - Returns: the difference to `parameters` (empty for an evaluation), with the metrics of `parameters` themselves, and
+  ///   what the worker keeps for itself.
   /// - Throws: `LocalWorkError`: nothing of it may be reported.
   package func perform(
     _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
-    progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
-  ) throws(LocalWorkError) -> ClientUpdate {
+    controls: ControlVariates = ControlVariates(), progress: (Double) -> Void = { _ in },
+    isCancelled: () -> Bool = { false }
+  ) throws(LocalWorkError) -> LocalResult {
     let architecture: ModelArchitecture
     do throws(ArchitectureError) {
       architecture = try ModelArchitecture(parsing: task.architecture)
@@ -54,6 +57,10 @@ package final class LocalWork {
     }
     // What an unknown strategy makes of an update, nobody here can say.
     guard let strategy = Strategy(parsing: configuration.strategy) else { throw .strategy(configuration.strategy) }
+    let reach = task.kind == .train ? try reach(strategy, task, configuration, attempt) : nil
+    for found in [controls.server, controls.own].compactMap({ $0?.count }) where found != base.values.count {
+      throw .control(found, expected: base.values.count)
+    }
     let trainer = try trainer(for: task, architecture)
     do throws(TrainingError) {
       let metrics =
@@ -61,7 +68,8 @@ package final class LocalWork {
         ? try trainer.evaluate(base, observe: { _, _ in progress(0) })
         : RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)
       guard task.kind == .train else {
-        return ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
+        return LocalResult(
+          update: ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics))
       }
       let training = try TrainingConfiguration(configuration, task.optimizer)
       var update = ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
@@ -69,8 +77,12 @@ package final class LocalWork {
       let loss = if case .fair = strategy.report { try trainer.trainingLoss(base) } else { 0.0 }
       update.difference = try trainer.train(
         base: base, configuration: training, round: attempt.round.value, seed: shuffleSeed(task, attempt),
-        progress: progress, isCancelled: isCancelled
+        correction: reach == nil ? nil : controls.correction, progress: progress, isCancelled: isCancelled
       ).difference
+      let control = reach.map { controls.next(after: update.difference, clip: configuration.clip, reach: $0) }
+      if let reach, control?.allSatisfy(\.isFinite) == false {
+        throw .badSetting(name: "local steps times learning rate", found: reach, expected: "more: c_i is not finite")
+      }
       switch strategy.report {
       case .difference: break
       case .normalized:
@@ -80,10 +92,25 @@ package final class LocalWork {
         let rate = training.learningRate * training.optimizer.learningRateFactor(round: attempt.round.value)
         update.weigh(loss: loss, q: q, learningRate: rate, clip: configuration.clip)
       }
-      return update
+      return LocalResult(update: update, control: control)
     } catch {
       throw .training(error)
     }
+  }
+
+  /// K·η_l; nil under a strategy without control variates.
+  private func reach(
+    _ strategy: Strategy, _ task: TrainingTask, _ rules: RoundConfiguration, _ attempt: AttemptID
+  ) throws(LocalWorkError) -> Double? {
+    guard strategy.hasControlVariates else { return nil }
+    if let objection = task.optimizer.objectionToScaffold(momentum: rules.momentum, proximal: rules.proximal) {
+      throw .scaffold(found: objection.found, expected: objection.expected)
+    }
+    let reach = task.optimizer.reach(learningRate: rules.learningRate, round: attempt.round.value) ?? 0
+    guard reach > 0, reach.isFinite else {
+      throw .scaffold(found: "steps that come to \(reach)", expected: "a number above 0")
+    }
+    return reach
   }
 
   /// Every attempt shuffles afresh: a retry is never the same update again (ruling A8).
@@ -130,6 +157,10 @@ package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible
   /// The text of a strategy that this program does not have.
   case strategy(String)
   case scale(Double)
+  /// Local training under SCAFFOLD that its control variates do not fit.
+  case scaffold(found: String, expected: String)
+  /// A control variate of another length than the model has.
+  case control(Int, expected: Int)
   case data(DatasetError)
   case training(TrainingError)
 
@@ -140,6 +171,8 @@ package enum LocalWorkError: Error, Equatable, Sendable, CustomStringConvertible
     case .vectorLength(let found, let expected): "the vector length: found \(found), expected \(expected)"
     case .strategy(let text): "the strategy '\(text.prefix(60))': this version does not have it"
     case .scale(let scale): "the data's scale: found \(scale), expected a number above 0 that fits a Float"
+    case .scaffold(let found, let expected): "scaffold: found \(found), expected \(expected)"
+    case .control(let found, let expected): "a control variate: found \(found) elements, expected \(expected)"
     case .data(let error): "the data: \(error)"
     case .training(let error): "training: \(error)"
     }

@@ -118,12 +118,20 @@ extension RoundOffer {
     for (a, b) in zip(tensors, tensors.dropFirst()) where !a.name.utf8.lexicographicallyPrecedes(b.name.utf8) {
       throw .badField("offer.tensors", found: "names out of order or twice", expected: "names in byte order")
     }
+    var task = try TrainingTask(wire: message.task)
+    var control: TensorReference?
+    if let reference = message.control {
+      let tensor = try TensorReference(wire: reference.pointee)
+      let since = try Field.number(message.control_since, "offer.control_since", in: 1...UInt64(Int64.max))
+      task.control = TrainingTask.Control(digest: tensor.digest, since: RoundNumber(since))
+      control = tensor
+    }
     self.init(
       attempt: try AttemptID(wire: message.attempt, "offer.attempt"),
       modelName: try Field.name(message.model_name, "offer.model_name"),
       baseVersion: ModelVersion(message.base_version),
       modelDigest: try Field.fixed(message.model_digest, "offer.model_digest"), tensors: tensors,
-      configuration: try Self.configuration(message.configuration), task: try TrainingTask(wire: message.task),
+      configuration: try Self.configuration(message.configuration), task: task, control: control,
       signature: try Field.fixed(message.signature, "offer.signature"))
   }
 
@@ -150,6 +158,8 @@ extension RoundOffer {
       $0.tensors = arena.list(tensors) { $0.draft(in: arena) }
       $0.configuration = arena.data(configuration.canonicalBytes)
       $0.task = task.draft(in: arena)
+      $0.control = control?.draft(in: arena)
+      $0.control_since = task.control?.since.value ?? 0
       $0.signature = arena.data(signature)
     }
   }

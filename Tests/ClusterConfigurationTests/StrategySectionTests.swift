@@ -1,5 +1,6 @@
 import ClusterConfiguration
 import Federation
+import Rounds
 import Testing
 
 @Suite("The strategy of a run file")
@@ -47,6 +48,34 @@ struct StrategySectionTests {
     #expect(try Self.read(run.text) == run)
   }
 
+  @Test("SCAFFOLD's rules name the workers of the federation, unless the run does")
+  func population() throws {
+    let steps = "local-steps: 9, weight-decay: 0.1"
+    let run = try Self.read(Self.run("{name: scaffold}", training: steps))
+    let own = try Self.read(Self.run("{name: scaffold, population: 30}", training: steps))
+    func rules(_ run: RunConfiguration) -> RoundConfiguration {
+      run.plan(membership: Self.membership(workers: 7), architecture: run.model.architecture).configuration
+    }
+    #expect(run.rulesWithoutMembership.strategy == "scaffold")
+    #expect(rules(run).strategy == "scaffold, population 7")
+    #expect(rules(own).strategy == "scaffold, population 30")
+    #expect(rules(run).optimizer == "scaffold" && rules(run).maximumWeight == 1)
+    #expect(try Self.read(run.text) == run && Self.read(own.text) == own)
+  }
+
+  private static func membership(workers: Int) -> MembershipList {
+    let key = SigningPublicKey(unchecked: [UInt8](repeating: 7, count: 32))
+    return MembershipList(
+      federation: "f", authorityKey: key,
+      members: (0..<workers).map { index in
+        SignedCertificate(
+          certificate: Certificate(
+            organisation: "o", name: WorkerID("worker-\(index)")!, role: .worker, signingKey: key,
+            linkKey: LinkPublicKey(unchecked: [UInt8](repeating: 1, count: 32)), notBefore: 0, notAfter: .max),
+          signature: Signature(unchecked: [UInt8](repeating: 0, count: 64)))
+      })
+  }
+
   @Test("Terms that a strategy needs are in the rules, and in the law of workers that allow the run")
   func terms() throws {
     let nova = try Self.read(Self.run("{name: fednova}")), fair = try Self.read(Self.run("{name: q-fedavg, q: 1}"))
@@ -81,6 +110,23 @@ struct StrategySectionTests {
         "{name: fednova}", "optimizer: adam", "", "found adam 0.9 0.999 1e-08 under fednova, expected the optimizer sgd"
       ),
       ("{name: fednova}", "momentum: 0.9, optimizer: nesterov", "", "found nesterov under fednova"),
+      (
+        "{name: scaffold}", "local-epochs: 2", "",
+        "found no number of local steps under scaffold, expected 'local-steps'"
+      ),
+      ("{name: scaffold}", "local-steps: 2, momentum: 0.9", "", "found momentum under scaffold, expected plain SGD"),
+      ("{name: scaffold}", "local-steps: 2, proximal: 0.1", "", "found a proximal term under scaffold"),
+      ("{name: scaffold}", "local-steps: 2, optimizer: adam", "", "under scaffold, expected plain SGD"),
+      (
+        "{name: scaffold}", "local-steps: 2, schedule: {cosine: 7}", "",
+        "found a schedule that ends at a learning rate of 0 under scaffold"
+      ),
+      ("{name: scaffold, population: 4}", "local-steps: 2", "", "found a population of 4 under a cohort.minimum of 5"),
+      (
+        "{name: scaffold, population: 0}", "local-steps: 2", "",
+        "'strategy.population': found 0, expected a whole number"
+      ),
+      ("{name: scaffold}", "local-steps: 2", "maximum-weight: 9", "'maximum-weight': found 9, expected 1"),
       ("{name: fednova}", "momentum: 0.9, proximal: 0.1", "", "found momentum beside a proximal term under fednova"),
     ])
   func refusals(_ yaml: String, _ training: String, _ more: String, _ problem: String) {

@@ -6,6 +6,7 @@ import Membership
 import Rounds
 import SecureAggregation
 import Testing
+import Training
 import ZeroMQ
 
 @testable import ClusterRuntime
@@ -58,13 +59,14 @@ struct ChargeDeathTests {
       thread: try ComputeThread(name: "core"), machine: machine, control: control,
       ledger: try WorkerLedgerStore(path: root + "/ledger.sqlite"),
       evidence: EvidenceStore(directory: root + "/evidence"), watch: TrainingWatch(), backlog: backlog,
+      controls: ControlVariateStore(stateDirectory: root),
       ends: AsyncStream.makeStream(of: ProcessEnd.self).continuation, logger: TestFederation.logger)
     let offer = offer(from: coordinator)
     let update = ClientUpdate(
       difference: [0], exampleCount: 1, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
     await driver.receive(ControlClient.Delivery.message(.offer(offer)))
-    await driver.receive(WorkerDesk.Delivery.modelHeld(attempt, modelDigest: offer.modelDigest, tensors: []))
-    await driver.receive(Trainer.Delivery.trained(attempt, update, .now - .now))
+    await driver.receive(WorkerDesk.Delivery.modelHeld(attempt, modelDigest: offer.modelDigest, HeldModel()))
+    await driver.receive(Trainer.Delivery.trained(attempt, LocalResult(update: update), .now - .now))
   }
 
   private static func offer(from coordinator: PartyHome) -> RoundOffer {

@@ -18,8 +18,8 @@ private final class HangingWork: LocalWorking {
 
   func perform(
     _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
-    progress: (Double) -> Void, isCancelled: () -> Bool
-  ) throws(LocalWorkError) -> ClientUpdate {
+    controls: ControlVariates, progress: (Double) -> Void, isCancelled: () -> Bool
+  ) throws(LocalWorkError) -> LocalResult {
     gate.wait()
     gate.signal()
     throw .training(.cancelled)
@@ -32,15 +32,16 @@ private final class SlowWork: LocalWorking {
 
   func perform(
     _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
-    progress: (Double) -> Void, isCancelled: () -> Bool
-  ) throws(LocalWorkError) -> ClientUpdate {
+    controls: ControlVariates, progress: (Double) -> Void, isCancelled: () -> Bool
+  ) throws(LocalWorkError) -> LocalResult {
     for step in 1...Self.steps where !isCancelled() {
       usleep(300_000)
       progress(Double(step) / Double(Self.steps))
     }
-    return ClientUpdate(
-      difference: Array(repeating: 0, count: Int(configuration.vectorLength)), exampleCount: 1,
-      metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
+    return LocalResult(
+      update: ClientUpdate(
+        difference: Array(repeating: 0, count: Int(configuration.vectorLength)), exampleCount: 1,
+        metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)))
   }
 }
 

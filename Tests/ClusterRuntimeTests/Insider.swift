@@ -119,7 +119,7 @@ final class Insider {
         try await perform(machine.handle(.modelHeld(offer.attempt, modelDigest: offer.modelDigest)))
       case .train(let offer): try await perform(machine.handle(.trained(offer.attempt)))
       case .upload(let order): try await begin(order)
-      case .record, .keepEvidence, .cancelWork, .startDeadline, .note: break
+      case .record, .keepControl, .keepEvidence, .cancelWork, .startDeadline, .note: break
       }
     }
   }

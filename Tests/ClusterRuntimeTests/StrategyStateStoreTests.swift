@@ -51,6 +51,18 @@ struct StrategyStateStoreTests {
     #expect(try read(3) == state(2))
   }
 
+  @Test("SCAFFOLD's control variate is there with its version after a restart")
+  func control() throws {
+    let scaffold = Strategy(.scaffold, [.population: 4])!
+    let state = ServerState(steps: 2, vectors: ["control-variate": [0.5, -3]])
+    try store.write(state, run: "r", version: 2)
+    let found = try store.state(with: manifest(2), of: "r", strategy: scaffold, count: 2)
+    #expect(found == state && found.control == [0.5, -3])
+    #expect(throws: StrategyStateError.self) {
+      try store.state(with: manifest(3), of: "r", strategy: scaffold, count: 2)
+    }
+  }
+
   @Test("Version 0 and another run's model come without memory")
   func begins() throws {
     #expect(try read(0) == adam.initialState(count: 2))

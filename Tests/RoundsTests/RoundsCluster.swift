@@ -252,7 +252,7 @@ final class RoundsCluster {
         queue.append(.coordinator(.uploadOpened(source.header, from: name)))
       case .startDeadline(let deadline, let duration):
         timers.append(Timer(at: time + duration, envelope: .worker(name, .deadlinePassed(deadline))))
-      case .record, .keepEvidence, .cancelWork, .note: break
+      case .record, .keepControl, .keepEvidence, .cancelWork, .note: break
       }
     }
   }

@@ -113,7 +113,8 @@ struct RoundsMembers: Sendable {
   /// A valid offer to train, after `change`, signed by `signer` (the coordinator if nil).
   func offer(
     round: RoundNumber = 1, attempt: AttemptNumber = 0, kind: TrainingTask.Kind = .train, model: String = "model 0",
-    task: TrainingTask? = nil, membership other: MembershipList? = nil, signedBy signer: SigningKey? = nil,
+    task: TrainingTask? = nil, control: TensorReference? = nil, membership other: MembershipList? = nil,
+    signedBy signer: SigningKey? = nil,
     _ change: (inout RoundConfiguration) -> Void = { _ in }
   ) -> RoundOffer {
     let configuration = configuration(kind, change)
@@ -123,7 +124,7 @@ struct RoundsMembers: Sendable {
       now: RoundsCluster.now)
     return RoundOffer(
       attempt: context.attempt, modelName: "model", baseVersion: 0, modelDigest: context.modelDigest, tensors: [],
-      configuration: configuration, task: task ?? self.task(kind),
+      configuration: configuration, task: task ?? self.task(kind), control: control,
       signature: (signer ?? coordinatorKey).signature(over: SignedString.offer(roundID: context.roundID)))
   }
 }

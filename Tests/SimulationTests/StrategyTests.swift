@@ -12,7 +12,8 @@ struct StrategyTests {
     ("{name: fedavg}", "", 0.75), ("{name: fedprox}", "", 0.75), ("{name: fedavgm, momentum: 0.5}", "", 0.8),
     ("{name: fedadagrad}", "", 0.8), ("{name: fedadam, server-learning-rate: 0.03}", "", 0.78),
     ("{name: fedyogi, server-learning-rate: 0.03}", "", 0.78), ("{name: fednova}", "", 0.75),
-    ("{name: q-fedavg, q: 0.1}", "", 0.7), ("{name: median}", "aggregation: plain", 0.7),
+    ("{name: q-fedavg, q: 0.1}", "", 0.7), ("{name: scaffold}", "", 0.75),
+    ("{name: median}", "aggregation: plain", 0.7),
     ("{name: trimmed-mean, trim: 0.2}", "aggregation: plain", 0.7),
     ("{name: krum, byzantine: 1}", "aggregation: plain", 0.4),
     ("{name: multi-krum, byzantine: 1}", "aggregation: plain", 0.7),
@@ -23,6 +24,7 @@ struct StrategyTests {
     -> SimulationScenario
   {
     let proximal = strategy.contains("fedprox") ? ", proximal: 0.01" : ""
+    let length = strategy.contains("scaffold") ? "local-steps: 15" : "local-epochs: 1"
     let text = """
       purpose: A test.
       population:
@@ -44,7 +46,7 @@ struct StrategyTests {
         data: {features: 64, classes: 10, scale: 16}
         rounds: \(rounds)
         strategy: \(strategy)
-        training: {learning-rate: 0.1, local-epochs: 1, batch-size: 16\(proximal)}
+        training: {learning-rate: 0.1, \(length), batch-size: 16\(proximal)}
         clip: 4
         cohort: {minimum: 5}
         maximum-attempts: 50

@@ -59,7 +59,8 @@ struct StrategyReportTests {
       TrainingTask(
         kind: .train, aggregation: .plain, architecture: "mlp 2-3", dataScale: 1, holdOutFraction: 0.2, seed: 1),
       configuration: rules, attempt: AttemptID(run: "r", round: 1, attempt: 0),
-      parameters: architecture.initialParameters(seed: 1).tensors)
+      parameters: architecture.initialParameters(seed: 1).tensors
+    ).update
   }
 
   private static func norm(_ values: [Float]) -> Double {
@@ -89,6 +90,6 @@ struct StrategyReportTests {
 
   @Test("A strategy that this version does not have is declined")
   func unknown() {
-    #expect(throws: LocalWorkError.strategy("scaffold")) { try Self.work("scaffold") }
+    #expect(throws: LocalWorkError.strategy("fedsgd")) { try Self.work("fedsgd") }
   }
 }

@@ -157,6 +157,10 @@ struct RefusedFieldTests {
     Refused(
       "offer.tensors", "too many",
       offer(tensors: (0...RoundOffer.tensorCountMax).map { tensor(name: "t\(String($0 + 10_000))") })),
+    Refused("offer.control_since", "round 0", controlled(since: 0)),
+    Refused("tensors.byte_count", "not the control variate's shape", controlled(byteCount: 8)),
+    Refused(
+      "tensors.shape", "a control variate beyond every transfer", controlled(shape: [1 << 50], byteCount: 1 << 52)),
     Refused("offer.task.data_scale", "NaN", offer(task: { $0.dataScale = .nan })),
     Refused("offer.task.hold_out_fraction", "infinity", offer(task: { $0.holdOutFraction = .infinity })),
     Refused(
@@ -296,6 +300,17 @@ private func offer(
       RoundOffer(
         attempt: Values.attempt, modelName: "digits", baseVersion: 2, modelDigest: Values.digest(6), tensors: tensors,
         configuration: Values.configuration, task: task, signature: Values.signature(7))))
+}
+
+private func controlled(since: UInt64 = 1, shape: [UInt64] = [1], byteCount: UInt64 = 4) -> ControlToWorker {
+  var task = Values.task
+  let control = tensor(shape: shape, byteCount: byteCount)
+  task.control = TrainingTask.Control(digest: control.digest, since: RoundNumber(since))
+  return .round(
+    .offer(
+      RoundOffer(
+        attempt: Values.attempt, modelName: "digits", baseVersion: 2, modelDigest: Values.digest(6), tensors: [],
+        configuration: Values.configuration, task: task, control: control, signature: Values.signature(7))))
 }
 
 private func tensor(

@@ -70,6 +70,17 @@ enum Values {
     attempt: attempt, modelName: "digits", baseVersion: 2, modelDigest: digest(6), tensors: tensors,
     configuration: configuration, task: task, signature: signature(7))
 
+  /// Under SCAFFOLD, with the server's control variate.
+  static let controlledOffer: RoundOffer = {
+    let control = TensorReference(
+      name: "control-variate", dtypeCode: 10, shape: [9_610], digest: digest(8), byteCount: 38_440)
+    var task = Self.task
+    task.control = TrainingTask.Control(digest: control.digest, since: 2)
+    return RoundOffer(
+      attempt: attempt, modelName: "digits", baseVersion: 2, modelDigest: digest(6), tensors: tensors,
+      configuration: configuration, task: task, control: control, signature: signature(7))
+  }()
+
   static func advert(_ worker: WorkerID, seed: UInt8, offer: UInt8 = 9) -> KeyAdvert {
     KeyAdvert(
       entry: RosterEntry(
@@ -151,7 +162,7 @@ enum Values {
           version: .current, session: SessionID(1), federation: "north", heartbeatInterval: .milliseconds(500),
           missedHeartbeats: 3)),
       .heartbeat, .goodbye, .rest(.milliseconds(90_500)),
-      .round(.offer(offer)),
+      .round(.offer(offer)), .round(.offer(controlledOffer)),
       .round(
         .roster(
           attempt,

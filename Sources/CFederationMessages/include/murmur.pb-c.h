@@ -513,10 +513,16 @@ struct  Murmur__RoundOffer
   ProtobufCBinaryData configuration;
   Murmur__TrainingTask *task;
   ProtobufCBinaryData signature;
+  /*
+   * Under SCAFFOLD, the blob of the server's control variate, and the first round that went into it; neither where it is
+   * zeros. Its digest and that round are part of the task.
+   */
+  Murmur__TensorReference *control;
+  uint64_t control_since;
 };
 #define MURMUR__ROUND_OFFER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__round_offer__descriptor) \
-    , NULL, {0,NULL}, 0, {0,NULL}, 0,NULL, {0,NULL}, NULL, {0,NULL} }
+    , NULL, {0,NULL}, 0, {0,NULL}, 0,NULL, {0,NULL}, NULL, {0,NULL}, NULL, 0 }
 
 
 /*

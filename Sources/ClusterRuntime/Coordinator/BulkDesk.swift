@@ -55,6 +55,8 @@ actor BulkDesk {
   private let pool: ThreadPool
   private var intake: UploadIntake<RoutingID>
   private var shelf = BlobShelf()
+  /// Of the version that each run in hand trains on; those of other versions nobody may train with.
+  private var controls: [RunID: ControlBlob] = [:]
   /// By upload, until the sum is open or the next attempt of the run takes the place.
   private var attempts: [Digest: Attempt] = [:]
   /// The upload of each worker's attempt, and of each run's.
@@ -106,6 +108,7 @@ actor BulkDesk {
 
   /// A damaged blob is neither sent nor trained on: the runs that need it are told.
   private func read(_ digest: Digest) -> [UInt8]? {
+    if let control = controls.values.first(where: { $0.reference.tensor.digest == digest }) { return control.bytes }
     do throws(RegistryError) {
       return try store.blob(digest)
     } catch {
@@ -116,6 +119,9 @@ actor BulkDesk {
   }
 
   // MARK: From the driver
+
+  /// What the next offers of a run name as the server's control variate; nil for none.
+  func serve(_ control: ControlBlob?, of run: RunID) { controls[run] = control }
 
   func openUploads(_ plan: RunStateMachine.UploadPlan, of run: RunID) {
     forget(run)

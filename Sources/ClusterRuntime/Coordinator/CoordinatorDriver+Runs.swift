@@ -166,6 +166,7 @@ extension CoordinatorDriver {
     if active.count < Self.runsInHandMax { return true }
     guard let paused = active.filter(\.value.machine.isPaused).keys.min() else { return false }
     active[paused] = nil
+    serveControl(of: paused)
     scheduler.remove(paused)
     return true
   }
@@ -178,6 +179,7 @@ extension CoordinatorDriver {
       let run = try begin(configuration, record.stored)
       change(name, to: .running, reason: "")
       active[name] = run
+      serveControl(of: name)
       scheduler.add(name, weight: configuration.weight)
       logger.info(
         "run started",
@@ -196,7 +198,7 @@ extension CoordinatorDriver {
       federation: membership.federation, model: configuration.model.name, run: record.identity,
       aggregation: configuration.aggregation, architecture: architecture.description,
       dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
-      strategy: configuration.strategy)
+      strategy: configuration.strategy(in: membership))
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
     var beginning = try RunStart(of: record.identity, model: configuration.model.name, in: models)
     beginning.centralHistory = try measuredCentrally(record.name)
@@ -205,8 +207,10 @@ extension CoordinatorDriver {
     guard isOwn || record.roundsCommitted == 0 else {
       throw RunFault.modelMoved(stored.manifest.model, stored.manifest.version, by: stored.manifest.run)
     }
-    let serverState = try strategyStates.state(
-      with: stored.manifest, of: record.identity, strategy: configuration.strategy, count: parameters.values.count)
+    let serverState = try serverState(
+      with: stored.manifest, of: record.identity, strategy: configuration.strategy, count: parameters.values.count,
+      isTakenBack: beginning.isTakenBack)
+    beginning.base.control = ControlBlob(serverState)?.reference
     var plan = configuration.plan(membership: membership, architecture: architecture)
     plan.run = record.identity
     plan.elapsed = try lasted(record.name)
@@ -282,6 +286,7 @@ extension CoordinatorDriver {
     let isInterrupted = active[name]?.isInterrupted ?? false
     let early = active[name]?.machine.endReason ?? ""
     active[name] = nil
+    serveControl(of: name)
     scheduler.remove(name)
     post { $0.forget(name) }
     switch outcome {

@@ -62,6 +62,7 @@ extension CoordinatorDriver {
       active[run]?.serverState = closed.state
       active[run]?.average = []
       active[run]?.candidate = nil
+      serveControl(of: run)
       removeOutdatedStates(order)
       handle(.committed(closed.release.base), of: run)
     } catch {
@@ -92,6 +93,22 @@ extension CoordinatorDriver {
     KillPoint.reached(.coordinator, .afterRecord, "strategy")
   }
 
+  /// What the server remembers with a version that a run goes on from.
+  ///
+  /// Control variates begin anew where the run went back to it: workers cannot take theirs back.
+  func serverState(
+    with manifest: Manifest, of run: RunID, strategy: Strategy, count: Int, isTakenBack: Bool
+  ) throws(StrategyStateError) -> ServerState {
+    guard !isTakenBack || !strategy.hasControlVariates else { return strategy.initialState(count: count) }
+    return try strategyStates.state(with: manifest, of: run, strategy: strategy, count: count)
+  }
+
+  /// Lets the workers of a run have its control variate.
+  func serveControl(of run: RunID) {
+    let control = active[run].flatMap { ControlBlob($0.serverState) }
+    post { $0.serve(control, of: run) }
+  }
+
   private func removeOutdatedStates(_ order: RunStateMachine.CommitOrder) {
     do throws(FileError) {
       try strategyStates.removeOutdated(run: order.attempt.run, version: order.version)
@@ -112,9 +129,10 @@ extension CoordinatorDriver {
       active[run]?.parameters = try ParameterSet(
         models.artifact(of: stored).tensors, expecting: current.configuration.model.architecture.layout)
       active[run]?.parent = stored.digest
-      active[run]?.serverState = try strategyStates.state(
+      active[run]?.serverState = try serverState(
         with: stored.manifest, of: current.identity, strategy: current.configuration.strategy,
-        count: current.parameters.values.count)
+        count: current.parameters.values.count, isTakenBack: true)
+      serveControl(of: run)
       active[run]?.average = []
       try models.takeBack(version, of: model, reason: reason)
       KillPoint.reached(.coordinator, .afterRecord, "alias")

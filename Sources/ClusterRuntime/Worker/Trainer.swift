@@ -10,7 +10,7 @@ import ZeroMQ
 actor Trainer {
   /// What the driver hears.
   enum Delivery: Sendable {
-    case trained(AttemptID, ClientUpdate, WorkTime)
+    case trained(AttemptID, LocalResult, WorkTime)
     case failed(AttemptID, reason: String)
     /// A quarter of the work is done: 1…4.
     case progress(AttemptID, quarters: UInt32)
@@ -37,15 +37,16 @@ actor Trainer {
     work = makeWork()
   }
 
-  func perform(_ offer: RoundOffer, tensors: [NamedTensor]) {
+  func perform(_ offer: RoundOffer, on model: HeldModel) {
     defer { deliver(.idle) }
     let attempt = offer.attempt
     guard wanted.withLock({ $0 == attempt }) else { return }
     var quarters: UInt32 = 0
     let started = WorkTime.now
     do throws(LocalWorkError) {
-      let update = try work.perform(
-        offer.task, configuration: offer.configuration, attempt: attempt, parameters: tensors,
+      let result = try work.perform(
+        offer.task, configuration: offer.configuration, attempt: attempt, parameters: model.tensors,
+        controls: model.controls,
         progress: { fraction in
           steps.withLock { $0 += 1 }
           let now = UInt32(fraction * 4)
@@ -55,7 +56,7 @@ actor Trainer {
           }
         },
         isCancelled: { wanted.withLock { $0 != attempt } })
-      deliver(.trained(attempt, update, .now - started))
+      deliver(.trained(attempt, result, .now - started))
     } catch {
       if wanted.withLock({ $0 == attempt }) { deliver(.failed(attempt, reason: error.description)) }
     }
@@ -66,8 +67,8 @@ actor Trainer {
 protocol LocalWorking {
   func perform(
     _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
-    progress: (Double) -> Void, isCancelled: () -> Bool
-  ) throws(LocalWorkError) -> ClientUpdate
+    controls: ControlVariates, progress: (Double) -> Void, isCancelled: () -> Bool
+  ) throws(LocalWorkError) -> LocalResult
 }
 
 extension LocalWork: LocalWorking {}

@@ -14,7 +14,7 @@ import ZeroMQ
 actor WorkerDesk {
   /// What the driver hears.
   enum Delivery: Sendable {
-    case modelHeld(AttemptID, modelDigest: Digest, tensors: [NamedTensor])
+    case modelHeld(AttemptID, modelDigest: Digest, HeldModel)
     case modelUnavailable(AttemptID, reason: String)
     case uploaded(AttemptID)
     case uploadRefused(AttemptID, reason: String)
@@ -26,6 +26,9 @@ actor WorkerDesk {
   private let client: BulkClient
   private let logger: Logger
   private let deliver: @Sendable (Delivery) -> Void
+  private let controls: any ControlVariateKeeping
+  /// Whose blobs are fetched.
+  private var offer: RoundOffer?
   private var fetch = ModelFetch()
   private var blobs = ModelBlobs()
   private let shared: SharedBlobs?
@@ -35,11 +38,12 @@ actor WorkerDesk {
 
   /// - Parameter shared: with the other workers of this process; nil for the only one.
   init(
-    thread: ComputeThread, client: BulkClient, threads: Int, sharing shared: SharedBlobs? = nil, logger: Logger,
-    deliver: @escaping @Sendable (Delivery) -> Void
+    thread: ComputeThread, client: BulkClient, threads: Int, controls: any ControlVariateKeeping,
+    sharing shared: SharedBlobs? = nil, logger: Logger, deliver: @escaping @Sendable (Delivery) -> Void
   ) {
     self.thread = thread
     self.client = client
+    self.controls = controls
     self.shared = shared
     self.logger = logger
     self.deliver = deliver
@@ -48,7 +52,10 @@ actor WorkerDesk {
 
   // MARK: Models
 
-  func fetchModel(_ offer: RoundOffer) { feed(.wanted(offer.attempt, offer.tensors, at: .now)) }
+  func fetchModel(_ offer: RoundOffer) {
+    self.offer = offer
+    feed(.wanted(offer.attempt, offer.blobs, at: .now))
+  }
 
   private func feed(_ event: ModelFetch.Event, payload: Frame? = nil) {
     for action in fetch.handle(event) {
@@ -68,9 +75,20 @@ actor WorkerDesk {
           deliver(.modelUnavailable(attempt, reason: "a blob that was held is gone"))
           continue
         }
-        deliver(.modelHeld(attempt, modelDigest: ModelArtifact.modelDigest(of: tensors), tensors: tensors))
+        hold(tensors, for: attempt)
       case .unavailable(let attempt, let reason): deliver(.modelUnavailable(attempt, reason: reason))
       }
+    }
+  }
+
+  private func hold(_ fetched: [NamedTensor], for attempt: AttemptID) {
+    guard let offer, offer.attempt == attempt else { return }
+    do throws(ControlVariateError) {
+      let model = try HeldModel(offer, fetched: fetched, own: controls)
+      deliver(.modelHeld(attempt, modelDigest: ModelArtifact.modelDigest(of: model.tensors), model))
+    } catch {
+      logger.error("control variate unusable", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
+      deliver(.modelUnavailable(attempt, reason: error.description))
     }
   }
 

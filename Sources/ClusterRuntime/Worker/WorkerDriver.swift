@@ -5,7 +5,7 @@ import Logging
 import Membership
 import Rounds
 import SecureAggregation
-import Tensors
+import Training
 import ZeroMQ
 
 /// Drives the worker's state machine: events in from sockets, timers, training and the desk; actions out to them and to
@@ -16,6 +16,7 @@ actor WorkerDriver {
 
   private let control: ControlClient
   private let ledger: any LedgerKeeping
+  private let controls: any ControlVariateKeeping
   private let backlog: Backlog
   private let logger: Logger
   private let evidence: EvidenceStore
@@ -27,21 +28,25 @@ actor WorkerDriver {
   private var desk: WorkerDesk?
   private var trainer: Trainer?
   /// The offered model of the attempt in hand.
-  private var tensors: [NamedTensor] = []
+  private var model = HeldModel()
   /// What training gave; leaves this process only as the upload's chunks.
   private var update: ClientUpdate?
+  /// What training made of the worker's control variate: its own only once the update counts.
+  private var nextControl: [Float]?
   /// Something that had to be durable is not: nothing that the machine takes for recorded may leave any more.
   private var isBroken = false
 
   init(
     thread: ComputeThread, machine: WorkerStateMachine, control: ControlClient, ledger: any LedgerKeeping,
-    evidence: EvidenceStore, watch: TrainingWatch, backlog: Backlog, ends: AsyncStream<ProcessEnd>.Continuation,
+    evidence: EvidenceStore, watch: TrainingWatch, backlog: Backlog, controls: any ControlVariateKeeping,
+    ends: AsyncStream<ProcessEnd>.Continuation,
     logger: Logger
   ) {
     self.thread = thread
     self.machine = machine
     self.control = control
     self.ledger = ledger
+    self.controls = controls
     self.backlog = backlog
     self.ends = ends
     self.logger = logger
@@ -77,9 +82,9 @@ actor WorkerDriver {
 
   func receive(_ delivery: WorkerDesk.Delivery) {
     switch delivery {
-    case .modelHeld(let attempt, let digest, let tensors):
+    case .modelHeld(let attempt, let digest, let model):
       guard attempt == machine.attempt else { return }
-      self.tensors = tensors
+      self.model = model
       handle(.modelHeld(attempt, modelDigest: digest))
     case .modelUnavailable(let attempt, let reason): handle(.modelUnavailable(attempt, reason: reason))
     case .uploaded(let attempt): handle(.uploaded(attempt))
@@ -89,10 +94,11 @@ actor WorkerDriver {
 
   func receive(_ delivery: Trainer.Delivery) {
     switch delivery {
-    case .trained(let attempt, let update, let time):
+    case .trained(let attempt, let result, let time):
       perform(watch.handle(.ended(attempt)))
       guard attempt == machine.attempt else { return }
-      self.update = update
+      update = result.update
+      nextControl = result.control
       logger.info(
         "trained",
         metadata: [
@@ -164,22 +170,21 @@ actor WorkerDriver {
         return false
       }
     case .fetchModel(let offer):
-      update = nil
-      tensors = []
+      forgetWork()
       logger.info(
         "offer", metadata: ["attempt": "\(offer.attempt)", "version": "\(offer.baseVersion)"])
       post { $0.fetchModel(offer) }
     case .train(let offer):
       guard let trainer else { return true }
-      let tensors = tensors
+      let model = model
       trainer.wanted.withLock { $0 = offer.attempt }
       quarters = 0
       perform(watch.handle(.started(offer.attempt, steps: trainer.steps.withLock { $0 }, at: .now)))
-      trainer.thread.post(to: trainer) { $0.perform(offer, tensors: tensors) }
+      trainer.thread.post(to: trainer) { $0.perform(offer, on: model) }
     case .upload(let order): upload(order)
+    case .keepControl(let attempt): return keepControl(of: attempt)
     case .cancelWork(let attempt):
-      update = nil
-      tensors = []
+      forgetWork()
       trainer?.wanted.withLock { if $0 == attempt { $0 = nil } }
       perform(watch.handle(.ended(attempt)))
       post { $0.cancel(attempt) }
@@ -188,6 +193,25 @@ actor WorkerDriver {
     case .keepEvidence(let found): evidence.keep(EvidencePiece(found), logger: logger)
     }
     return true
+  }
+
+  private func forgetWork() {
+    update = nil
+    nextControl = nil
+    model = HeldModel()
+  }
+
+  private func keepControl(of attempt: AttemptID) -> Bool {
+    guard let nextControl else { return true }
+    do {
+      try controls.keep(nextControl, of: attempt)
+      KillPoint.reached(.worker, .afterRecord, "control")
+      return true
+    } catch {
+      isBroken = true
+      end(.failed("the control variate of attempt \(attempt) cannot be kept: \(error)"))
+      return false
+    }
   }
 
   private func upload(_ order: WorkerStateMachine.UploadOrder) {

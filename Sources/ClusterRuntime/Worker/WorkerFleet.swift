@@ -111,9 +111,10 @@ package final class WorkerFleet {
     let driver = WorkerDriver(
       thread: core, machine: machine, control: control, ledger: ForgottenLedger(),
       evidence: EvidenceStore(directory: home.path(EvidenceStore.folder)), watch: TrainingWatch(), backlog: backlog,
-      ends: ends, logger: logger)
+      controls: ForgottenControls(), ends: ends, logger: logger)
     let desk = WorkerDesk(
-      thread: deskThreads[number % deskThreads.count], client: bulk, threads: 1, sharing: blobs, logger: logger
+      thread: deskThreads[number % deskThreads.count], client: bulk, threads: 1, controls: ForgottenControls(),
+      sharing: blobs, logger: logger
     ) { delivery in core.post(to: driver) { $0.receive(delivery) } }
     let trainer = Trainer(thread: training, makeWork: { NoWork() }) { delivery in
       core.post(to: driver) { $0.receive(delivery) }
@@ -150,8 +151,8 @@ private final class NoWork: LocalWorking {
 
   func perform(
     _ task: TrainingTask, configuration: RoundConfiguration, attempt: AttemptID, parameters: [NamedTensor],
-    progress: (Double) -> Void, isCancelled: () -> Bool
-  ) throws(LocalWorkError) -> ClientUpdate {
+    controls: ControlVariates, progress: (Double) -> Void, isCancelled: () -> Bool
+  ) throws(LocalWorkError) -> LocalResult {
     let difference = Self.updates.withLock { updates in
       if let shared = updates[configuration.vectorLength] { return shared }
       let made = [Float](repeating: 1e-6, count: Int(configuration.vectorLength))
@@ -159,14 +160,21 @@ private final class NoWork: LocalWorking {
       return made
     }
     progress(1)
-    return ClientUpdate(
-      difference: difference, exampleCount: 1, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
+    return LocalResult(
+      update: ClientUpdate(
+        difference: difference, exampleCount: 1, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)))
   }
 }
 
 /// A ledger of workers that no crash can make contribute twice, because they do not outlive their process.
 private struct ForgottenLedger: LedgerKeeping {
   func record(_ entry: WorkerLedger.Entry) {}
+}
+
+/// Control variates of workers that nobody trains: zeros.
+private struct ForgottenControls: ControlVariateKeeping {
+  func own(in run: RunID, since: RoundNumber, count: Int) -> [Float]? { nil }
+  func keep(_ control: [Float], of attempt: AttemptID) {}
 }
 
 /// One copy of each blob for all workers of a process.

@@ -41,6 +41,7 @@ package enum WorkerProcess {
     let endpoints = try home.federation.endpoints(replacedBy: options.endpointsFile)
     try DurableFile.createDirectory(configuration.stateDirectory, mode: 0o700)
     let ledger = try WorkerLedgerStore(path: configuration.stateDirectory + "/ledger.sqlite")
+    let controls = ControlVariateStore(stateDirectory: configuration.stateDirectory)
     guard let coordinator = home.membership.members(role: .coordinator).first else {
       throw RuntimeError(.notFound, "\(home.path(FederationFile.name)): found no coordinator, expected one")
     }
@@ -54,7 +55,8 @@ package enum WorkerProcess {
       "worker starts", metadata: ["worker": "\(home.name)", "examples": "\(dataset.count)"])
     return try await run(
       home, coordinator: coordinator.certificate, machine: machine, threads: threads, labels: configuration.labels,
-      patience: configuration.trainingPatience, endpoints: endpoints, ledger: ledger, logger: logger
+      patience: configuration.trainingPatience, endpoints: endpoints, ledger: ledger, controls: controls,
+      logger: logger
     ) { [name = home.name] in options.makeWork(name, dataset, threads) }
   }
 
@@ -72,8 +74,8 @@ package enum WorkerProcess {
 
   private static func run(
     _ home: PartyHome, coordinator: Certificate, machine: WorkerStateMachine, threads: Int, labels: WorkerLabels,
-    patience: Duration, endpoints: Endpoints, ledger: WorkerLedgerStore, logger: Logger,
-    makeWork: @Sendable () -> any LocalWorking
+    patience: Duration, endpoints: Endpoints, ledger: WorkerLedgerStore,
+    controls: ControlVariateStore, logger: Logger, makeWork: @Sendable () -> any LocalWorking
   ) async throws -> ExitCategory {
     let (stream, ends) = AsyncStream.makeStream(of: ProcessEnd.self, bufferingPolicy: .bufferingOldest(8))
     let context = try Context(ioThreads: 2)
@@ -106,8 +108,10 @@ package enum WorkerProcess {
     let driver = WorkerDriver(
       thread: core, machine: machine, control: control, ledger: ledger,
       evidence: EvidenceStore(directory: home.path(EvidenceStore.folder)), watch: TrainingWatch(patience: patience),
-      backlog: backlog, ends: ends, logger: logger)
-    let desk = WorkerDesk(thread: deskThread, client: bulk, threads: threads, logger: logger) { delivery in
+      backlog: backlog, controls: controls, ends: ends, logger: logger)
+    let desk = WorkerDesk(
+      thread: deskThread, client: bulk, threads: threads, controls: controls, logger: logger
+    ) { delivery in
       core.post(to: driver) { $0.receive(delivery) }
     }
     let trainer = Trainer(thread: training, makeWork: makeWork) { delivery in

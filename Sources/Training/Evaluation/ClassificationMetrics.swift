@@ -1,3 +1,5 @@
+import Federation
+
 /// How well a model tells classes apart, from its raw outputs, batch by batch.
 ///
 /// An example is one prediction: each character of a sequence is one. Sums are taken in the order of the examples, so the

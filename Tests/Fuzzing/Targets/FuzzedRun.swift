@@ -306,7 +306,7 @@ struct FuzzedRun {
       post(.inputOpened(header, from: name))
     case .startDeadline(let deadline, let duration):
       timers.append(Timer(at: time + duration, event: .worker(name, .deadlinePassed(deadline))))
-    case .cancelWork, .keepEvidence, .note, .record: break
+    case .cancelWork, .keepControl, .keepEvidence, .note, .record: break
     }
   }
 }

@@ -1,5 +1,3 @@
-import Federation
-
 extension LocalOptimizer {
   /// What the configuration's learning rate is multiplied by in a round.
   ///
