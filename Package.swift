@@ -81,6 +81,8 @@ let package = Package(
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["Federation", "CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
+    module("Reports", []),
+
     // Drivers and the program.
     module(
       "ClusterRuntime",
@@ -98,7 +100,7 @@ let package = Package(
     .executableTarget(
       name: "murmur",
       dependencies: [
-        "ClusterRuntime", "Simulation", "Training", "DataSources", "Conformance", "ClusterConfiguration",
+        "ClusterRuntime", "Simulation", "Reports", "Training", "DataSources", "Conformance", "ClusterConfiguration",
         "ModelRegistry", "Rounds",
         "SecureAggregation", "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
