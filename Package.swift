@@ -167,6 +167,7 @@ let package = Package(
       "murmur",
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
       exclude: ["Explanations", "Help"]),
+    tests("Reports", ["Reports"]),
     tests("Architecture", []),
 
     // What peers' bytes may do: entries for libFuzzer (.ci/fuzz), and the tests that replay what it found.

@@ -79,9 +79,9 @@ extension RunHistory {
   private static func attempts(_ recorder: SimulationRecorder, end: Double) -> [Attempt] {
     var latest = 0
     return recorder.attempts.enumerated().map { index, attempt in
-      // A coordinator that dies behind its publication reports nothing; the attempt after it trains on the version.
-      let next = recorder.attempts[(index + 1)...].lazy.compactMap(\.report).first
-      let isSilent = attempt.report == nil && next.map { Int(clamping: $0.baseVersion.value) == latest + 1 } ?? false
+      // A coordinator that dies behind its publication reports nothing; but the round moves only on a commit.
+      let next = index + 1 < recorder.attempts.count ? recorder.attempts[index + 1] : nil
+      let isSilent = attempt.report == nil && next.map { $0.id.round > attempt.id.round } ?? false
       let found = Attempt(attempt, base: latest, silentVersion: isSilent ? latest + 1 : nil, end: end)
       latest = found.version ?? latest
       return found

@@ -28,7 +28,8 @@ struct SimulateCommand: AsyncParsableCommand {
       With --sweep, every combination of values is simulated as a process of its own, under each of the seeds. A key is \
       a path in the scenario's mapping 'run', such as training.learning-rate, or a whole path, such as \
       network.bandwidth; lr, epochs, batch, cohort, loss (of the network) and workers are short for what they mean. \
-      What is done is kept: the same command goes on where it was interrupted.
+      Seeds are the scenario's, of network and misfortunes; model.seed is a key. What is done is kept: the same command \
+      goes on where it was interrupted.
 
       Examples:
 

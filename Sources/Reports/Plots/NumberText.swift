@@ -11,14 +11,17 @@ package enum NumberText {
     return "\(sign)\(whole / scale).\(String(repeating: "0", count: digits - fraction.count))\(fraction)"
   }
 
-  /// With about four significant digits: `0.0132`, `1.07`, `35.2`, `1438`.
+  /// With about four significant digits, and no more than it takes: `0.0132`, `0.9`, `1.07`, `35.2`, `1438`.
   package static func short(_ value: Double) -> String {
     let size = abs(value)
     if size == value.rounded().magnitude, size < 1e6 { return decimal(value, 0) }
     if size >= 1000 { return decimal(value, 0) }
     if size >= 10 { return decimal(value, 1) }
     if size >= 1 { return decimal(value, 2) }
-    return size >= 0.001 ? decimal(value, 4) : "\(value)"
+    guard size >= 0.001 else { return "\(value)" }
+    var text = decimal(value, 4)
+    while text.hasSuffix("0") { text.removeLast() }
+    return text
   }
 
   /// A share as a percentage; a dash where there is no whole.

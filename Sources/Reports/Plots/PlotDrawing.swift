@@ -99,7 +99,7 @@ struct PlotDrawing {
     let from = x(interval.from), width = max(1.5, x(interval.to) - from)
     drawing.rectangle(
       x: from, y: y(Double(interval.row)) - thickness / 2, width: width, height: thickness, interval.colour,
-      note: interval.note)
+      outline: width > 4 ? "#ffffff" : nil, note: interval.note)
   }
 
   private mutating func draw(_ cell: Plot.Cell) {

@@ -95,7 +95,9 @@ package struct RunReport {
         let isFirst = course == .round
         page.figure(
           plot, isFirst ? remarks[measure] ?? "" : "",
-          tables: isFirst ? [tables.versions(measure)] : measure == .accuracy ? [tables.milestones] : [])
+          tables: isFirst
+            ? [tables.versions(measure)]
+            : measure == .accuracy && !tables.milestones.rows.isEmpty ? [tables.milestones] : [])
       }
     }
     if isEmpty { page.paragraph("No version was measured.") }

@@ -140,7 +140,8 @@ package struct SweepReport {
     page.heading("\(scenario): sweep over \(keys.joined(separator: ", "))", level: 1)
     page.paragraph(
       "Mean and sample standard deviation over seeds, of the last version on the data that no worker has. "
-        + "Seconds are virtual.")
+        + "Seeds are the "
+        + "scenario’s own, of network and misfortunes. Seconds are virtual.")
     page.figure(plot)
     page.table(table)
     page.footer("The table is in sweep.csv, each simulation’s result in cells, beside this page.")
