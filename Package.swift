@@ -81,6 +81,8 @@ let package = Package(
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["Federation", "CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
+    module("Reports", []),
+
     // Drivers and the program.
     module(
       "ClusterRuntime",
@@ -98,7 +100,7 @@ let package = Package(
     .executableTarget(
       name: "murmur",
       dependencies: [
-        "ClusterRuntime", "Simulation", "Training", "DataSources", "Conformance", "ClusterConfiguration",
+        "ClusterRuntime", "Simulation", "Reports", "Training", "DataSources", "Conformance", "ClusterConfiguration",
         "ModelRegistry", "Rounds",
         "SecureAggregation", "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -165,6 +167,7 @@ let package = Package(
       "murmur",
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
       exclude: ["Explanations", "Help"]),
+    tests("Reports", ["Reports"]),
     tests("Architecture", []),
 
     // What peers' bytes may do: entries for libFuzzer (.ci/fuzz), and the tests that replay what it found.

@@ -293,6 +293,7 @@ final class VirtualCoordinator {
   }
 
   private func perform(_ action: RunStateMachine.Action, at time: MonotonicTime) {
+    world.observe { $0.performed(action, at: time) }
     switch action {
     case .send(let message, let worker): schedule(.send(message, to: worker), at: time)
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)

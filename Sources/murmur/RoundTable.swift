@@ -43,7 +43,7 @@ extension RoundRow {
 }
 
 /// The JSON form of an attempt.
-struct RoundResult: Encodable {
+struct RoundResult: Codable {
   let run: String
   let round: UInt64
   let attempt: UInt32
