@@ -9536,20 +9536,22 @@ const ProtobufCEnumDescriptor murmur__aggregation_mode__descriptor =
   murmur__aggregation_mode__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue murmur__attempt_outcome__enum_values_by_number[4] =
+static const ProtobufCEnumValue murmur__attempt_outcome__enum_values_by_number[5] =
 {
   { "ATTEMPT_OUTCOME_UNSPECIFIED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED", 0 },
   { "ATTEMPT_OUTCOME_COMMITTED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_COMMITTED", 1 },
   { "ATTEMPT_OUTCOME_ABANDONED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_ABANDONED", 2 },
   { "ATTEMPT_OUTCOME_NOT_COUNTED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_NOT_COUNTED", 3 },
+  { "ATTEMPT_OUTCOME_COUNTED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_COUNTED", 4 },
 };
 static const ProtobufCIntRange murmur__attempt_outcome__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex murmur__attempt_outcome__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex murmur__attempt_outcome__enum_values_by_name[5] =
 {
   { "ATTEMPT_OUTCOME_ABANDONED", 2 },
   { "ATTEMPT_OUTCOME_COMMITTED", 1 },
+  { "ATTEMPT_OUTCOME_COUNTED", 4 },
   { "ATTEMPT_OUTCOME_NOT_COUNTED", 3 },
   { "ATTEMPT_OUTCOME_UNSPECIFIED", 0 },
 };
@@ -9560,9 +9562,9 @@ const ProtobufCEnumDescriptor murmur__attempt_outcome__descriptor =
   "AttemptOutcome",
   "Murmur__AttemptOutcome",
   "murmur",
-  4,
+  5,
   murmur__attempt_outcome__enum_values_by_number,
-  4,
+  5,
   murmur__attempt_outcome__enum_values_by_name,
   1,
   murmur__attempt_outcome__value_ranges,

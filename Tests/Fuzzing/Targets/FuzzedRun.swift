@@ -45,6 +45,8 @@ struct FuzzedRun {
   private var history: [FuzzedMessage] = []
   private var forger = FuzzedForger(roundID: .sha256(of: []))
   private var inputs: FuzzedInputs
+  /// Of the attempt in hand.
+  private var upload = Digest.sha256(of: [])
   private var releases = FuzzedReleases()
   private var orders: [WorkerID: WorkerStateMachine.UploadOrder] = [:]
 
@@ -121,7 +123,7 @@ struct FuzzedRun {
     case 206..<210: try feed(.run(.workerJoined(someone())))
     case 210..<214: try restart(someone())
     case 214..<217: try failTraining(of: someone())
-    case 217..<219: try feed(.run(.inputRejected(from: someone(), reason: "fuzzed")))
+    case 217..<219: try feed(.run(.inputRejected(from: someone(), upload: upload, reason: "fuzzed")))
     case 219: try feed(.run(.stopRequested))
     case 220: try feed(.worker(someone(), .stopRequested))
     case 221: try feed(.worker(someone(), .connected))
@@ -222,7 +224,9 @@ struct FuzzedRun {
     case .startDeadline(let deadline, let duration):
       timers.append(
         Timer(at: time + duration, event: .run(.deadlinePassed(deadline, now: FuzzedMembers.now))))
-    case .openUploads(let plan): inputs = FuzzedInputs(plan.configuration)
+    case .openUploads(let plan):
+      inputs = FuzzedInputs(plan.configuration)
+      upload = plan.upload
     case .acceptUpload(let name): try upload(name)
     case .refuseUpload(let name, let reason):
       if let attempt = workers[name]?.attempt {
@@ -230,7 +234,7 @@ struct FuzzedRun {
       }
     case .addInput(let name): if plan.task.aggregation == .secure { try inputs.add(name) }
     case .unmask(let order): try open(order)
-    case .openPlainSum:
+    case .openPlainSum, .openBuffer:
       queue.append(
         .run(
           .sumOpened(
@@ -241,7 +245,8 @@ struct FuzzedRun {
     case .prepare:
       let metrics = RoundMetrics(lossSum: 1, correct: 1, evaluated: 1)
       queue.append(.run(.candidateMeasured(metrics, base: metrics)))
-    case .blame, .blocked, .closeUploads, .finished, .foundBest, .ignored, .keepEvidence, .recordAttempt, .report,
+    case .admitUpload, .blame, .blocked, .closeUploads, .extendAttempt, .finished, .foundBest, .ignored, .keepEvidence,
+      .recordAttempt, .report,
       .takeBack:
       break
     }
