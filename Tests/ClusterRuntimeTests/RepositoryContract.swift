@@ -55,7 +55,8 @@ struct RepositoryContract {
       evaluation: accuracy.map { .init(loss: 1 - $0, accuracy: $0) }, seconds: 1.5, bytesUpPerWorker: 4096,
       published: version.map { .init(version: ModelVersion($0), modelDigest: digest(UInt8($0))) },
       outcome: version == nil ? .abandoned : .committed, reason: reason, saturated: 3,
-      central: accuracy.map { .init(loss: 2 - $0, accuracy: $0 / 2) })
+      central: accuracy.map { .init(loss: 2 - $0, accuracy: $0 / 2) },
+      staleness: accuracy.map { Staleness(mean: $0, largest: 3) })
   }
 
   static func version(_ number: UInt64, digest byte: UInt8 = 7) -> VersionRecord {

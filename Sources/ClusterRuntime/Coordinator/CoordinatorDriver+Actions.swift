@@ -133,7 +133,7 @@ extension CoordinatorDriver {
         model: current.template.model, version: $0.version, run: run, round: row.attempt.round,
         digest: current.parent, modelDigest: $0.modelDigest)
     }
-    log(row, as: report.attempt, staleness: report.staleness)
+    log(row, as: report.attempt)
     note(row)
     do throws(RepositoryError) {
       try repository.end(row, version: record, at: unixTime())
@@ -164,10 +164,11 @@ extension CoordinatorDriver {
       dropped: UInt32(report.dropped), evaluation: report.summary.flatMap { .init($0.metrics) },
       seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
-      reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) })
+      reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) },
+      staleness: report.staleness)
   }
 
-  private func log(_ row: RoundRow, as attempt: AttemptID, staleness: Staleness?) {
+  private func log(_ row: RoundRow, as attempt: AttemptID) {
     var metadata: Logger.Metadata = [
       "attempt": "\(attempt)", "outcome": "\(row.outcome)", "cohort": "\(row.cohort)", "reported": "\(row.reported)",
       "seconds": "\(row.seconds)",
@@ -176,7 +177,7 @@ extension CoordinatorDriver {
       metadata["central-loss"] = "\(central.loss)"
       metadata["central-accuracy"] = "\(central.accuracy)"
     }
-    if let staleness {
+    if let staleness = row.staleness {
       metadata["staleness-mean"] = "\(staleness.mean)"
       metadata["staleness-largest"] = "\(staleness.largest)"
     }
