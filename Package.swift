@@ -171,8 +171,8 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "ZeroMQ",
-        "Tensors", "Federation", "Cryptography",
+        "Wire", "Rounds", "Aggregation", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation",
+        "ZeroMQ", "Tensors", "Federation", "Cryptography",
       ],
       path: "Tests/Fuzzing/Targets", swiftSettings: strict),
     tests("Fuzzing", ["Fuzzing"]),

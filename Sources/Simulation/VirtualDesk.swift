@@ -183,6 +183,7 @@ final class VirtualDesk {
     } catch {
       deliver(.failed(reason: "cannot open the buffer: \(error)"))
     }
+    guard world.plantedBug != .bufferKept else { return }
     for group in order.groups { sums[group.upload]?.empty() }
   }
 

@@ -243,6 +243,7 @@ final class RoundsCluster {
 
   /// The sums of all groups, and the metrics of the newest.
   private func open(_ order: BufferOrder) {
+    for event in beforeOpening() { feed(event) }
     var summary = SumSummary(
       weight: 0, workers: 0, clipped: 0, saturated: 0, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
     for group in order.groups {

@@ -1,3 +1,4 @@
+import Aggregation
 import Cryptography
 import Federation
 import Rounds
@@ -66,10 +67,15 @@ struct FuzzedRun {
       }
     }
     let training = configuration(.train)
-    plan = RunPlan(
+    var plan = RunPlan(
       run: RunID(unchecked: "run"), modelName: ModelName(unchecked: "model"), rounds: 1, configuration: training,
       evaluationConfiguration: configuration(.evaluate), task: task(.train), evaluationTask: task(.evaluate),
       policy: CohortPolicy(training), cohortTarget: names.count, expectedWorkers: names.count, seed: 1)
+    if aggregation == .plain, rules & 4 != 0 {
+      plan.buffer = BufferRules(size: 3, stalenessMax: 1, exponent: 0.5)
+      plan.rounds = 3
+    }
+    self.plan = plan
     var policy = WorkerPolicy(cohort: CohortPolicy(training))
     policy.allowPlain = aggregation == .plain
     self.policy = policy
