@@ -158,7 +158,8 @@ let package = Package(
         "murmur", "NetworkFaults", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
       ]),
-    tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
+    tests(
+      "Rounds", ["Aggregation", "Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
     tests(
       "Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "SecureAggregation", "Wire", "Federation"]),
     tests(
