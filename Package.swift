@@ -160,7 +160,8 @@ let package = Package(
         "murmur", "NetworkFaults", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
       ]),
-    tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
+    tests(
+      "Rounds", ["Aggregation", "Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
     tests(
       "Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "SecureAggregation", "Wire", "Federation"]),
     tests(
@@ -174,8 +175,8 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "ZeroMQ",
-        "Tensors", "Federation", "Cryptography",
+        "Wire", "Rounds", "Aggregation", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation",
+        "ZeroMQ", "Tensors", "Federation", "Cryptography",
       ],
       path: "Tests/Fuzzing/Targets", swiftSettings: strict),
     tests("Fuzzing", ["Fuzzing"]),

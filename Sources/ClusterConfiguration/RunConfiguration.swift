@@ -143,6 +143,8 @@ package struct RunConfiguration: Hashable, Sendable {
     suite = try top.suite("suite", default: .aes128)
     mode = try top.choice("mode", default: .malicious, of: ["malicious": .malicious, "semi-honest": .semiHonest])
     deadlines = try Self.deadlines(in: top)
+    // Each worker's own time is counted from its own offer, and no other's says how long that should be.
+    if strategy.method == .fedBuff { deadlines.report = nil }
     seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)

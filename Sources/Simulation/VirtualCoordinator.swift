@@ -154,6 +154,7 @@ final class VirtualCoordinator {
     // As on a real disk the version comes first, and the alias behind it.
     let stored = try disk.models.keep(release.manifest, artifact: release.artifact)
     for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
+    world.checkers.sum.published()
     if machine != nil, world.mayStrikeCoordinator() { return }
     try disk.models.restoreLatest(of: release.model)
     parameters = release.parameters
@@ -269,7 +270,8 @@ final class VirtualCoordinator {
       handle(.uploadOpened(header, from: worker), cost: world.costs.verification)
     case .uploadCompleted(let trailer, let digest, let worker):
       handle(.uploadCompleted(trailer, payloadDigest: digest, from: worker), cost: world.costs.verification)
-    case .inputRejected(let worker, let reason): handle(.inputRejected(from: worker, reason: reason))
+    case .inputRejected(let worker, let upload, let reason):
+      handle(.inputRejected(from: worker, upload: upload, reason: reason))
     case .inputMeasured(let metrics, let worker): handle(.inputMeasured(metrics, from: worker))
     case .sumOpened(let opened):
       average = opened.average
@@ -306,7 +308,12 @@ final class VirtualCoordinator {
       bytesUpAtStart = bytesUp
       world.note(
         "coordinator", "attempt", ["attempt": .text(attempt.description), "cohort": .number(UInt64(cohort.count))])
+    case .extendAttempt(let attempt, let workers):
+      world.note(
+        "coordinator", "extended",
+        ["attempt": .text(attempt.description), "workers": .number(UInt64(workers.count))])
     case .openUploads(let plan): desk.openUploads(plan)
+    case .admitUpload(let worker, let upload): desk.admit(worker, to: upload)
     case .acceptUpload(let worker): desk.accept(worker)
     case .refuseUpload(let worker, let reason):
       world.note("coordinator", "uploadRefused", ["worker": .text(worker.text), "why": .text(reason)])
@@ -317,6 +324,7 @@ final class VirtualCoordinator {
     case .closeUploads: desk.closeUploads()
     case .unmask(let order): desk.open(order, rosterCount: machine?.rosterCount ?? 0)
     case .openPlainSum: desk.openPlain()
+    case .openBuffer(let order): desk.open(order)
     case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase)
     case .commit(let order): commit(order)
     case .takeBack(let version, let base, let reason): takeBack(version, to: base, reason: reason)

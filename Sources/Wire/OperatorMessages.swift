@@ -210,12 +210,15 @@ package struct RoundRow: Hashable, Sendable {
   package let saturated: UInt64
   /// Of the version that the round made, on the coordinator's own data; nil without.
   package let central: Evaluation?
+  /// By how many versions the updates were behind; nil where all are of one version.
+  package let staleness: Staleness?
 
   package init(
     attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
     bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64,
-    central: Evaluation? = nil
+    central: Evaluation? = nil, staleness: Staleness? = nil
   ) {
+    self.staleness = staleness
     self.central = central
     self.saturated = saturated
     self.attempt = attempt

@@ -328,7 +328,8 @@ extension RoundRow {
       dropped: UInt32(clamping: report.dropped), evaluation: evaluation(report.summary?.metrics),
       seconds: round.seconds,
       bytesUpPerWorker: round.bytesUpPerWorker, published: published, outcome: outcome, reason: reason,
-      saturated: report.summary?.saturated ?? 0, central: evaluation(report.central))
+      saturated: report.summary?.saturated ?? 0, central: evaluation(report.central),
+      staleness: report.staleness)
   }
 }
 
