@@ -8,7 +8,7 @@ VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 # Tests that compute for minutes. They run before the others, whose parties keep time by the clock of the machine.
 COMPUTING_TESTS = ^(SecureAggregation|Simulation)Tests\.
 
-.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign differential canaries fuzz lint format generate clean bootstrap
+.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign hosts differential canaries fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
@@ -20,6 +20,7 @@ help:
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
 	@echo "make foreign      the worker in Python among parties that are murmur, where PyPI is within reach"
+	@echo "make hosts        two hosts in network namespaces, and a cable that is pulled out; as root"
 	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
 	@echo "make canaries     secure aggregation with one check left out: its tests have to notice"
 	@echo "make fuzz         what peers' bytes may do, SECONDS (25) for each target"
@@ -69,6 +70,9 @@ soak: build
 
 conformance: build
 	$(MURMUR) conformance sa1 $(VECTORS)
+
+hosts: build
+	.ci/hosts
 
 differential: build
 	.ci/differential

@@ -81,6 +81,8 @@ let package = Package(
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
     module("ZeroMQ", ["Federation", "CZeroMQ"], settings: [.enableExperimentalFeature("Lifetimes")]),
 
+    module("Reports", []),
+
     // Drivers and the program.
     module(
       "ClusterRuntime",
@@ -98,7 +100,7 @@ let package = Package(
     .executableTarget(
       name: "murmur",
       dependencies: [
-        "ClusterRuntime", "Simulation", "Training", "DataSources", "Conformance", "ClusterConfiguration",
+        "ClusterRuntime", "Simulation", "Reports", "Training", "DataSources", "Conformance", "ClusterConfiguration",
         "ModelRegistry", "Rounds",
         "SecureAggregation", "Wire", "GradientKernel", "Tensors", "Federation", "Cryptography",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -158,21 +160,23 @@ let package = Package(
         "murmur", "NetworkFaults", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
       ]),
-    tests("Rounds", ["Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
+    tests(
+      "Rounds", ["Aggregation", "Cryptography", "Federation", "Rounds", "SecureAggregation", "Tensors", "Transfer"]),
     tests(
       "Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "SecureAggregation", "Wire", "Federation"]),
     tests(
       "murmur",
       ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
       exclude: ["Explanations", "Help"]),
+    tests("Reports", ["Reports"]),
     tests("Architecture", []),
 
     // What peers' bytes may do: entries for libFuzzer (.ci/fuzz), and the tests that replay what it found.
     .target(
       name: "Fuzzing",
       dependencies: [
-        "Wire", "Rounds", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation", "ZeroMQ",
-        "Tensors", "Federation", "Cryptography",
+        "Wire", "Rounds", "Aggregation", "Serving", "Membership", "Transfer", "ModelRegistry", "SecureAggregation",
+        "ZeroMQ", "Tensors", "Federation", "Cryptography",
       ],
       path: "Tests/Fuzzing/Targets", swiftSettings: strict),
     tests("Fuzzing", ["Fuzzing"]),

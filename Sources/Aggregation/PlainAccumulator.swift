@@ -37,6 +37,8 @@ package struct PlainAccumulator: Sendable {
 
   private var sums: [Int64]
   private var contributors: Set<WorkerID> = []
+  /// Whose updates were in the sum before it was emptied.
+  private var formerContributors: Set<WorkerID> = []
 
   /// An empty sum of updates with `elementCount` elements; 0 in a round that only evaluates.
   ///
@@ -167,11 +169,42 @@ package struct PlainAccumulator: Sendable {
     return sums.map { Float(Double($0) * step / total) }
   }
 
+  /// `Σ_g f_g·Σ_k Δ_k ÷ n` over several sums of updates that weigh 1 each, shape `[d]`: each element is added in the order
+  /// of the sums in binary64 and rounded once. The order in which updates came to a sum changes nothing.
+  ///
+  /// - Precondition: all sums have the same rules, with a largest weight of 1.
+  /// - Throws: `noUpdates`.
+  package static func mean(
+    of sums: [(sum: PlainAccumulator, factor: Double)]
+  ) throws(AggregationError) -> [Float] {
+    let total = sums.reduce(0) { $0 + $1.sum.count }
+    guard total > 0, let first = sums.first?.sum else { throw .noUpdates }
+    precondition(
+      sums.allSatisfy {
+        $0.sum.elementCount == first.elementCount && $0.sum.maximumWeight == 1 && $0.sum.step == first.step
+      }, "sums under different rules")
+    return (0..<first.elementCount).map { e in
+      let value = sums.reduce(0.0) { $0 + $1.factor * (Double($1.sum.sums[e]) * first.step) }
+      return Float(value / Double(total))
+    }
+  }
+
+  /// The sum is 0 again; whose updates were in it is remembered, so that none comes in a second time.
+  package mutating func empty() {
+    formerContributors.formUnion(contributors)
+    contributors = []
+    weight = 0
+    for e in sums.indices { sums[e] = 0 }
+    for index in auxiliarySums.indices { auxiliarySums[index] = 0 }
+  }
+
   private func admit(
     weight: UInt64, auxiliary: [Int64], from worker: WorkerID
   ) throws(AggregationError) {
     guard count < Self.updatesMax else { throw .tooManyUpdates(worker: worker) }
-    guard !contributors.contains(worker) else { throw .duplicate(worker: worker) }
+    guard !contributors.contains(worker), !formerContributors.contains(worker) else {
+      throw .duplicate(worker: worker)
+    }
     guard (1...maximumWeight).contains(weight) else { throw .badWeight(worker: worker, weight: weight) }
     guard auxiliary.count == auxiliarySums.count else {
       throw .wrongAuxiliaryLength(worker: worker, expected: auxiliarySums.count, found: auxiliary.count)

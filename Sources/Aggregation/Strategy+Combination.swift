@@ -23,7 +23,7 @@ extension Strategy {
   ///   `p_k = w_k ÷ Σ w` and `τ_eff = Σ p_k·‖a_k‖₁`.
   /// - *q-FedAvg* (Li et al. 2020, Algorithm 2): `Δ = Σ F_k^q·Δ_k ÷ Σ (h_k ÷ L)`; L cancels out of the paper's
   ///   `Σ L·F_k^q·Δ_k ÷ Σ h_k`.
-  /// - All others: the average itself.
+  /// - All others: the average itself, under FedBuff the mean of the updates weighed by their age.
   ///
   /// - Parameter average: `Σ w_k·x_k ÷ Σ w_k` of what workers report, shape `[d]`, or what a robust rule made of it.
   /// - Throws: `badNormaliser`.
@@ -48,7 +48,7 @@ extension Strategy {
     case .multiKrum: .multiKrum(byzantine: count(.byzantine) ?? 0, keep: count(.keep))
     case .geometricMedian:
       .geometricMedian(smoothing: self[.smoothing] ?? 0, iterations: count(.iterations) ?? 1)
-    case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .fedNova, .qFedAvg, .scaffold: nil
+    case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .fedNova, .qFedAvg, .scaffold, .fedBuff: nil
     }
   }
 }

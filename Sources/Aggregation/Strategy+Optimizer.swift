@@ -5,7 +5,8 @@ extension Strategy {
   package var optimizer: ServerOptimizer {
     func value(_ setting: Setting) -> Double { self[setting] ?? 0 }
     return switch method {
-    case .fedAvg, .fedProx, .fedNova, .qFedAvg, .median, .trimmedMean, .krum, .multiKrum, .geometricMedian: .sgd
+    case .fedAvg, .fedProx, .fedNova, .qFedAvg, .median, .trimmedMean, .krum, .multiKrum, .geometricMedian, .fedBuff:
+      .sgd
     case .fedAvgM: .momentum(beta: value(.momentum))
     case .fedAdagrad: .adagrad(beta1: value(.beta1), tau: value(.tau))
     case .fedAdam: .adam(beta1: value(.beta1), beta2: value(.beta2), tau: value(.tau))

@@ -3202,6 +3202,51 @@ void   murmur__evaluation_row__free_unpacked
   assert(message->base.descriptor == &murmur__evaluation_row__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__staleness_row__init
+                     (Murmur__StalenessRow         *message)
+{
+  static const Murmur__StalenessRow init_value = MURMUR__STALENESS_ROW__INIT;
+  *message = init_value;
+}
+size_t murmur__staleness_row__get_packed_size
+                     (const Murmur__StalenessRow *message)
+{
+  assert(message->base.descriptor == &murmur__staleness_row__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__staleness_row__pack
+                     (const Murmur__StalenessRow *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__staleness_row__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__staleness_row__pack_to_buffer
+                     (const Murmur__StalenessRow *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__staleness_row__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__StalenessRow *
+       murmur__staleness_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__StalenessRow *)
+     protobuf_c_message_unpack (&murmur__staleness_row__descriptor,
+                                allocator, len, data);
+}
+void   murmur__staleness_row__free_unpacked
+                     (Murmur__StalenessRow *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__staleness_row__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__published_row__init
                      (Murmur__PublishedRow         *message)
 {
@@ -8899,6 +8944,57 @@ const ProtobufCMessageDescriptor murmur__evaluation_row__descriptor =
   (ProtobufCMessageInit) murmur__evaluation_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor murmur__staleness_row__field_descriptors[2] =
+{
+  {
+    "mean",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__StalenessRow, mean),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "largest",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__StalenessRow, largest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__staleness_row__field_indices_by_name[] = {
+  1,   /* field[1] = largest */
+  0,   /* field[0] = mean */
+};
+static const ProtobufCIntRange murmur__staleness_row__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor murmur__staleness_row__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.StalenessRow",
+  "StalenessRow",
+  "Murmur__StalenessRow",
+  "murmur",
+  sizeof(Murmur__StalenessRow),
+  2,
+  murmur__staleness_row__field_descriptors,
+  murmur__staleness_row__field_indices_by_name,
+  1,  murmur__staleness_row__number_ranges,
+  (ProtobufCMessageInit) murmur__staleness_row__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor murmur__published_row__field_descriptors[2] =
 {
   {
@@ -8950,7 +9046,7 @@ const ProtobufCMessageDescriptor murmur__published_row__descriptor =
   (ProtobufCMessageInit) murmur__published_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[12] =
+static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[13] =
 {
   {
     "attempt",
@@ -9096,6 +9192,18 @@ static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[12] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "staleness",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundRow, staleness),
+    &murmur__staleness_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__round_row__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
@@ -9110,11 +9218,12 @@ static const unsigned murmur__round_row__field_indices_by_name[] = {
   2,   /* field[2] = reported */
   10,   /* field[10] = saturated */
   5,   /* field[5] = seconds */
+  12,   /* field[12] = staleness */
 };
 static const ProtobufCIntRange murmur__round_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor murmur__round_row__descriptor =
 {
@@ -9124,7 +9233,7 @@ const ProtobufCMessageDescriptor murmur__round_row__descriptor =
   "Murmur__RoundRow",
   "murmur",
   sizeof(Murmur__RoundRow),
-  12,
+  13,
   murmur__round_row__field_descriptors,
   murmur__round_row__field_indices_by_name,
   1,  murmur__round_row__number_ranges,
@@ -9562,20 +9671,22 @@ const ProtobufCEnumDescriptor murmur__aggregation_mode__descriptor =
   murmur__aggregation_mode__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue murmur__attempt_outcome__enum_values_by_number[4] =
+static const ProtobufCEnumValue murmur__attempt_outcome__enum_values_by_number[5] =
 {
   { "ATTEMPT_OUTCOME_UNSPECIFIED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED", 0 },
   { "ATTEMPT_OUTCOME_COMMITTED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_COMMITTED", 1 },
   { "ATTEMPT_OUTCOME_ABANDONED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_ABANDONED", 2 },
   { "ATTEMPT_OUTCOME_NOT_COUNTED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_NOT_COUNTED", 3 },
+  { "ATTEMPT_OUTCOME_COUNTED", "MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_COUNTED", 4 },
 };
 static const ProtobufCIntRange murmur__attempt_outcome__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex murmur__attempt_outcome__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex murmur__attempt_outcome__enum_values_by_name[5] =
 {
   { "ATTEMPT_OUTCOME_ABANDONED", 2 },
   { "ATTEMPT_OUTCOME_COMMITTED", 1 },
+  { "ATTEMPT_OUTCOME_COUNTED", 4 },
   { "ATTEMPT_OUTCOME_NOT_COUNTED", 3 },
   { "ATTEMPT_OUTCOME_UNSPECIFIED", 0 },
 };
@@ -9586,9 +9697,9 @@ const ProtobufCEnumDescriptor murmur__attempt_outcome__descriptor =
   "AttemptOutcome",
   "Murmur__AttemptOutcome",
   "murmur",
-  4,
+  5,
   murmur__attempt_outcome__enum_values_by_number,
-  4,
+  5,
   murmur__attempt_outcome__enum_values_by_name,
   1,
   murmur__attempt_outcome__value_ranges,
@@ -9710,21 +9821,23 @@ const ProtobufCEnumDescriptor murmur__run_state__descriptor =
   murmur__run_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue murmur__worker_state__enum_values_by_number[4] =
+static const ProtobufCEnumValue murmur__worker_state__enum_values_by_number[5] =
 {
   { "WORKER_STATE_UNSPECIFIED", "MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED", 0 },
   { "WORKER_STATE_NEVER_SEEN", "MURMUR__WORKER_STATE__WORKER_STATE_NEVER_SEEN", 1 },
   { "WORKER_STATE_LIVE", "MURMUR__WORKER_STATE__WORKER_STATE_LIVE", 2 },
   { "WORKER_STATE_LOST", "MURMUR__WORKER_STATE__WORKER_STATE_LOST", 3 },
+  { "WORKER_STATE_RESTING", "MURMUR__WORKER_STATE__WORKER_STATE_RESTING", 4 },
 };
 static const ProtobufCIntRange murmur__worker_state__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex murmur__worker_state__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex murmur__worker_state__enum_values_by_name[5] =
 {
   { "WORKER_STATE_LIVE", 2 },
   { "WORKER_STATE_LOST", 3 },
   { "WORKER_STATE_NEVER_SEEN", 1 },
+  { "WORKER_STATE_RESTING", 4 },
   { "WORKER_STATE_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor murmur__worker_state__descriptor =
@@ -9734,9 +9847,9 @@ const ProtobufCEnumDescriptor murmur__worker_state__descriptor =
   "WorkerState",
   "Murmur__WorkerState",
   "murmur",
-  4,
+  5,
   murmur__worker_state__enum_values_by_number,
-  4,
+  5,
   murmur__worker_state__enum_values_by_name,
   1,
   murmur__worker_state__value_ranges,

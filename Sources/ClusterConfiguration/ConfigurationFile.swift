@@ -39,7 +39,7 @@ package struct ConfigurationFile: Sendable {
   /// A document that is already in memory.
   package init(path: String, text: String) { self.init(path: path, text: text, isOnDisk: false) }
 
-  private init(path: String, text: String, isOnDisk: Bool) {
+  init(path: String, text: String, isOnDisk: Bool) {
     self.path = path
     self.text = text
     self.isOnDisk = isOnDisk

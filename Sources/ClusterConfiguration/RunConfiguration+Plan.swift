@@ -1,3 +1,4 @@
+import Aggregation
 import Cryptography
 import Federation
 import GradientKernel
@@ -31,8 +32,10 @@ extension RunConfiguration {
     plan.patience = cohort.patience
     plan.sampling = cohort.sampling
     plan.reportDeadline = deadlines.report
+    plan.buffer = strategy.bufferRules
     plan.watch = watch
-    plan.isMeasuredCentrally = evaluatesCentrally
+    plan.isMeasuredCentrally = self.evaluation.isCentral
+    plan.measurementDeadline = self.evaluation.deadline
     return plan
   }
 

@@ -43,6 +43,7 @@ extension RunConfiguration {
     }
     if strategy.report == .normalized { try checkNormalizer(in: top) }
     if strategy.hasControlVariates { try checkControlVariates(in: top) }
+    if let buffer = strategy.bufferRules { try checkBuffer(buffer, in: top) }
     guard let rule = strategy.robustRule else { return }
     guard aggregation == .plain else {
       throw top.error(
@@ -59,6 +60,36 @@ extension RunConfiguration {
       throw top.error(
         at: "cohort", found: "a cohort.minimum of \(cohort.minimum) under \(name)",
         expected: "at least \(rule.updatesMin): of fewer updates the rule promises nothing")
+    }
+  }
+
+  /// Updates of one buffer are of models of unequal age, and come when they come.
+  private func checkBuffer(_ buffer: BufferRules, in top: ConfigurationSection) throws(ConfigurationError) {
+    let name = strategy.method.rawValue
+    guard aggregation == .plain else {
+      throw top.error(
+        at: "strategy", found: "\(name) with secure aggregation",
+        expected:
+          "'aggregation: plain': a masked sum needs one roster that trains on one model, and a buffer has neither")
+    }
+    guard UInt64(buffer.size) >= cohort.minimum, UInt64(buffer.size) <= cohort.maximum else {
+      throw top.error(
+        at: "strategy", found: "a buffer of \(buffer.size)",
+        expected:
+          "from \(cohort.minimum), the cohort.minimum, to \(cohort.maximum), the cohort.maximum: so many train at "
+          + "once")
+    }
+    guard cohort.goal == nil else {
+      throw top.error(
+        at: "cohort", found: "a goal under \(name)",
+        expected: "no such key: 'strategy.buffer' says how many updates suffice"
+      )
+    }
+    let derives = top.has("deadlines") ? try top.section("deadlines", keys: Deadlines.keys).has("derive-input") : false
+    guard !derives else {
+      throw top.error(
+        at: "deadlines", found: "'derive-input' under \(name)",
+        expected: "no such key: nobody waits for a slow worker, and 'input' is when one is given up")
     }
   }
 

@@ -33,7 +33,7 @@ extension RunConfiguration {
     hold-out: \(holdOut)
     maximum-attempts: \(maximumAttempts)
     \(watchText)
-    evaluation: {central: \(evaluatesCentrally)}
+    evaluation: {central: \(evaluation.isCentral), deadline: \(evaluation.deadline.yaml)}
     weight: \(weight)
 
     """
@@ -64,9 +64,14 @@ extension RoundConfiguration.Ratio {
 }
 
 extension Duration {
-  /// As a file has it: whole microseconds, the finest unit that configurations have.
+  /// As a file has it, in the largest unit that makes it a whole number; microseconds are the finest that files have.
   var yaml: String {
     let (seconds, attoseconds) = components
-    return "\(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)us"
+    let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    let units: [(suffix: String, microseconds: Int64)] = [
+      ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000),
+    ]
+    let unit = units.first { microseconds > 0 && microseconds % $0.microseconds == 0 } ?? ("us", 1)
+    return "\(microseconds / unit.microseconds)\(unit.suffix)"
   }
 }

@@ -36,6 +36,24 @@ extension RunConfiguration {
     }
   }
 
+  /// Of a version, by the coordinator, before anybody sees it.
+  package struct Evaluation: Hashable, Sendable {
+    /// Whether each version is measured on the coordinator's own data before it is published.
+    package var isCentral = false
+    /// How long that may take; the round is tried again then.
+    package var deadline: Duration = .seconds(600)
+  }
+
+  static func evaluation(in top: ConfigurationSection) throws(ConfigurationError) -> Evaluation {
+    var evaluation = Evaluation()
+    guard top.has("evaluation") else { return evaluation }
+    let section = try top.section("evaluation", keys: ["central", "deadline"])
+    evaluation.isCentral = try section.truth("central", default: false)
+    evaluation.deadline = try section.duration(
+      "deadline", default: evaluation.deadline, in: .seconds(1)...Duration.seconds(24 * 3600))
+    return evaluation
+  }
+
   /// The sections `stop` and `take-back`, as a file has them.
   var watchText: String {
     let stop = watch.stopMembers.compactMap { member in member.value.map { "\(member.key): \($0)" } }

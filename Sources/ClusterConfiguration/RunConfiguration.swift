@@ -93,8 +93,7 @@ package struct RunConfiguration: Hashable, Sendable {
   package var maximumAttempts: UInt32
   /// When the run ends early, and when a version is taken back.
   package var watch: WatchRules
-  /// Whether the coordinator measures each version on data of its own before it publishes it.
-  package var evaluatesCentrally: Bool
+  package var evaluation: Evaluation
   /// Of the workers that several runs want: a run of weight 2 gets twice as much of them as one of weight 1.
   package var weight: UInt32
 
@@ -144,13 +143,13 @@ package struct RunConfiguration: Hashable, Sendable {
     suite = try top.suite("suite", default: .aes128)
     mode = try top.choice("mode", default: .malicious, of: ["malicious": .malicious, "semi-honest": .semiHonest])
     deadlines = try Self.deadlines(in: top)
+    // Each worker's own time is counted from its own offer, and no other's says how long that should be.
+    if strategy.method == .fedBuff { deadlines.report = nil }
     seed = try top.integer("seed", default: 1, in: 0...UInt64.max)
     holdOut = try top.number("hold-out", default: 0.2, expected: "a number from 0 to below 1") { $0 >= 0 && $0 < 1 }
     maximumAttempts = try top.integer("maximum-attempts", default: 3, in: 1...100)
     watch = try Self.watch(in: top)
-    evaluatesCentrally =
-      top.has("evaluation")
-      ? try top.section("evaluation", keys: ["central"]).truth("central", default: false) : false
+    evaluation = try Self.evaluation(in: top)
     weight = try top.integer("weight", default: 1, in: 1...100)
     try checkContract(in: data)
     try checkStrategy(in: top)

@@ -136,11 +136,14 @@ package struct SimulationScenario: Hashable, Sendable {
   /// Of the network, the choices and, in the simulator only, the secrets.
   package var seed: UInt64
   package var costs: Costs
+  /// How many times as long a worker trains and evaluates as `costs` say; 1 for all others.
+  package var slowness: [WorkerID: Double]
   package var faults: [Fault]
   package var chaos: Chaos
   /// Every worker's own law.
   package var policy: WorkerPolicy
   package var expectations: Expectations
+  package var fidelity: Fidelity = .full
   package var run: RunConfiguration
 
   /// Faults in one scenario.
@@ -155,17 +158,24 @@ package struct SimulationScenario: Hashable, Sendable {
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> SimulationScenario {
     let top = try file.top(
       keys: [
-        "purpose", "population", "network", "seed", "costs", "faults", "chaos", "policy", "expectations", "run",
+        "purpose", "population", "network", "seed", "costs", "slow-workers", "faults", "chaos", "policy",
+        "expectations", "fidelity", "run",
       ])
     let population = try Population(top.section("population", keys: Population.keys))
     let run = try RunConfiguration(top.section("run", keys: RunConfiguration.keys))
     try run.check(against: population, in: top)
-    return try SimulationScenario(
+    let scenario = try SimulationScenario(
       purpose: top.text("purpose", expected: "one sentence that says what the scenario shows"),
       population: population, network: network(in: top), seed: top.integer("seed", in: 0...UInt64.max),
-      costs: costs(in: top), faults: faults(in: top, population: population, run: run),
+      costs: costs(in: top), slowness: slowness(in: top, population: population),
+      faults: faults(in: top, population: population, run: run),
       chaos: chaos(in: top, run: run), policy: policy(in: top, run: run),
-      expectations: expectations(in: top, run: run), run: run)
+      expectations: expectations(in: top, run: run),
+      fidelity: top.choice("fidelity", default: .full, of: ["full": .full, "fast": .fast]), run: run)
+    if scenario.fidelity == .fast, let (_, found, expected) = scenario.objectionToFast {
+      throw top.error(at: "fidelity", found: found, expected: expected)
+    }
+    return scenario
   }
 
   private static func chaos(in top: ConfigurationSection, run: RunConfiguration) throws(ConfigurationError) -> Chaos {
@@ -224,6 +234,37 @@ package struct SimulationScenario: Hashable, Sendable {
       share: cost("share-seconds", Costs.standard.share))
   }
 
+  private static func slowness(in top: ConfigurationSection, population: Population) throws(ConfigurationError)
+    -> [WorkerID: Double]
+  {
+    guard top.has("slow-workers") else { return [:] }
+    var slowness: [WorkerID: Double] = [:]
+    for section in try top.sections("slow-workers", keys: ["worker", "factor"]) {
+      let worker = try worker(in: section, of: population)
+      guard slowness[worker] == nil else {
+        throw section.error(at: "worker", found: "\"\(worker)\" twice", expected: "each worker once")
+      }
+      slowness[worker] = try section.number("factor", expected: "a number above 0, at most 10000") {
+        $0 > 0 && $0 <= 10_000
+      }
+    }
+    return slowness
+  }
+
+  private static func worker(
+    in section: ConfigurationSection, of population: Population
+  ) throws(ConfigurationError) -> WorkerID {
+    let worker: WorkerID = try section.name("worker")
+    guard let number = Int(worker.text.dropFirst("worker-".count)), (1...population.workers).contains(number),
+      worker.text == "worker-\(number)"
+    else {
+      throw section.error(
+        at: "worker", found: "\"\(worker)\"",
+        expected: "a worker of the population, worker-1 to worker-\(population.workers)")
+    }
+    return worker
+  }
+
   private static func faults(in top: ConfigurationSection, population: Population, run: RunConfiguration)
     throws(ConfigurationError) -> [Fault]
   {
@@ -231,15 +272,9 @@ package struct SimulationScenario: Hashable, Sendable {
     guard sections.count <= faultCountMax else {
       throw top.error(at: "faults", found: "\(sections.count) faults", expected: "at most \(faultCountMax)")
     }
-    let workers = Set(population.workerNames.map(\.name))
     var faults: [Fault] = []
     for section in sections {
-      let worker: WorkerID = try section.name("worker")
-      guard workers.contains(worker) else {
-        throw section.error(
-          at: "worker", found: "\"\(worker)\"",
-          expected: "a worker of the population, worker-1 to worker-\(workers.count)")
-      }
+      let worker = try worker(in: section, of: population)
       faults.append(
         try Fault(
           worker: worker, round: RoundNumber(section.integer("round", in: 1...run.rounds)),

@@ -12,6 +12,7 @@ import ZeroMQ
 ///     worker:before-send:agree                the agreement is recorded and has not left
 ///     worker:after-record:released            the release is on disk, no share has left
 ///     coordinator:after-receive:bundle:2      the second bundle has arrived, nothing was made of it
+///     serving:after-record:version            a version is in the node's folder, no alias names it yet
 ///
 /// What a party sends comes to two moments, just before the socket takes it and `flushPause` after; what it receives to
 /// one, before its machine hears of it; what it records to one, when it is durable. All this can do is end the process:
@@ -22,6 +23,7 @@ enum KillPoint {
   enum Party: String, CaseIterable {
     case coordinator
     case worker
+    case serving
   }
 
   enum Moment: String, CaseIterable {
@@ -54,6 +56,10 @@ enum KillPoint {
     case (.coordinator, .afterRecord): ["run", "attempt", "strategy", "version", "alias", "round"]
     case (.worker, .afterRecord):
       ["begun", "contributed", "excused", "survivors", "released", "promised", "charged"]
+    case (.serving, .afterReceive): ["record", "snapshot", "chunk"]
+    case (.serving, .afterRecord): ["blob", "version", "alias"]
+    // What it sends are questions, which it asks again.
+    case (.serving, .beforeSend), (.serving, .afterSend): []
     }
   }
 

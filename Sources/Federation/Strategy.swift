@@ -29,6 +29,8 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     case multiKrum = "multi-krum"
     /// Pillutla et al. 2022 (RFA).
     case geometricMedian = "geometric-median"
+    /// Nguyen et al. 2022 (FedBuff): the model moves whenever K updates are there, whatever version each was trained on.
+    case fedBuff = "fedbuff"
   }
 
   /// What a worker makes of its difference `Δ_k = θ_k − θ` before it reports it.
@@ -67,6 +69,12 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     case iterations
     /// N of SCAFFOLD: workers of the federation; those on the membership list if it is missing.
     case population
+    /// K of FedBuff: updates that make a version.
+    case buffer
+    /// The most versions that an update may be behind.
+    case stalenessMax = "staleness-max"
+    /// a of FedBuff: an update that is τ versions behind weighs (1 + τ)^−a.
+    case stalenessExponent = "staleness-exponent"
 
     /// What values it takes, in the words of an error.
     package var expected: String {
@@ -79,6 +87,9 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
       case .smoothing: "a number above 0"
       case .iterations: "a whole number from 1 to \(Self.iterationsMax)"
       case .population: "a whole number from 1 to \(Self.populationMax)"
+      case .buffer: "a whole number from 1 to \(Self.workersMax)"
+      case .stalenessMax: "a whole number from 0 to \(Self.stalenessLimit)"
+      case .stalenessExponent: "a multiple of 0.5 from 0 to \(Self.exponentMax)"
       }
     }
 
@@ -89,10 +100,14 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
       case .momentum, .beta1, .beta2: value >= 0 && value < 1
       case .q: value >= 0 && value <= Double(Self.qMax)
       case .trim: value > 0 && value < 0.5
-      case .byzantine, .keep: value >= 1 && value <= Double(Self.workersMax) && value == value.rounded()
+      case .byzantine, .keep, .buffer: value >= 1 && value <= Double(Self.workersMax) && value == value.rounded()
       case .smoothing: value > 0
       case .iterations: value >= 1 && value <= Double(Self.iterationsMax) && value == value.rounded()
       case .population: value >= 1 && value <= Double(Self.populationMax) && value == value.rounded()
+      case .stalenessMax: value >= 0 && value <= Double(Self.stalenessLimit) && value == value.rounded()
+      case .stalenessExponent:
+        // Square roots and products give the power then, and they have the same bits on every machine.
+        value >= 0 && value <= Double(Self.exponentMax) && 2 * value == (2 * value).rounded()
       }
     }
 
@@ -103,6 +118,8 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     private static let workersMax = 10_000
     private static let iterationsMax = 100
     private static let populationMax = 1_000_000
+    private static let stalenessLimit = 100
+    private static let exponentMax = 4
   }
 
   package static let textByteCountMax = 256
@@ -181,7 +198,7 @@ extension Strategy {
     case .fedNova: .normalized
     case .qFedAvg: .fair(q: self[.q] ?? 0)
     case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .scaffold, .median, .trimmedMean, .krum,
-      .multiKrum, .geometricMedian:
+      .multiKrum, .geometricMedian, .fedBuff:
       .difference
     }
   }
@@ -199,7 +216,7 @@ extension Strategy {
   package var weighsByExamples: Bool {
     switch method {
     case .fedAvg, .fedProx, .fedAvgM, .fedAdagrad, .fedAdam, .fedYogi, .fedNova, .geometricMedian: true
-    case .qFedAvg, .scaffold, .median, .trimmedMean, .krum, .multiKrum: false
+    case .qFedAvg, .scaffold, .median, .trimmedMean, .krum, .multiKrum, .fedBuff: false
     }
   }
 
@@ -222,6 +239,7 @@ extension Strategy.Method {
     case .krum: [(.serverLearningRate, 1), (.byzantine, nil)]
     case .multiKrum: [(.serverLearningRate, 1), (.byzantine, nil), (.keep, nil)]
     case .geometricMedian: [(.serverLearningRate, 1), (.smoothing, 1e-6), (.iterations, 8)]
+    case .fedBuff: [(.serverLearningRate, 1), (.buffer, nil), (.stalenessMax, 10), (.stalenessExponent, 0.5)]
     }
   }
 }

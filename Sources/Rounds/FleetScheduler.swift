@@ -15,6 +15,9 @@ import Federation
 ///
 /// Runs that do not wait (in an attempt, paused, blocked, at an end) are not named in a pass, and hold nothing but the
 /// lease of an attempt that has not ended.
+///
+/// An asynchronous run takes workers one by one: each one's lease begins with its own offer, and ends when its update is
+/// in the buffer or it leaves. Nothing is kept for such a run, because any worker that is free will do.
 package struct FleetScheduler: Sendable {
   private struct Entry: Sendable {
     let weight: UInt32
@@ -55,25 +58,25 @@ package struct FleetScheduler: Sendable {
 
   // MARK: Leases
 
-  /// The run's attempt has begun.
+  /// The run's attempt has begun, or more workers were asked for it.
   ///
-  /// - Precondition: the run is known and has no lease, and every worker is free.
+  /// - Precondition: the run is known, and every worker is free.
   package mutating func lease(_ workers: [WorkerID], to run: RunID) {
     guard let entry = runs[run] else { preconditionFailure("a lease of \(run), which is not known") }
-    precondition(entry.cohort.isEmpty, "two leases of \(run)")
     precondition(workers.allSatisfy { leases[$0] == nil }, "a worker in two attempts")
     for worker in workers { leases[worker] = run }
     clock = max(clock, entry.service)
-    runs[run]?.cohort = Set(workers)
+    runs[run]?.cohort.formUnion(workers)
     runs[run]?.isContending = true
     runs[run]?.service += Double(workers.count) / Double(entry.weight)
     runs[run]?.sufficedNot = nil
   }
 
-  /// The run's attempt has ended; without effect if it has none.
-  package mutating func release(_ run: RunID) {
-    for worker in runs[run]?.cohort ?? [] { leases[worker] = nil }
-    runs[run]?.cohort = []
+  /// The run's attempt has ended for all but some; without effect if it has none.
+  package mutating func release(_ run: RunID, except others: Set<WorkerID> = []) {
+    guard let cohort = runs[run]?.cohort, !cohort.isSubset(of: others) else { return }
+    for worker in cohort.subtracting(others) { leases[worker] = nil }
+    runs[run]?.cohort = cohort.intersection(others)
   }
 
   /// The run in whose attempt a worker is.
@@ -107,10 +110,13 @@ package struct FleetScheduler: Sendable {
   /// - Parameters:
   ///   - suited: the workers that are there and suit it, free or not.
   ///   - isReady: nothing but workers in other attempts keeps it from offering.
-  package mutating func passedOver(_ run: RunID, suited: Set<WorkerID>, isReady: Bool) {
+  ///   - takesSingly: it will take any of them as soon as that one is free, and does not need several at once.
+  package mutating func passedOver(
+    _ run: RunID, suited: Set<WorkerID>, isReady: Bool, takesSingly: Bool = false
+  ) {
     let hadAll = free(of: suited) == suited
     runs[run]?.isContending = isReady && !hadAll
-    guard isReady else { return }
+    guard isReady, !takesSingly else { return }
     guard !hadAll else {
       runs[run]?.sufficedNot = suited
       return

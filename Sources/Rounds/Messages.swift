@@ -79,6 +79,8 @@ package enum AttemptOutcome: UInt32, Sendable, CaseIterable {
   case abandoned = 2
   /// The attempt goes on without this worker.
   case notCounted = 3
+  /// The update is in the buffer of an asynchronous run, and this worker is free.
+  case counted = 4
 }
 
 /// Signed promises of one transcript, relayed by the coordinator (ruling A8).

@@ -23,14 +23,23 @@ package struct WatchRules: Hashable, Sendable {
   package init() {}
 }
 
-/// One version and the sums over the hold-outs of those who measured it.
+/// One version, and what it was measured to be worth.
 package struct MeasuredVersion: Hashable, Sendable {
   package let version: ModelVersion
-  package let metrics: RoundMetrics
+  /// Mean loss of an example, in nats; nil if nobody measured anything.
+  package let loss: Double?
+  /// Nil where there are no right answers, too.
+  package let accuracy: Double?
 
-  package init(version: ModelVersion, metrics: RoundMetrics) {
+  package init(version: ModelVersion, loss: Double?, accuracy: Double?) {
     self.version = version
-    self.metrics = metrics
+    self.loss = loss
+    self.accuracy = accuracy
+  }
+
+  /// - Parameter metrics: sums over the examples of those who measured it.
+  package init(version: ModelVersion, metrics: RoundMetrics) {
+    self.init(version: version, loss: metrics.loss, accuracy: metrics.accuracy)
   }
 }
 
@@ -62,7 +71,7 @@ package struct ModelWatch: Sendable {
 
   /// - Parameter parent: of `measured`; nil if it cannot be gone back to.
   package mutating func take(_ measured: MeasuredVersion, parent: ModelVersion?) -> Verdict {
-    guard let loss = measured.metrics.loss else { return .goOn }
+    guard let loss = measured.loss else { return .goOn }
     let isNews = !losses.contains { $0.version == measured.version }
     if let parent, let reason = divergence(of: measured.version, loss: loss, from: parent) {
       return .takeBack(reason: reason)
@@ -102,13 +111,13 @@ package struct ModelWatch: Sendable {
   private func isBetter(_ measured: MeasuredVersion) -> Bool {
     guard let best else { return true }
     switch rules.measure {
-    case .loss: return measured.metrics.loss ?? .infinity < best.metrics.loss ?? .infinity
-    case .accuracy: return measured.metrics.accuracy ?? 0 > best.metrics.accuracy ?? 0
+    case .loss: return measured.loss ?? .infinity < best.loss ?? .infinity
+    case .accuracy: return measured.accuracy ?? 0 > best.accuracy ?? 0
     }
   }
 
   private func target(_ measured: MeasuredVersion, _ loss: Double) -> Verdict {
-    if let target = rules.targetAccuracy, let accuracy = measured.metrics.accuracy, accuracy >= target {
+    if let target = rules.targetAccuracy, let accuracy = measured.accuracy, accuracy >= target {
       return .enough(
         reason: "version \(measured.version) has accuracy \(Self.text(accuracy)), the target is \(Self.text(target))")
     }

@@ -52,6 +52,29 @@ struct PlainAttempt: Sendable {
   /// In place of `H(U2)`: there are no dealers.
   static let noDealers = Digest(unchecked: Array(repeating: 0, count: 32))
 
+  /// Whether a header opens an upload of that worker to that attempt.
+  static func isValid(_ header: InputHeader, from worker: WorkerID, in context: AttemptContext) -> Bool {
+    let vectors = vectors(for: context.configuration)
+    let signed = SignedString.inputHeader(
+      transcript: context.roundID, worker: 0, dealersDigest: noDealers, vectors: vectors)
+    guard header.transcript == context.roundID, header.worker == 0, header.vectors == vectors,
+      let key = context.membership[worker]?.certificate.signingKey
+    else { return false }
+    return header.signature.isValid(over: signed, by: key)
+  }
+
+  /// Whether a trailer closes an upload of that worker to that attempt, over chunks with this digest.
+  static func isValid(
+    _ trailer: InputTrailer, payload: Digest, from worker: WorkerID, in context: AttemptContext
+  ) -> Bool {
+    let signed = SignedString.input(
+      transcript: context.roundID, worker: 0, dealersDigest: noDealers, payloadDigest: payload)
+    guard trailer.transcript == context.roundID, trailer.payloadDigest == payload,
+      let key = context.membership[worker]?.certificate.signingKey
+    else { return false }
+    return trailer.signature.isValid(over: signed, by: key)
+  }
+
   func start() -> [Action] {
     [
       .startDeadline(.milliseconds(Int64(clamping: context.configuration.inputDeadline))),
@@ -65,13 +88,7 @@ struct PlainAttempt: Sendable {
       return [.refuseUpload(from: worker, reason: "not counted")]
     }
     if completed.contains(worker) { return [] }
-    let vectors = Self.vectors(for: context.configuration)
-    let signed = SignedString.inputHeader(
-      transcript: context.roundID, worker: 0, dealersDigest: Self.noDealers, vectors: vectors)
-    guard header.transcript == context.roundID, header.worker == 0, header.vectors == vectors,
-      let key = context.membership[worker]?.certificate.signingKey,
-      header.signature.isValid(over: signed, by: key)
-    else {
+    guard Self.isValid(header, from: worker, in: context) else {
       departed.insert(worker)
       return [.refuseUpload(from: worker, reason: Refusal.badSignature.rawValue)] + advance()
     }
@@ -84,12 +101,7 @@ struct PlainAttempt: Sendable {
     guard !isClosed, open.remove(worker) != nil else {
       return [.refuseUpload(from: worker, reason: "not counted")]
     }
-    let signed = SignedString.input(
-      transcript: context.roundID, worker: 0, dealersDigest: Self.noDealers, payloadDigest: payload)
-    guard trailer.transcript == context.roundID, trailer.payloadDigest == payload,
-      let key = context.membership[worker]?.certificate.signingKey,
-      trailer.signature.isValid(over: signed, by: key)
-    else {
+    guard Self.isValid(trailer, payload: payload, from: worker, in: context) else {
       departed.insert(worker)
       return [.refuseUpload(from: worker, reason: Refusal.wrongDigest.rawValue)] + advance()
     }

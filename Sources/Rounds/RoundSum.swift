@@ -185,6 +185,38 @@ package struct RoundSum: Sendable {
     return Opened(SumSummary(sums), average: try robustRule.combine(updates))
   }
 
+  /// What a buffer of updates moves the model by: `Σ_g s(τ_g)·Σ_k Δ_k ÷ n`, n the updates in it (`strategies.md` §6).
+  ///
+  /// Only those who trained on the newest version say something of it: the metrics are theirs.
+  ///
+  /// - Parameter groups: plain sums of one run, youngest first.
+  /// - Throws: `AggregationError.noUpdates`.
+  package static func open(_ groups: [(sum: RoundSum, group: BufferOrder.Group)]) throws -> Opened {
+    var summary = SumSummary(
+      weight: 0, workers: 0, clipped: 0, saturated: 0, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
+    var sums: [(sum: PlainAccumulator, factor: Double)] = []
+    for (sum, group) in groups {
+      guard case .plain(let accumulator) = sum.kind else { throw Refusal.fieldValue }
+      let auxiliary = try AuxiliaryVector.decode(
+        accumulator.auxiliarySums, layout: sum.plan.configuration.auxiliaryLayout)
+      sums.append((accumulator, group.factor))
+      summary.weight += auxiliary.weight
+      summary.workers += auxiliary.workers
+      summary.clipped += auxiliary.clipped
+      summary.saturated += auxiliary.saturated
+      if group.staleness == 0 { summary.metrics = auxiliary.metrics }
+    }
+    return Opened(summary, average: try PlainAccumulator.mean(of: sums))
+  }
+
+  /// The sum is 0 again; whose inputs were in it is remembered.
+  package mutating func empty() {
+    guard case .plain(var accumulator) = kind else { return }
+    kind = .secure([])  // One owner while it is written, as in `add`.
+    accumulator.empty()
+    kind = .plain(accumulator)
+  }
+
   /// The weight that a plain input states.
   static func weight(of input: any KeptInput, _ plan: RunStateMachine.UploadPlan) throws -> UInt64 {
     var weight: UInt64 = 0

@@ -1,3 +1,4 @@
+import Aggregation
 import Federation
 import SecureAggregation
 
@@ -27,9 +28,13 @@ package struct RunPlan: Sendable {
   package var sampling: CohortSampling = .uniform
   /// Nil if the configuration's deadline stands, whatever was observed.
   package var reportDeadline: ReportDeadline?
+  /// Nil if a round is one cohort on one version.
+  package var buffer: BufferRules?
   package var watch = WatchRules()
   /// Whether the coordinator measures each version on data of its own before it publishes it.
   package var isMeasuredCentrally = false
+  /// How long that may take.
+  package var measurementDeadline: Duration = .seconds(600)
   /// Whether attempts are those of the simulator's fast fidelity (`AbridgedAttempt`).
   package var isAbridged = false
   /// How long the run lasted before this process.
@@ -116,6 +121,7 @@ package struct RoundReport: Hashable, Sendable {
   package let attempt: AttemptID
   /// The version whose metrics these are: the one the round trained on.
   package let baseVersion: ModelVersion
+  /// In an asynchronous run whoever reported or left since the last version; who still trains is not among them.
   package let cohort: Int
   package let reported: Int
   package let dropped: Int
@@ -123,5 +129,7 @@ package struct RoundReport: Hashable, Sendable {
   package let summary: SumSummary?
   /// Of the version that the attempt made, on the coordinator's data; nil without.
   package var central: RoundMetrics?
+  /// By how many versions the updates were behind; nil where all are of one version.
+  package var staleness: Staleness?
   package let outcome: Outcome
 }

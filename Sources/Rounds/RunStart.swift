@@ -16,6 +16,8 @@ package struct RunStart: Sendable {
   package let round: RoundNumber
   /// What the run's versions say of their parents, oldest first.
   package let history: [MeasuredVersion]
+  /// What the coordinator's own data say of the run's versions, oldest first.
+  package var centralHistory: [MeasuredVersion] = []
 
   /// Whether the run went back to `base` from a version after it.
   package var isTakenBack: Bool { base.version != newest }

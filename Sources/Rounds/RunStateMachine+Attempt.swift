@@ -121,7 +121,9 @@ extension RunStateMachine {
       case .startDeadline(let duration):
         out.append(.startDeadline(DeadlineID(kind: .plainReport, attempt: attemptID), duration))
       case .reportsExpected(let workers): reportTimes.begin(workers, at: time)
-      case .reported(let worker, let time): reportTimes.reported(worker, at: time)
+      case .reported(let worker, let time):
+        reportTimes.reported(worker, at: time)
+        out.append(.addInput(from: worker))
       case .openSum(let survivors):
         guard case .attempting(var attempt) = state else { continue }
         attempt.survivors = survivors
@@ -136,25 +138,38 @@ extension RunStateMachine {
   }
 
   mutating func returned(_ worker: WorkerID) -> [Action] {
-    guard case .attempting(let attempt) = state else { return [] }
+    guard let attempt = openAttempt else { return [] }
     switch attempt.aggregator {
     case .secure: return secure(.workerReturned(worker))
     case .plain: return plain { $0.workerReturned(worker) }
     case .abridged: return []
+    case .buffered: return buffered { $0.workerReturned(worker) }
     }
   }
 
   /// A new process of the worker: in the running attempt it has nothing any more, in the next it counts like any other.
   mutating func restarted(_ worker: WorkerID) -> [Action] {
-    guard case .attempting(let attempt) = state else { return [] }
+    guard let attempt = openAttempt else { return [] }
     switch attempt.aggregator {
     case .secure: return secure(.workerRestarted(worker))
     case .plain: return plain { $0.workerLeft(worker) }
     case .abridged: return abridged { $0.left(worker) }
+    case .buffered: return buffered { $0.workerLeft(worker) }
     }
   }
 
-  private mutating func noteFailure(of worker: WorkerID) {
+  /// The attempt that still hears of its workers: while its result is made, an asynchronous one alone does.
+  private var openAttempt: Attempt? {
+    switch state {
+    case .attempting(let attempt): return attempt
+    case .closing(let attempt):
+      if case .buffered = attempt.aggregator { return attempt }
+      return nil
+    case .idle, .gathering, .waitingToRetry, .blocked, .finished: return nil
+    }
+  }
+
+  mutating func noteFailure(of worker: WorkerID) {
     guard case .attempting(var attempt) = state else { return }
     attempt.failures.insert(worker)
     state = .attempting(attempt)
@@ -162,17 +177,19 @@ extension RunStateMachine {
 
   mutating func gone(_ worker: WorkerID) -> [Action] {
     reportTimes.excuse(worker)
-    guard case .attempting(let attempt) = state else { return [] }
+    guard let attempt = openAttempt else { return [] }
     switch attempt.aggregator {
     case .secure: return secure(.workerLost(worker))
     case .plain: return plain { $0.workerGone(worker) }
     case .abridged: return abridged { $0.left(worker) }
+    case .buffered: return buffered { $0.workerGone(worker) }
     }
   }
 
   mutating func receive(_ message: WorkerMessage, from worker: WorkerID) -> [Action] {
     if case .abort(let abort) = message, pastAttempts.note(abort, from: worker) { return [] }
-    guard case .attempting(let attempt) = state else { return [.ignored(from: worker, why: "no attempt is open")] }
+    guard let attempt = openAttempt else { return [.ignored(from: worker, why: "no attempt is open")] }
+    if case .buffered(let buffer) = attempt.aggregator { return receive(message, from: worker, for: buffer) }
     switch message {
     case .accept(let id):
       return id == attemptID ? [] : [.ignored(from: worker, why: "another attempt")]
@@ -185,7 +202,7 @@ extension RunStateMachine {
       let note = Action.ignored(from: worker, why: "declined: \(reason) \(detail)")
       switch attempt.aggregator {
       case .secure: return [note] + secure(.workerDeclined(worker))
-      case .plain: return [note] + plain { $0.workerLeft(worker) }
+      case .plain, .buffered: return [note] + plain { $0.workerLeft(worker) }
       case .abridged: return [note] + abridged { $0.failed(worker) }
       }
     case .advert(let id, let advert):
@@ -200,28 +217,29 @@ extension RunStateMachine {
   }
 
   mutating func uploadOpened(_ header: InputHeader, from worker: WorkerID) -> [Action] {
-    guard case .attempting(let attempt) = state else {
-      return [.refuseUpload(from: worker, reason: "no attempt is open")]
-    }
+    guard let attempt = openAttempt else { return [.refuseUpload(from: worker, reason: "no attempt is open")] }
     switch attempt.aggregator {
     case .secure: return secure(.inputOpened(header, from: worker))
     case .plain: return plain { $0.uploadOpened(header, from: worker) }
     case .abridged: return [.refuseUpload(from: worker, reason: "the attempt takes no uploads")]
+    case .buffered: return buffered { $0.uploadOpened(header, from: worker) }
     }
   }
 
   mutating func uploadCompleted(_ trailer: InputTrailer, payload: Digest, from worker: WorkerID) -> [Action] {
-    guard case .attempting(let attempt) = state else {
-      return [.refuseUpload(from: worker, reason: "no attempt is open")]
-    }
+    guard let attempt = openAttempt else { return [.refuseUpload(from: worker, reason: "no attempt is open")] }
     switch attempt.aggregator {
     case .secure: return secure(.inputCompleted(trailer, payloadDigest: payload, from: worker))
     case .plain: return plain { $0.uploadCompleted(trailer, payload: payload, from: worker) }
     case .abridged: return [.refuseUpload(from: worker, reason: "the attempt takes no uploads")]
+    case .buffered: return buffered { $0.uploadCompleted(trailer, payload: payload, from: worker) }
     }
   }
 
-  mutating func inputRejected(from worker: WorkerID, reason: String) -> [Action] {
+  mutating func inputRejected(from worker: WorkerID, upload: Digest, reason: String) -> [Action] {
+    if case .buffered = openAttempt?.aggregator {
+      return bufferedInputRejected(from: worker, upload: upload, reason: reason)
+    }
     guard case .attempting(var attempt) = state, attempt.cohort.contains(worker) else { return [] }
     // Nobody sees what a masked input holds: only its transfer can have failed, which convicts nobody.
     if case .secure = attempt.aggregator {

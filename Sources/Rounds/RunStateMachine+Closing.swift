@@ -1,6 +1,31 @@
 import Federation
 import SecureAggregation
 
+extension RunStateMachine.Attempt {
+  /// Updates in the sum.
+  var reported: Int {
+    if case .buffered(let buffer) = aggregator { buffer.count } else { survivors.count }
+  }
+
+  /// Workers that were offered the attempt and are not in the sum; in an asynchronous run those that left.
+  var dropped: Int {
+    if case .buffered(let buffer) = aggregator { buffer.dropped } else { cohort.count - survivors.count }
+  }
+
+  var staleness: Staleness? {
+    if case .buffered(let buffer) = aggregator { buffer.staleness } else { nil }
+  }
+
+  /// Nothing more is taken, and everyone who still works for it is told.
+  func endings(reason: String) -> [RunStateMachine.Action] {
+    guard case .buffered(var buffer) = aggregator else {
+      return [.closeUploads]
+        + cohort.map { .send(.ended(context.attempt, .abandoned, reason: reason), to: $0) }
+    }
+    return buffer.end(.abandoned, reason: reason)
+  }
+}
+
 /// Closing: from the open sum to the next version, or to nothing.
 extension RunStateMachine {
   /// The update of an honest cohort is no longer than the clip; rounding may add a little.
@@ -26,7 +51,10 @@ extension RunStateMachine {
     guard !attempt.isEvaluation else { return notes + close(attempt, model: base) }
     let order = order(attempt, summary)
     guard let central else { return notes + [.commit(order)] }
-    return notes + [.prepare(order, measuresBase: !central.hasMeasured(base.version))]
+    return notes + [
+      .prepare(order, measuresBase: !central.hasMeasured(base.version)),
+      .startDeadline(DeadlineID(kind: .measurement, attempt: attemptID), plan.measurementDeadline),
+    ]
   }
 
   /// The candidate is judged before anybody sees it.
@@ -40,13 +68,23 @@ extension RunStateMachine {
     self.central = central
     switch verdict {
     case .takeBack(let reason):
-      return sumRefused("not published: on the coordinator's data \(reason)")
-    case .enough(let reason): endReason = endReason ?? "on the coordinator's data \(reason)"
+      return sumRefused("not published: \(Self.onOwnData(reason))")
+    case .enough(let reason): endReason = endReason ?? Self.onOwnData(reason)
     case .goOn: break
     }
     attempt.central = metrics
     state = .closing(attempt)
     return [.commit(order(attempt, summary))]
+  }
+
+  static func onOwnData(_ reason: String) -> String { "on the coordinator's data \(reason)" }
+
+  /// Nothing waits for the coordinator's own data for ever.
+  mutating func measurementPassed() -> [Action] {
+    guard case .closing(let attempt) = state, !attempt.isEvaluation, attempt.central == nil, central != nil else {
+      return []
+    }
+    return sumRefused("not published: \(Self.onOwnData("it was not measured within \(plan.measurementDeadline)"))")
   }
 
   /// Why the sum of this attempt must not become a version: in secure mode nobody saw what is in it.
@@ -82,8 +120,7 @@ extension RunStateMachine {
     return CommitOrder(
       attempt: attemptID, base: base, version: newest.next, summary: summary,
       configuration: attempt.context.configuration, task: attempt.offer.task, rosterCount: rosterCount,
-      cohort: attempt.cohort.count,
-      reported: attempt.survivors.count, transcript: transcript)
+      cohort: attempt.reported + attempt.dropped, reported: attempt.reported, transcript: transcript)
   }
 
   /// The model in hand is bad: the run goes on from the one before it, and what was trained on it is not used.
@@ -129,17 +166,19 @@ extension RunStateMachine {
           .ended(attemptID, machine.completed.contains($0) ? .committed : .notCounted, reason: ""), to: $0)
       }
     case .abridged: break
+    case .buffered: break  // Everyone in the buffer was told when it came in.
     }
     actions.append(
       .report(
         RoundReport(
-          attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.cohort.count,
-          reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count,
-          summary: summary, central: attempt.central,
+          attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.reported + attempt.dropped,
+          reported: attempt.reported, dropped: attempt.dropped, summary: summary, central: attempt.central,
+          staleness: attempt.staleness,
           outcome: attempt.isEvaluation ? .evaluated : .committed(model.version, modelDigest: model.modelDigest))))
     state = .gathering
     if attempt.isEvaluation { return actions + finish(.completed(base.version)) }
     advance(to: model)
+    if case .buffered(let buffer) = attempt.aggregator { return actions + goOn(with: buffer) }
     if stopsAfterCommit { return actions + finish(.stopped) }
     return actions + gather()
   }
@@ -163,19 +202,13 @@ extension RunStateMachine {
   /// - Parameter isOfBase: whether the attempt trained on the model in hand.
   mutating func abandon(_ attempt: Attempt, reason: String, isOfBase: Bool = true) -> [Action] {
     // The attempt ends with the first workers too many that fail: the others were not heard.
-    if isOfBase, !ancestors.isEmpty, attempt.failures.count * 3 >= attempt.cohort.count,
-      !watch.hasMeasured(base.version)
+    if isOfBase, !ancestors.isEmpty, !attempt.failures.isEmpty,
+      attempt.failures.count * 3 >= attempt.cohort.count, !watch.hasMeasured(base.version)
     {
       return takeBack(attempt, reason: "\(attempt.failures.count) of \(attempt.cohort.count) could not train on it")
     }
-    var actions: [Action] = [.closeUploads]
-    actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: reason), to: $0) }
-    actions.append(
-      .report(
-        RoundReport(
-          attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.cohort.count,
-          reported: attempt.survivors.count, dropped: attempt.cohort.count - attempt.survivors.count, summary: nil,
-          outcome: .abandoned(reason: reason))))
+    var actions = attempt.endings(reason: reason)
+    actions.append(abandonedReport(of: attempt, reason: reason))
     reportTimes.end()
     if isOfBase, case .secure(let machine) = attempt.aggregator, let members = machine.members {
       pastAttempts.add(attemptID, names: members.names, members: members.keys, statements: machine.aborts)
@@ -186,16 +219,27 @@ extension RunStateMachine {
         + finish(.failed(reason: "round \(round) was abandoned \(attemptsThisRound) times; last: \(reason)"))
     }
     state = .waitingToRetry
-    let delay = plan.retryDelay * (1 << min(Int(attemptsThisRound) - 1, 6))
+    let delay = plan.retryDelay * (1 << min(max(Int(attemptsThisRound), 1) - 1, 6))
     return actions + [.startDeadline(DeadlineID(kind: .retry, attempt: attemptID), delay)]
+  }
+
+  private func abandonedReport(of attempt: Attempt, reason: String) -> Action {
+    .report(
+      RoundReport(
+        attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.reported + attempt.dropped,
+        reported: attempt.reported, dropped: attempt.dropped, summary: nil, staleness: attempt.staleness,
+        outcome: .abandoned(reason: reason)))
   }
 
   mutating func finish(_ outcome: Outcome) -> [Action] {
     var actions: [Action] = []
     switch state {
     case .attempting(let attempt), .closing(let attempt):
-      actions.append(.closeUploads)
-      actions += attempt.cohort.map { .send(.ended(attemptID, .abandoned, reason: "the run ends"), to: $0) }
+      actions += attempt.endings(reason: "the run ends")
+      // Workers were told that these count.
+      if case .buffered(let buffer) = attempt.aggregator, buffer.count > 0 {
+        actions.append(abandonedReport(of: attempt, reason: "the run ends with \(buffer.count) updates in its buffer"))
+      }
     case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
     }
     state = .finished(outcome)

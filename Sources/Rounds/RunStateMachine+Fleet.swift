@@ -38,16 +38,29 @@ extension RunStateMachine {
 
   /// Whether it would offer if it had its turn and enough workers.
   package var isWaitingForWorkers: Bool {
-    if case .gathering = state { !isPauseWanted } else { false }
+    switch state {
+    case .gathering: return !isPauseWanted
+    case .attempting(let attempt):
+      guard case .buffered(let buffer) = attempt.aggregator else { return false }
+      return !buffer.isClosed && !isPauseWanted && buffer.awaited.count < plan.cohortTarget
+    case .idle, .waitingToRetry, .blocked, .closing, .finished: return false
+    }
+  }
+
+  /// Whether it takes workers one by one, whenever one is free, and not a cohort at once.
+  package var takesWorkersSingly: Bool {
+    if case .attempting(let attempt) = state, case .buffered = attempt.aggregator { true } else { false }
   }
 
   /// Whether nothing but workers in other attempts can keep it from offering.
   package var isReady: Bool { hasOffered || gatherDeadlinePassed || available.count >= expectedWorkers }
 
-  /// Everyone who was offered the attempt in hand; empty if there is none.
+  /// Everyone who was offered the attempt in hand, in an asynchronous run everyone who still works for it; empty if there
+  /// is none.
   package var cohort: [WorkerID] {
     switch state {
-    case .attempting(let attempt), .closing(let attempt): attempt.cohort
+    case .attempting(let attempt), .closing(let attempt):
+      if case .buffered(let buffer) = attempt.aggregator { buffer.inFlight.keys.sorted() } else { attempt.cohort }
     case .idle, .gathering, .waitingToRetry, .blocked, .finished: []
     }
   }

@@ -13,8 +13,8 @@ extension RunStateMachine {
   }
 
   /// The deadline of a wait that has begun, unless one is running.
-  private mutating func impatience(after duration: Duration) -> [Action] {
-    guard case .gathering = state, !isPatienceRunning else { return [] }
+  mutating func impatience(after duration: Duration) -> [Action] {
+    guard isShort, !isPatienceRunning else { return [] }
     isPatienceRunning = true
     return [.startDeadline(DeadlineID(kind: .patience, attempt: attemptID), duration)]
   }
@@ -22,7 +22,7 @@ extension RunStateMachine {
   /// The deadline may be of an earlier wait: then what is left of this one follows.
   mutating func patiencePassed() -> [Action] {
     isPatienceRunning = false
-    guard case .gathering = state, !isPauseWanted else { return [] }
+    guard isShort, !isPauseWanted else { return [] }
     let waited = time.since(gatheringSince)
     guard waited >= plan.patience else { return impatience(after: plan.patience - waited) }
     return finish(.failed(reason: "waited \(plan.patience) for workers: \(shortage)"))
@@ -31,16 +31,21 @@ extension RunStateMachine {
   /// Whether there are fewer workers here than any attempt needs.
   package var lacksWorkers: Bool { eligibleCount < plan.minimumWorkers }
 
-  private var eligibleCount: Int { available.subtracting(excluded).filter(isEligible).count }
+  /// Whether nothing happens until workers come.
+  private var isShort: Bool {
+    if case .gathering = state { true } else { isStarving }
+  }
+
+  var eligibleCount: Int { available.subtracting(excluded).filter(isEligible).count }
 
   /// What a run that waits for workers is waiting for.
   package var shortage: String {
-    "\(eligibleCount) of \(expectedWorkers) are here, \(plan.minimumWorkers) are needed"
+    "\(eligibleCount) of \(expectedWorkers) are here, \(plan.minimumWorkers) are needed\(bufferShortage)"
   }
 
   /// Offers the next attempt if enough workers are here.
   mutating func select() -> [Action] {
-    guard case .gathering = state, !isHeldBack else { return [] }
+    guard case .gathering = state, !isHeldBack else { return refill() }
     // Before the first attempt workers come one by one: nothing is drawn while some are missing.
     guard isReady else { return [] }
     // While a thousand come one by one, most of them change nothing: their certificates are looked at once there are
@@ -102,7 +107,7 @@ extension RunStateMachine {
   private var control: ControlBlob.Reference? { base.version == newest ? base.control : nil }
 
   /// Whether the other workers would accept this one on a roster: a worker's certificate of the authority, valid now.
-  private func isEligible(_ worker: WorkerID) -> Bool {
+  func isEligible(_ worker: WorkerID) -> Bool {
     guard let member = membership[worker] else { return false }
     return
       (try? RoundChecks.checkCertificate(
@@ -113,11 +118,15 @@ extension RunStateMachine {
   /// Without replacement, seeded by run, round and attempt; no organisation above its cap, as long as that leaves enough
   /// workers.
   private func choose(from candidates: [WorkerID]) -> [WorkerID] {
-    var generator = SeededGenerator(seed: plan.seed, stream: "cohort \(attemptID)")
-    let pool = sampling.ordered(candidates, by: plan.sampling, using: &generator)
+    let pool = ordered(candidates, stream: "cohort \(attemptID)")
     // Two who are in a dispute spoil each other's attempts; without them there may be too few, and that has to be said.
     let peaceful = cohort(of: disputes.withoutOpponents(pool))
     return isPromising(peaceful) ? peaceful : cohort(of: pool)
+  }
+
+  func ordered(_ candidates: [WorkerID], stream: String) -> [WorkerID] {
+    var generator = SeededGenerator(seed: plan.seed, stream: stream)
+    return sampling.ordered(candidates, by: plan.sampling, using: &generator)
   }
 
   /// As many of `pool` as the plan wants, those earlier in it first.
@@ -132,17 +141,26 @@ extension RunStateMachine {
     return capped.count >= plan.minimumWorkers ? capped : uniform
   }
 
-  private mutating func offer(to cohort: [WorkerID]) -> [Action] {
-    let evaluation = isEvaluationRound
+  /// The next attempt, and what its workers are asked.
+  func nextOffer() -> (context: AttemptContext, message: RoundOffer) {
     let (configuration, task) = next
     let context = AttemptContext(
       attempt: attemptID, modelDigest: base.modelDigest, configuration: configuration, membership: membership,
       coordinatorKey: certificate.signingKey, now: now, computations: computations)
-    let signature = signingKey.signature(over: SignedString.offer(roundID: context.roundID))
     let message = RoundOffer(
       attempt: attemptID, modelName: plan.modelName, baseVersion: base.version, modelDigest: base.modelDigest,
-      tensors: base.tensors, configuration: configuration, task: task, control: evaluation ? nil : control?.tensor,
-      signature: signature)
+      tensors: base.tensors, configuration: configuration, task: task,
+      control: isEvaluationRound ? nil : control?.tensor,
+      signature: signingKey.signature(over: SignedString.offer(roundID: context.roundID)))
+    return (context, message)
+  }
+
+  private mutating func offer(to cohort: [WorkerID]) -> [Action] {
+    let evaluation = isEvaluationRound
+    if let rules = plan.buffer, !evaluation {
+      return begin(UpdateBuffer(rules: rules, minimum: plan.minimumWorkers), asking: cohort)
+    }
+    let (context, message) = nextOffer()
     let offers =
       [Action.recordAttempt(attemptID, cohort: cohort)]
       + pastAttempts.statements(for: cohort).map { .send(.aborts($0.statements), to: $0.worker) }
@@ -154,14 +172,15 @@ extension RunStateMachine {
           context: context, offer: message, cohort: cohort, isEvaluation: evaluation,
           aggregator: .abridged(
             AbridgedAttempt(
-              context: context, cohort: cohort, mode: task.aggregation, policy: plan.policy,
+              context: context, cohort: cohort, mode: message.task.aggregation, policy: plan.policy,
               minimum: plan.minimumWorkers))))
       return offers
     }
-    switch task.aggregation {
+    switch message.task.aggregation {
     case .secure:
       let machine = SecureAggregationCoordinator(
-        context: context, cohort: cohort, offerSignature: signature, policy: plan.policy, signingKey: signingKey)
+        context: context, cohort: cohort, offerSignature: message.signature, policy: plan.policy, signingKey: signingKey
+      )
       let started = machine.start()
       state = .attempting(
         Attempt(

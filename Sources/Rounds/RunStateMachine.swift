@@ -21,7 +21,7 @@ package struct RunStateMachine: Sendable {
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
     /// What a plain upload holds breaks a rule, or an upload of either mode cannot be finished; it was not added. Comes
     /// before `sumOpened`.
-    case inputRejected(from: WorkerID, reason: String)
+    case inputRejected(from: WorkerID, upload: Digest, reason: String)
     /// What a plain upload says of the model that its worker trained on.
     case inputMeasured(RoundMetrics, from: WorkerID)
     /// In the simulator's fast fidelity: these are on the roster.
@@ -51,7 +51,11 @@ package struct RunStateMachine: Sendable {
     case startDeadline(DeadlineID, Duration)
     /// Durable before the offers leave.
     case recordAttempt(AttemptID, cohort: [WorkerID])
+    /// More workers are asked under an attempt that was recorded; durable before their offers leave.
+    case extendAttempt(AttemptID, by: [WorkerID])
     case openUploads(UploadPlan)
+    /// The plan with this name takes an upload of this worker, too; no other plan does any more.
+    case admitUpload(from: WorkerID, upload: Digest)
     case acceptUpload(from: WorkerID)
     case refuseUpload(from: WorkerID, reason: String)
     case addInput(from: WorkerID)
@@ -60,6 +64,9 @@ package struct RunStateMachine: Sendable {
     case unmask(UnmaskingOrder)
     /// The plain sum is complete: report `sumOpened`.
     case openPlainSum
+    /// The buffer is full: combine the groups' sums and report `sumOpened`. The sums are empty then, and later updates of
+    /// the same groups are for the next buffer.
+    case openBuffer(BufferOrder)
     /// Make the next version, but publish nothing yet: report `candidateMeasured`, with the base's metrics if those are
     /// wanted, too.
     case prepare(CommitOrder, measuresBase: Bool)
@@ -95,6 +102,10 @@ package struct RunStateMachine: Sendable {
       case retry
       case stage(SecureAggregationStage)
       case plainReport
+      /// Of a candidate, on the coordinator's own data.
+      case measurement
+      /// Of one worker of an asynchronous run.
+      case update(WorkerID)
     }
     package let kind: Kind
     package let attempt: AttemptID
@@ -112,6 +123,8 @@ package struct RunStateMachine: Sendable {
     package let configuration: RoundConfiguration
     package let vectors: [VectorSpecification]
     package let workers: [WorkerID]
+    /// Plans of earlier attempts of the run that go on beside this one; every other is over.
+    package var beside: [Digest] = []
   }
 
   /// What closing a round needs beside the open sum.
@@ -133,12 +146,14 @@ package struct RunStateMachine: Sendable {
     case secure(SecureAggregationCoordinator)
     case plain(PlainAttempt)
     case abridged(AbridgedAttempt)
+    case buffered(UpdateBuffer)
   }
 
   struct Attempt: Sendable {
     let context: AttemptContext
     let offer: RoundOffer
-    let cohort: [WorkerID]
+    /// Everyone who was offered it.
+    var cohort: [WorkerID]
     let isEvaluation: Bool
     var aggregator: Aggregator
     var survivors: [WorkerID] = []
@@ -154,6 +169,7 @@ package struct RunStateMachine: Sendable {
       case .secure(let machine): machine.isReconstructed
       case .plain(let machine): machine.isClosed
       case .abridged(let machine): machine.isClosed
+      case .buffered(let buffer): buffer.isClosed
       }
     }
   }
@@ -208,6 +224,8 @@ package struct RunStateMachine: Sendable {
   var gatheringSince = MonotonicTime(nanoseconds: 0)
   /// Whether the driver runs a deadline for that wait; there is one at most.
   var isPatienceRunning = false
+  /// Nobody trains for the buffer in hand, and nobody can be asked.
+  var isStarving = false
   var gatherDeadlinePassed = false
   /// Whether this process has offered an attempt: from then on it does not gather again.
   var hasOffered = false
@@ -243,6 +261,10 @@ package struct RunStateMachine: Sendable {
       guard case .enough(let reason) = watch.take(measured, parent: nil), central == nil else { continue }
       endReason = reason
     }
+    for measured in start.centralHistory {
+      guard case .enough(let reason)? = central?.take(measured, parent: nil) else { continue }
+      endReason = Self.onOwnData(reason)
+    }
   }
 
   /// Whether the next attempt is the evaluation-only one.
@@ -256,7 +278,7 @@ package struct RunStateMachine: Sendable {
     case .attempting(let attempt), .closing(let attempt):
       switch attempt.aggregator {
       case .secure(let machine): machine.rosterWorkers.count
-      case .plain: attempt.cohort.count
+      case .plain, .buffered: attempt.cohort.count
       case .abridged(let machine): machine.rosterCount
       }
     case .idle, .gathering, .waitingToRetry, .blocked, .finished: 0
@@ -286,7 +308,7 @@ package struct RunStateMachine: Sendable {
         case .consistencyCheck, .unmask, nil: "unmasking"
         case .advertiseKeys, .shareKeys, .checkShares, .maskedInput: "reporting"
         }
-      case .plain, .abridged: "reporting"
+      case .plain, .buffered, .abridged: "reporting"
       }
     case .closing: "closing"
     case .finished(.completed): "completed"
@@ -321,7 +343,8 @@ package struct RunStateMachine: Sendable {
     case .uploadOpened(let header, let worker): return uploadOpened(header, from: worker)
     case .uploadCompleted(let trailer, let digest, let worker):
       return uploadCompleted(trailer, payload: digest, from: worker)
-    case .inputRejected(let worker, let reason): return inputRejected(from: worker, reason: reason)
+    case .inputRejected(let worker, let upload, let reason):
+      return inputRejected(from: worker, upload: upload, reason: reason)
     case .inputMeasured(let metrics, let worker):
       if let loss = metrics.loss { sampling.reported(loss, by: worker) }
       return []
@@ -344,11 +367,11 @@ package struct RunStateMachine: Sendable {
     case .turn(let turn): return take(turn)
     case .pauseRequested:
       isPauseWanted = true
-      return []
+      return refill()
     case .resumeRequested:
       isPauseWanted = false
       if case .gathering = state { return gather() }
-      return []
+      return refill()
     }
   }
 
@@ -367,6 +390,7 @@ package struct RunStateMachine: Sendable {
 
   private mutating func deadlinePassed(_ deadline: DeadlineID) -> [Action] {
     if deadline.kind == .patience { return patiencePassed() }
+    if case .update(let worker) = deadline.kind { return buffered { $0.updateOverdue(worker, deadline.attempt) } }
     guard deadline.attempt == attemptID else { return [] }
     switch (deadline.kind, state) {
     case (.gather, .gathering):
@@ -378,8 +402,10 @@ package struct RunStateMachine: Sendable {
       return secure(.deadlinePassed(stage))
     case (.plainReport, .attempting):
       reportTimes.expired(at: time)
-      return plain { $0.deadlinePassed() } + abridged { $0.deadlinePassed() }
-    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.patience, _): return []
+      return plain { $0.deadlinePassed() } + buffered { $0.roundOverdue() } + abridged { $0.deadlinePassed() }
+    case (.measurement, .closing): return measurementPassed()
+    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.measurement, _), (.patience, _), (.update, _):
+      return []
     }
   }
 
@@ -387,7 +413,11 @@ package struct RunStateMachine: Sendable {
   package func checkInvariants() {
     switch state {
     case .attempting(let attempt), .closing(let attempt):
-      precondition(Set(attempt.survivors).isSubset(of: attempt.cohort), "a survivor outside the cohort")
+      guard case .buffered(let buffer) = attempt.aggregator else {
+        precondition(Set(attempt.survivors).isSubset(of: attempt.cohort), "a survivor outside the cohort")
+        break
+      }
+      buffer.checkInvariants()
     case .idle, .gathering, .waitingToRetry, .blocked, .finished: break
     }
     precondition(round.value <= plan.rounds + 1, "a round after the last")

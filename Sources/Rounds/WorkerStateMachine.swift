@@ -55,6 +55,8 @@ package struct WorkerStateMachine: Sendable {
   package enum Ending: Hashable, Sendable {
     case committed(modelDigest: Digest?, counted: Bool)
     case notCounted
+    /// In the buffer that the next version is made of.
+    case counted
     case abandoned(reason: String)
     case refused(Refusal)
     case aborted(reason: String)
@@ -223,6 +225,9 @@ package struct WorkerStateMachine: Sendable {
           // In secure mode only the signed result says so.
           guard machine.work?.offer.task.aggregation == .plain else { return [] }
           return machine.end(.committed(modelDigest: nil, counted: true))
+        case .counted:
+          guard machine.work?.offer.task.aggregation == .plain else { return [] }
+          return machine.end(.counted)
         // Its secrets go, and with them any possibility to release: the others are told so (ruling A8).
         case .notCounted: return machine.secure(.failed(.attemptEnded)) + machine.end(.notCounted)
         case .abandoned:

@@ -7,6 +7,8 @@ import Wire
 package enum PlantedBug: Hashable, Sendable {
   /// The coordinator adds one worker's input twice.
   case inputAddedTwice(WorkerID)
+  /// The sums of a buffer that became a version go into the next one, too.
+  case bufferKept
   /// One bit of a worker's input changes between its arrival and the sum.
   case inputAltered(WorkerID)
   /// A worker releases, for the same owners, shares of the other kind too.

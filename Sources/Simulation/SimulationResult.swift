@@ -62,6 +62,10 @@ package struct SimulationResult: Hashable, Sendable {
   package let violations: [String]
   /// Expectations of the scenario that were not met, in words.
   package let failedExpectations: [String]
+  /// Those that were not met yet when the simulation was cut short.
+  package let unjudged: [String]
+  /// Whether it was ended at a virtual time that was asked for, before the run had ended.
+  package let isCutShort: Bool
   /// Lines of the event log: what happened in those steps that says something.
   package let logLines: Int
   /// SHA-256 of the event log, every line with its line feed.

@@ -15,9 +15,9 @@ package struct SimulationRun: Sendable {
   /// The run has ended, and what it has sent is given so long to arrive.
   static let epilogue = Duration.seconds(2)
 
-  package let scenario: SimulationScenario
+  package internal(set) var scenario: SimulationScenario
   package private(set) var seed: UInt64
-  /// Threads of one worker's training; results do not depend on it.
+  /// Threads of one worker's training, at the fast fidelity of all training together; results do not depend on it.
   package var threads = 1
   let parts: [Dataset]
   let heldOut: Dataset
@@ -52,12 +52,24 @@ package struct SimulationRun: Sendable {
   /// Runs it, from the first hello to the last result.
   ///
   /// - Parameters:
+  ///   - until: ends it at this virtual time, if it has not ended by then.
+  ///   - observers: look on, and change nothing.
   ///   - log: gets each line of the event log, without its line feed.
   ///   - report: gets each attempt as it ends.
   package func run(
+    until: Duration? = nil, observers: SimulationObservers = SimulationObservers(),
     log: @escaping (String) -> Void = { _ in }, report: @escaping (SimulatedRound) -> Void = { _ in }
   ) throws(SimulationError) -> SimulationResult {
-    try run(plantedBug: nil, log: log, report: report)
+    do {
+      switch scenario.fidelity {
+      case .full: return try play(nil, until: until, observers: observers.all, log: log, report: report)
+      case .fast: return try playFast(until: until, observers: observers.all, log: log, report: report)
+      }
+    } catch let error as SimulationError {
+      throw error
+    } catch {
+      throw .node("\(error)")
+    }
   }
 
   /// As `run`, with a mistake planted for the checkers to find.
@@ -86,12 +98,13 @@ package struct SimulationRun: Sendable {
   }
 
   private func play(
-    _ plantedBug: PlantedBug?, _ kill: PlannedKill? = nil, log: @escaping (String) -> Void,
+    _ plantedBug: PlantedBug?, _ kill: PlannedKill? = nil, until: Duration? = nil,
+    observers: [any SimulationObserver] = [], log: @escaping (String) -> Void,
     report: @escaping (SimulatedRound) -> Void
   ) throws -> SimulationResult {
     let world = World(
       scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),
-      threads: threads, plantedBug: plantedBug, plannedKill: kill, log: log)
+      threads: threads, plantedBug: plantedBug, plannedKill: kill, observers: observers, log: log)
     let disk = CoordinatorDisk()
     let coordinator = VirtualCoordinator(
       world: world, disk: disk, judge: { try self.judge($0) }, report: report)
@@ -99,13 +112,15 @@ package struct SimulationRun: Sendable {
       VirtualWorker(world: world, index: index, policy: scenario.policy.law, dataset: part)
     }
     try world.start(coordinator: coordinator, workers: workers)
-    let deadline = VirtualTime.zero + scenario.timeLimit
+    let lastMoment = until.map { min($0, scenario.timeLimit) } ?? scenario.timeLimit
+    let deadline = VirtualTime.zero + lastMoment
     var end: MonotonicTime?
     while world.checkers.violations.isEmpty, let due = world.nextTime, due <= end ?? deadline {
       try world.step()
       if end == nil, coordinator.outcome != nil { end = world.now + Self.epilogue }
     }
-    if end == nil, world.checkers.violations.isEmpty {
+    let isCutShort = end == nil && world.checkers.violations.isEmpty && lastMoment < scenario.timeLimit
+    if end == nil, !isCutShort, world.checkers.violations.isEmpty {
       world.violated("liveness: the run has not ended after \(scenario.timeLimit)")
     }
     let latest = try disk.models.find(
@@ -113,14 +128,18 @@ package struct SimulationRun: Sendable {
     let artifact = try disk.models.artifact(of: latest)
     let parameters = try ParameterSet(artifact.tensors, expecting: scenario.run.model.architecture.layout)
     let metrics = try judge(parameters)
-    let ended = coordinator.endedAt ?? world.now
+    let ended = coordinator.endedAt ?? (isCutShort ? deadline : world.now)
+    let unmet = failures(
+      coordinator.outcome, committed: world.checkers.lineage.latest?.manifest.version.value ?? 0,
+      faultsLeft: world.faultsLeft, metrics)
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, parameters: parameters.values,
       controls: controls(coordinator, workers), heldOut: metrics, seconds: ended.seconds,
       events: world.eventCount, messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
       steps: world.steps, recoveries: coordinator.recoveries, violations: world.checkers.violations,
-      failedExpectations: failures(coordinator, world, metrics), logLines: world.log.lineCount,
+      failedExpectations: isCutShort ? [] : unmet, unjudged: isCutShort ? unmet : [], isCutShort: isCutShort,
+      logLines: world.log.lineCount,
       logDigest: world.log.digest)
   }
 
@@ -132,7 +151,7 @@ package struct SimulationRun: Sendable {
   }
 
   /// The last version on the data that no worker has.
-  private func judge(_ parameters: ParameterSet) throws -> RoundMetrics? {
+  func judge(_ parameters: ParameterSet) throws -> RoundMetrics? {
     guard heldOut.count > 0 else { return nil }
     let architecture = scenario.run.model.architecture
     let examples = heldOut.scaled(by: Float(scenario.run.data.scale))
@@ -140,19 +159,21 @@ package struct SimulationRun: Sendable {
     return try trainer.evaluate(parameters)
   }
 
-  private func failures(_ coordinator: VirtualCoordinator, _ world: World, _ metrics: RoundMetrics?) -> [String] {
+  func failures(
+    _ outcome: RunStateMachine.Outcome?, committed: UInt64, faultsLeft: [SimulationScenario.Fault],
+    _ metrics: RoundMetrics?
+  ) -> [String] {
     var failures: [String] = []
     let expected = scenario.expectations
-    let committed = world.checkers.lineage.latest?.manifest.version.value ?? 0
     if committed < expected.rounds {
       failures.append("rounds: found \(committed) committed, expected \(expected.rounds)")
-      if case .failed(let reason)? = coordinator.outcome { failures.append("the run failed: \(reason)") }
+      if case .failed(let reason)? = outcome { failures.append("the run failed: \(reason)") }
     }
     if let least = expected.accuracy, (metrics?.accuracy ?? 0) < least {
       failures.append(
         "accuracy: found \(metrics?.accuracy.map { "\($0)" } ?? "no held-out data"), expected at least \(least)")
     }
-    for fault in world.faultsLeft {
+    for fault in faultsLeft {
       failures.append(
         "faults: \(fault.worker) never came to '\(fault.at.rawValue)' of round \(fault.round), "
           + "expected a \(fault.kind.rawValue) there"

@@ -7,7 +7,8 @@ import SecureAggregation
 ///
 /// In secure mode the integers before masking are added aside: the opened sum must be theirs, bit for bit. In plain
 /// mode the clipped differences are averaged in binary64, and the opened average must be within the error that
-/// `PlainAccumulator` states. An update is held until the coordinator adds the input that was made of it.
+/// `PlainAccumulator` states. An update is held until the coordinator adds the input that was made of it. For a buffer
+/// the checker counts by itself how many versions were published since a model was first offered.
 struct SumChecker {
   fileprivate struct Contribution {
     let order: WorkerStateMachine.UploadOrder
@@ -17,7 +18,12 @@ struct SumChecker {
   /// What the inputs of a sum must add up to.
   fileprivate struct Sum {
     let plan: RunStateMachine.UploadPlan
+    /// Ever, before the sum was emptied too.
     var added: Set<WorkerID> = []
+    /// Inputs in the sum.
+    var count = 0
+    /// Versions that were published since the plan.
+    var staleness = 0
     /// In secure mode.
     var update: [Int64]
     /// In plain mode, each element times its weight.
@@ -28,6 +34,13 @@ struct SumChecker {
 
     init(_ plan: RunStateMachine.UploadPlan, isPlain: Bool) {
       self.plan = plan
+      (update, weighted, extremes, auxiliary) = ([], [], [], [])
+      empty(isPlain: isPlain)
+    }
+
+    /// The buffer that it was a part of is a version.
+    mutating func empty(isPlain: Bool) {
+      count = 0
       let length = Int(clamping: plan.configuration.vectorLength)
       update = Array(repeating: 0, count: isPlain ? 0 : length)
       weighted = Array(repeating: 0, count: isPlain ? length : 0)
@@ -38,7 +51,10 @@ struct SumChecker {
 
   /// By upload, then worker: those that are not in a sum yet.
   private var contributions: [Digest: [WorkerID: Contribution]] = [:]
-  private var sum: Sum?
+  /// By upload: one, or several on models of different age.
+  private var sums: [Digest: Sum] = [:]
+  /// Of the attempt in hand.
+  private var latest: Digest?
 
   // MARK: From the workers
 
@@ -49,24 +65,33 @@ struct SumChecker {
 
   // MARK: From the coordinator
 
-  /// A new sum begins; what was put into earlier ones is forgotten.
+  /// A new sum begins; what was put into earlier ones is forgotten, but for those that go on beside it.
   mutating func opened(_ plan: RunStateMachine.UploadPlan) {
-    sum = Sum(plan, isPlain: plan.aggregation == .plain)
-    contributions = contributions.filter { $0.key == plan.upload }
+    latest = plan.upload
+    sums = sums.filter { plan.beside.contains($0.key) }
+    sums[plan.upload] = Sum(plan, isPlain: plan.aggregation == .plain)
+    let known = sums
+    contributions = contributions.filter { known[$0.key] != nil }
+  }
+
+  /// A version was published.
+  mutating func published() {
+    for upload in sums.keys { sums[upload]?.staleness += 1 }
   }
 
   /// An input goes into the sum.
   ///
   /// - Returns: what is wrong with that; nil if nothing is.
   mutating func added(_ upload: Digest, from worker: WorkerID) -> String? {
-    guard sum?.plan.upload == upload, var sum = sum.take() else { return "an input of \(worker) to no open sum" }
-    defer { self.sum = sum }
+    guard var sum = sums.removeValue(forKey: upload) else { return "an input of \(worker) to no open sum" }
+    defer { sums[upload] = sum }
     guard sum.added.insert(worker).inserted else { return "\(worker) is counted twice in \(upload.short)" }
     guard let contribution = contributions[upload]?.removeValue(forKey: worker) else {
       return "\(worker) never made the input that is counted"
     }
     do throws(Refusal) {
       try sum.add(contribution)
+      sum.count += 1
       return nil
     } catch {
       return "the input of \(worker) that is counted cannot be made: \(error.rawValue)"
@@ -77,7 +102,7 @@ struct SumChecker {
   ///
   /// - Parameter roster: of the order's transcript; the survivors are positions in it.
   func opened(_ opened: RoundSum.Opened, order: UnmaskingOrder, roster: [WorkerID]) -> [String] {
-    guard let sum, sum.plan.upload == order.transcript else { return ["a sum that was never begun is open"] }
+    guard let sum = sums[order.transcript] else { return ["a sum that was never begun is open"] }
     let survivors = order.survivors.compactMap { roster.indices.contains($0) ? roster[$0] : nil }
     guard sum.added.sorted() == survivors else {
       return ["the sum holds \(sum.added.sorted()), the survivors are \(survivors)"]
@@ -94,10 +119,9 @@ struct SumChecker {
 
   /// A plain sum is open.
   func opened(plain opened: RoundSum.Opened) -> [String] {
-    guard let sum else { return ["a sum that was never begun is open"] }
+    guard let latest, let sum = sums[latest] else { return ["a sum that was never begun is open"] }
     let configuration = sum.plan.configuration
-    // Rounding to Float32 once at the worker and once at the end, and the fixed-point step of `PlainAccumulator`.
-    let tolerance = configuration.clip * 0x1p-23 + configuration.clip * Double(configuration.maximumWeight) * 0x1p-49
+    let tolerance = Self.tolerance(configuration)
     if Strategy(parsing: configuration.strategy)?.robustRule != nil {
       return outliers(opened, sum, tolerance: tolerance)
         + compare(opened, sum) { _ throws(Refusal) in
@@ -111,6 +135,40 @@ struct SumChecker {
     } matches: {
       abs(Double($0) - $1) <= tolerance
     }
+  }
+
+  /// Rounding to Float32 once at the worker and once at the end, and the fixed-point step of `PlainAccumulator`.
+  private static func tolerance(_ rules: RoundConfiguration) -> Double {
+    rules.clip * 0x1p-23 + rules.clip * Double(rules.maximumWeight) * 0x1p-49
+  }
+
+  /// A buffer is open: each update counts by the versions that it is behind, and the sums begin anew.
+  mutating func opened(buffer opened: RoundSum.Opened) -> [String] {
+    guard let latest, let current = sums[latest], let strategy = Strategy(parsing: current.plan.configuration.strategy),
+      let size = strategy[.buffer], let oldest = strategy[.stalenessMax], let exponent = strategy[.stalenessExponent]
+    else { return ["a buffer that was never begun is open"] }
+    var broken: [String] = []
+    var expected = [Double](repeating: 0, count: opened.average.count)
+    var count = 0
+    for sum in sums.values.sorted(by: { $0.staleness < $1.staleness }) where sum.count > 0 {
+      if Double(sum.staleness) > oldest { broken.append("updates that are \(sum.staleness) versions old are counted") }
+      let factor = (0..<Int(2 * exponent)).reduce(1.0) { product, _ in
+        product / Double(1 + sum.staleness).squareRoot()
+      }
+      for (e, value) in sum.weighted.enumerated() where e < expected.count { expected[e] += factor * value }
+      count += sum.count
+    }
+    if Double(count) > size { broken.append("\(count) updates in a buffer of \(size)") }
+    if opened.summary.workers != UInt64(count) || opened.summary.weight != UInt64(count) {
+      broken.append("the buffer counts \(opened.summary.workers) updates, \(count) were added")
+    }
+    let sums = try? AuxiliaryVector.decode(current.auxiliary, layout: current.plan.configuration.auxiliaryLayout)
+    if opened.summary.metrics != sums?.metrics { broken.append("the metrics are not those of the newest version") }
+    let tolerance = Self.tolerance(current.plan.configuration)
+    let e = expected.indices.first { abs(Double(opened.average[$0]) - expected[$0] / Double(count)) > tolerance }
+    if let e { broken.append("element \(e) of the buffer's mean is not that of the workers' own updates") }
+    for upload in self.sums.keys { self.sums[upload]?.empty(isPlain: true) }
+    return broken
   }
 
   /// Whatever a robust rule does, its result lies between the least and the largest of the workers' values.

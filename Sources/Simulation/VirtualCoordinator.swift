@@ -17,6 +17,8 @@ final class CoordinatorDisk {
   private(set) var attempts: [RoundNumber: AttemptNumber] = [:]
   /// What the server optimizer remembers with each version.
   var serverStates: [ModelVersion: ServerState] = [:]
+  /// What the coordinator's own data say of versions, as the history has it.
+  var measured: [MeasuredVersion] = []
 
   func record(_ attempt: AttemptID) {
     attempts[attempt.round] = max(attempts[attempt.round] ?? 0, attempt.attempt)
@@ -123,6 +125,7 @@ final class VirtualCoordinator {
           architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
     }
     var beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
+    beginning.centralHistory = disk.measured
     recall(beginning.base.version, isTakenBack: beginning.isTakenBack)
     beginning.base.control = ControlBlob(serverState)?.reference
     machine = RunStateMachine(
@@ -151,6 +154,7 @@ final class VirtualCoordinator {
     // As on a real disk the version comes first, and the alias behind it.
     let stored = try disk.models.keep(release.manifest, artifact: release.artifact)
     for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
+    world.checkers.sum.published()
     if machine != nil, world.mayStrikeCoordinator() { return }
     try disk.models.restoreLatest(of: release.model)
     parameters = release.parameters
@@ -266,7 +270,8 @@ final class VirtualCoordinator {
       handle(.uploadOpened(header, from: worker), cost: world.costs.verification)
     case .uploadCompleted(let trailer, let digest, let worker):
       handle(.uploadCompleted(trailer, payloadDigest: digest, from: worker), cost: world.costs.verification)
-    case .inputRejected(let worker, let reason): handle(.inputRejected(from: worker, reason: reason))
+    case .inputRejected(let worker, let upload, let reason):
+      handle(.inputRejected(from: worker, upload: upload, reason: reason))
     case .inputMeasured(let metrics, let worker): handle(.inputMeasured(metrics, from: worker))
     case .sumOpened(let opened):
       average = opened.average
@@ -290,6 +295,7 @@ final class VirtualCoordinator {
   }
 
   private func perform(_ action: RunStateMachine.Action, at time: MonotonicTime) {
+    world.observe { $0.performed(action, at: time) }
     switch action {
     case .send(let message, let worker): schedule(.send(message, to: worker), at: time)
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
@@ -302,7 +308,12 @@ final class VirtualCoordinator {
       bytesUpAtStart = bytesUp
       world.note(
         "coordinator", "attempt", ["attempt": .text(attempt.description), "cohort": .number(UInt64(cohort.count))])
+    case .extendAttempt(let attempt, let workers):
+      world.note(
+        "coordinator", "extended",
+        ["attempt": .text(attempt.description), "workers": .number(UInt64(workers.count))])
     case .openUploads(let plan): desk.openUploads(plan)
+    case .admitUpload(let worker, let upload): desk.admit(worker, to: upload)
     case .acceptUpload(let worker): desk.accept(worker)
     case .refuseUpload(let worker, let reason):
       world.note("coordinator", "uploadRefused", ["worker": .text(worker.text), "why": .text(reason)])
@@ -313,6 +324,7 @@ final class VirtualCoordinator {
     case .closeUploads: desk.closeUploads()
     case .unmask(let order): desk.open(order, rosterCount: machine?.rosterCount ?? 0)
     case .openPlainSum: desk.openPlain()
+    case .openBuffer(let order): desk.open(order)
     case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase)
     case .commit(let order): commit(order)
     case .takeBack(let version, let base, let reason): takeBack(version, to: base, reason: reason)
@@ -435,6 +447,9 @@ final class VirtualCoordinator {
       report: report, startedAt: attemptStarted.seconds, seconds: world.now.seconds - attemptStarted.seconds,
       bytesUp: bytesUp - bytesUpAtStart)
     rounds.append(round)
+    if case .committed(let version, _) = report.outcome, let central = report.central {
+      disk.measured.append(MeasuredVersion(version: version, metrics: central))
+    }
     world.note(
       "coordinator", "round",
       [

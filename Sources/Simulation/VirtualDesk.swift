@@ -14,7 +14,7 @@ final class VirtualDesk {
   enum Delivery {
     case uploadOpened(InputHeader, from: WorkerID)
     case uploadCompleted(InputTrailer, payloadDigest: Digest, from: WorkerID)
-    case inputRejected(from: WorkerID, reason: String)
+    case inputRejected(from: WorkerID, upload: Digest, reason: String)
     case inputMeasured(RoundMetrics, from: WorkerID)
     case sumOpened(RoundSum.Opened)
     case sumRefused(reason: String)
@@ -53,9 +53,12 @@ final class VirtualDesk {
   /// Of the coordinator's process.
   private let life: Int
   private var intake = UploadIntake<LinkID>()
-  /// Of the attempt in hand.
+  /// Of the attempt in hand, or the last.
   private var upload: Digest?
-  private var sum: RoundSum?
+  /// By upload: one, or several on models of different age.
+  private var sums: [Digest: RoundSum] = [:]
+  /// The upload of each worker's attempt.
+  private var uploads: [WorkerID: Digest] = [:]
   private var spools: [WorkerID: Spool] = [:]
   /// Those in the sum whose content is needed again when it opens.
   private var kept: [WorkerID: Spool] = [:]
@@ -116,16 +119,22 @@ final class VirtualDesk {
   func serve(_ control: ControlBlob?) { self.control = control }
 
   func openUploads(_ plan: RunStateMachine.UploadPlan) {
-    closeUploads()
+    for upload in sums.keys.sorted() where !plan.beside.contains(upload) { forget(upload) }
     upload = plan.upload
+    for worker in plan.workers { uploads[worker] = plan.upload }
     kept = [:]
     feed(.planned(upload: plan.upload, vectors: plan.vectors, workers: plan.workers, at: world.now))
     do {
-      sum = try RoundSum(plan)
+      sums[plan.upload] = try RoundSum(plan)
       world.checkers.sum.opened(plan)
     } catch {
       deliver(.failed(reason: "no sum can be kept: \(error)"))
     }
+  }
+
+  func admit(_ worker: WorkerID, to upload: Digest) {
+    uploads[worker] = upload
+    feed(.admitted(worker, upload: upload, at: world.now))
   }
 
   func accept(_ worker: WorkerID) { feed(.accepted(worker, at: world.now)) }
@@ -136,14 +145,19 @@ final class VirtualDesk {
 
   /// No further input counts; the sum stays until it is opened.
   func closeUploads() {
-    if let upload { feed(.planEnded(upload: upload, at: world.now)) }
-    upload = nil
+    for upload in sums.keys.sorted() { feed(.planEnded(upload: upload, at: world.now)) }
+  }
+
+  private func forget(_ upload: Digest) {
+    feed(.planEnded(upload: upload, at: world.now))
+    uploads = uploads.filter { $0.value != upload }
+    sums[upload] = nil
   }
 
   func open(_ order: UnmaskingOrder, rosterCount: Int) {
     let done = processor.take(world.costs.unmasking(order, rosterCount: rosterCount), at: world.now)
     do {
-      guard let sum else { return }
+      guard let upload, let sum = sums[upload] else { return }
       let opened = try sum.open(order, rosterCount: rosterCount)
       let roster = world.checkers.frames.roster(order.transcript)
       for claim in world.checkers.sum.opened(opened, order: order, roster: roster) { world.violated(claim) }
@@ -151,12 +165,36 @@ final class VirtualDesk {
     } catch {
       deliver(.failed(reason: "cannot open the sum: \(error)"))
     }
-    sum = nil
+    forgetSum()
+  }
+
+  private func forgetSum() {
+    if let upload { forget(upload) }
+    kept = [:]
+  }
+
+  /// The sums of the groups are empty then, and take what comes for the next buffer.
+  func open(_ order: BufferOrder) {
+    do {
+      let groups = order.groups.compactMap { group in sums[group.upload].map { (sum: $0, group: group) } }
+      guard groups.count == order.groups.count else {
+        return world.violated("a buffer is opened with a group that has no sum")
+      }
+      let opened = try RoundSum.open(groups)
+      for claim in world.checkers.sum.opened(buffer: opened) { world.violated(claim) }
+      deliver(.sumOpened(opened))
+    } catch let error as AggregationError {
+      deliver(.sumRefused(reason: error.description))
+    } catch {
+      deliver(.failed(reason: "cannot open the buffer: \(error)"))
+    }
+    guard world.plantedBug != .bufferKept else { return }
+    for group in order.groups { sums[group.upload]?.empty() }
   }
 
   func openPlain() {
     do {
-      guard let sum else { return }
+      guard let upload, let sum = sums[upload] else { return }
       let opened = try sum.openPlain(keeping: kept)
       for claim in world.checkers.sum.opened(plain: opened) { world.violated(claim) }
       deliver(.sumOpened(opened))
@@ -165,8 +203,7 @@ final class VirtualDesk {
     } catch {
       deliver(.failed(reason: "cannot open the sum: \(error)"))
     }
-    sum = nil
-    kept = [:]
+    forgetSum()
   }
 
   func lost(_ worker: WorkerID) { feed(.lost(worker, at: world.now)) }
@@ -196,7 +233,8 @@ final class VirtualDesk {
     case .uploadOpened(let header, let worker): deliver(.uploadOpened(header, from: worker))
     case .uploadCompleted(let trailer, let payloadDigest, let worker):
       deliver(.uploadCompleted(trailer, payloadDigest: payloadDigest, from: worker))
-    case .inputRejected(let worker, let reason): deliver(.inputRejected(from: worker, reason: reason))
+    case .inputRejected(let worker, let reason):
+      if let upload = uploads[worker] { deliver(.inputRejected(from: worker, upload: upload, reason: reason)) }
     case .chunkRefused(let worker, let number, let why):
       world.note(
         "coordinator", "chunkRefused",
@@ -209,7 +247,7 @@ final class VirtualDesk {
       return world.violated("an upload of \(worker) is complete without all its chunks")
     }
     do {
-      if let metrics = try sum?.check(from: worker, chunk: { spool.read($0) }) {
+      if let metrics = try sums[spool.header.transcript]?.check(from: worker, chunk: { spool.read($0) }) {
         deliver(.inputMeasured(metrics, from: worker))
       }
     } catch {
@@ -219,8 +257,8 @@ final class VirtualDesk {
   }
 
   private func addInput(of worker: WorkerID, _ header: InputHeader) {
-    guard let spool = spools[worker], var sum else { return }
-    self.sum = nil
+    let upload = header.transcript
+    guard let spool = spools[worker], var sum = sums.removeValue(forKey: upload) else { return }
     do {
       for _ in 0..<(world.plantedBug == .inputAddedTwice(worker) ? 2 : 1) {
         try sum.add(from: worker) { number in
@@ -233,7 +271,7 @@ final class VirtualDesk {
     } catch {
       deliver(.failed(reason: "cannot add the input of \(worker): \(error)"))
     }
-    self.sum = sum
+    sums[upload] = sum
     if let claim = world.checkers.sum.added(header.transcript, from: worker) { world.violated(claim) }
     let elements = header.vectors.reduce(0) { $0 + Int($1.count) }
     _ = processor.take(world.costs.masking(elements: elements, terms: 1), at: world.now)

@@ -280,7 +280,8 @@ final class VirtualWorker {
     let passes =
       offer.task.optimizer.steps.map { Double($0) * Double(min(rules.batchSize, UInt64(examples))) }
       ?? Double(rules.localEpochs) * Double(examples)
-    let cost = world.costs.training(passes: isTraining ? passes : 0, heldOut: heldOut)
+    let cost =
+      world.costs.training(passes: isTraining ? passes : 0, heldOut: heldOut) * (world.scenario.slowness[name] ?? 1)
     guard let done = process?.trainer.take(cost, at: time) else { return }
     if isTraining {
       for quarters in 1...4 {
@@ -393,6 +394,7 @@ extension WorkerStateMachine.Ending {
     switch self {
     case .committed(_, let counted): counted ? "committed" : "committed without it"
     case .notCounted: "not counted"
+    case .counted: "counted"
     case .abandoned(let reason): "abandoned: \(reason)"
     case .refused(let refusal): "refused: \(refusal.rawValue)"
     case .aborted(let reason): "aborted: \(reason)"

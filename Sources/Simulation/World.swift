@@ -26,6 +26,9 @@ final class World {
   let parties: VirtualParties
   let costs: WorkCosts
   let plantedBug: PlantedBug?
+  private let observers: [any SimulationObserver]
+  /// What logs and observers call the coordinator.
+  static let coordinatorName = "coordinator"
   /// All nodes live in one process: what one of them has verified, none verifies again.
   let computations = RememberedComputations(servesMany: true, claimsMax: 1 << 18)
   private var broadcasts = Broadcasts()
@@ -58,8 +61,9 @@ final class World {
 
   init(
     scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, threads: Int, plantedBug: PlantedBug?,
-    plannedKill: PlannedKill? = nil, log: @escaping (String) -> Void
+    plannedKill: PlannedKill? = nil, observers: [any SimulationObserver] = [], log: @escaping (String) -> Void
   ) {
+    self.observers = observers
     self.scenario = scenario
     self.seed = seed
     self.threads = threads
@@ -110,6 +114,9 @@ final class World {
       ["kind": .text(evidence.kind.rawValue), "accused": .text(evidence.accused?.text ?? "")])
   }
 
+  /// Lets everyone who looks on see something.
+  func observe(_ see: (any SimulationObserver) -> Void) { for observer in observers { see(observer) } }
+
   func note(_ node: String, _ event: String, _ fields: KeyValuePairs<String, EventLog.Value> = [:]) {
     log.append(at: now, node, event, fields)
   }
@@ -134,11 +141,13 @@ final class World {
       header: try broadcasts.header(of: message), payload: payload)
     switch network.send(transmission, at: now) {
     case .arrives(let times):
+      observe { $0.sent(transmission, at: now, arrivals: times) }
       messageCount += 1
       byteCount += UInt64(transmission.byteCount)
       for time in times { schedule(.arrival(transmission), at: time) }
       return true
     case .broke:
+      observe { $0.sent(transmission, at: now, arrivals: []) }
       // The sender's write succeeds; that nobody reads it turns out later.
       disconnect(worker, socket)
       connect(worker, socket, after: VirtualNetwork.reconnectDelay)
@@ -192,8 +201,11 @@ final class World {
       if workers[index].isAlive, workers[index].life == life { try workers[index].handle(occurrence) }
     case .faultStrikes(let fault, let worker): strike(fault, worker)
     case .faultEnds(let kind, let worker): end(kind, worker)
-    case .coordinatorReturns: try coordinator?.start()
+    case .coordinatorReturns:
+      observe { $0.outageEnded(.crash, of: Self.coordinatorName, at: now) }
+      try coordinator?.start()
     }
+    observe { $0.advanced(to: now) }
   }
 
   private func deliver(_ transmission: Transmission) throws {
@@ -253,6 +265,7 @@ final class World {
 
   private func strike(_ kind: SimulationScenario.Fault.Kind, _ worker: Int, for duration: Duration?) {
     outageCount += 1
+    observe { $0.outageBegan(kind, of: workers[worker].name.text, at: now) }
     switch kind {
     case .crash:
       workers[worker].crash()
@@ -267,6 +280,7 @@ final class World {
 
   private func end(_ kind: SimulationScenario.Fault.Kind, _ worker: Int) {
     note(workers[worker].name.text, "faultEnds", ["kind": .text(kind.rawValue)])
+    observe { $0.outageEnded(kind, of: workers[worker].name.text, at: now) }
     switch kind {
     case .crash:
       if !workers[worker].isAlive { start(workers[worker]) }
@@ -317,6 +331,7 @@ final class World {
 
   private func strike(_ coordinator: VirtualCoordinator, for duration: Duration) -> Bool {
     outageCount += 1
+    observe { $0.outageBegan(.crash, of: Self.coordinatorName, at: now) }
     coordinator.crash()
     for worker in workers.indices {
       for socket in VirtualSocket.allCases where network.isUp(worker, socket) {

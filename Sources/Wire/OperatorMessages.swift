@@ -113,6 +113,8 @@ package struct WorkerRow: Hashable, Sendable {
     case neverSeen = 1
     case live = 2
     case lost = 3
+    /// Sent away for a while: nothing is wanted of it.
+    case resting = 4
   }
 
   package let name: WorkerID
@@ -208,12 +210,15 @@ package struct RoundRow: Hashable, Sendable {
   package let saturated: UInt64
   /// Of the version that the round made, on the coordinator's own data; nil without.
   package let central: Evaluation?
+  /// By how many versions the updates were behind; nil where all are of one version.
+  package let staleness: Staleness?
 
   package init(
     attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
     bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64,
-    central: Evaluation? = nil
+    central: Evaluation? = nil, staleness: Staleness? = nil
   ) {
+    self.staleness = staleness
     self.central = central
     self.saturated = saturated
     self.attempt = attempt

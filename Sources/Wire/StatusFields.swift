@@ -142,7 +142,8 @@ extension RoundRow {
       seconds: message.seconds, bytesUpPerWorker: message.bytes_up_per_worker, published: published,
       outcome: try Field.choice(message.outcome.rawValue, "round.outcome"),
       reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated,
-      central: (message.central?.pointee).map(Evaluation.init))
+      central: (message.central?.pointee).map(Evaluation.init),
+      staleness: (message.staleness?.pointee).map { Staleness(mean: $0.mean, largest: Int($0.largest)) })
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RoundRow> {
@@ -164,6 +165,12 @@ extension RoundRow {
       $0.reason = arena.prose(reason)
       $0.saturated = saturated
       $0.central = central?.draft(in: arena)
+      if let staleness {
+        $0.staleness = arena.make(murmur__staleness_row__init) {
+          $0.mean = staleness.mean
+          $0.largest = UInt32(clamping: staleness.largest)
+        }
+      }
     }
   }
 }

@@ -31,7 +31,8 @@ struct Murmur: AsyncParsableCommand {
       CommandGroup(
         name: "Workbench:",
         subcommands: [
-          ExplainCommand.self, InspectCommand.self, SimulateCommand.self, DataCommand.self, ConformanceCommand.self,
+          ExplainCommand.self, InspectCommand.self, SimulateCommand.self, ReportCommand.self, DataCommand.self,
+          ConformanceCommand.self,
         ]),
     ])
 

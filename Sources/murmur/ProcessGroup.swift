@@ -52,6 +52,13 @@ final class ProcessGroup: Sendable {
     return try TextFile.read(outputPath)
   }
 
+  /// Runs a command to its end, whichever that is; its standard output goes to a file.
+  func complete(_ name: String, _ arguments: [String], outputPath: String) async throws -> (ChildProcess, ProcessEnding)
+  {
+    let child = try launch(name, arguments, outputPath: outputPath) { _, _ in }
+    return (child, await child.wait())
+  }
+
   private func launch(
     _ name: String, _ arguments: [String], outputPath: String?,
     ended: @escaping @Sendable (ChildProcess, ProcessEnding) -> Void

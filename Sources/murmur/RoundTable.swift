@@ -22,8 +22,15 @@ enum RoundTable {
     ]
     let line = zip(cells, columns).map { TextTable.pad($0, to: $1.width, .right) }.joined(separator: "  ")
     guard row.outcome == .committed else { return "\(line)  abandoned: \(row.reason)" }
-    let notes = [row.central.map(central), row.saturated > 0 ? saturation(row) : nil].compactMap { $0 }
+    let notes = [
+      row.staleness.map(staleness), row.central.map(central), row.saturated > 0 ? saturation(row) : nil,
+    ].compactMap { $0 }
     return ([line] + notes).joined(separator: "  ")
+  }
+
+  /// By how many versions the updates of the round were behind.
+  private static func staleness(_ staleness: Staleness) -> String {
+    "behind: \(Readable.decimal(staleness.mean, 1)), at most \(staleness.largest)"
   }
 
   /// What the coordinator's own data says of the version that the round made.
@@ -43,7 +50,7 @@ extension RoundRow {
 }
 
 /// The JSON form of an attempt.
-struct RoundResult: Encodable {
+struct RoundResult: Codable {
   let run: String
   let round: UInt64
   let attempt: UInt32
@@ -58,6 +65,9 @@ struct RoundResult: Encodable {
   /// Of the version that the round made, on the coordinator's own data.
   let centralLoss: Double?
   let centralAccuracy: Double?
+  /// By how many versions the updates were behind.
+  let stalenessMean: Double?
+  let stalenessLargest: Int?
   let seconds: Double
   let bytesUpPerWorker: UInt64
   /// Elements of updates that did not fit their integers.
@@ -78,6 +88,8 @@ struct RoundResult: Encodable {
     accuracy = row.evaluation?.accuracy
     centralLoss = row.central?.loss
     centralAccuracy = row.central?.accuracy
+    stalenessMean = row.staleness?.mean
+    stalenessLargest = row.staleness?.largest
     seconds = row.seconds
     bytesUpPerWorker = row.bytesUpPerWorker
     saturated = row.saturated

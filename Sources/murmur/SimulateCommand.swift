@@ -4,6 +4,7 @@ import ClusterRuntime
 import Federation
 import GradientKernel
 import ModelRegistry
+import Reports
 import Rounds
 import Simulation
 import Wire
@@ -24,12 +25,20 @@ struct SimulateCommand: AsyncParsableCommand {
 
       With --seeds, all of these seeds are simulated, and a summary is printed instead of rounds.
 
+      With --sweep, every combination of values is simulated as a process of its own, under each of the seeds. A key is \
+      a path in the scenario's mapping 'run', such as training.learning-rate, or a whole path, such as \
+      network.bandwidth; lr, epochs, batch, cohort, loss (of the network) and workers are short for what they mean. \
+      Seeds are the scenario's, of network and misfortunes; model.seed is a key. What is done is kept: the same command \
+      goes on where it was interrupted.
+
       Examples:
 
           murmur simulate Simulations/digits.yaml
           murmur simulate Simulations/digits.yaml --seed 9 --log events.jsonl
           murmur simulate Simulations/mnist-2nn.yaml --central --epochs 10
           murmur simulate Simulations/hostile-network.yaml --seeds 1..1000 --jobs 2
+          murmur simulate Simulations/digits.yaml --report reports/digits --trace 3
+          murmur simulate Simulations/digits.yaml --sweep lr=0.01,0.1 --sweep epochs=1,2 --seeds 1..3 --jobs 2
       """)
 
   @Argument(help: ArgumentHelp("The scenario file (YAML): parties, network, faults, run.", valueName: "file"))
@@ -48,8 +57,48 @@ struct SimulateCommand: AsyncParsableCommand {
     help: ArgumentHelp("All seeds from the first number to the last, such as 1..1000.", valueName: "range"))
   var seeds: SeedRange?
 
-  @Option(name: .long, help: ArgumentHelp("Seeds that are simulated at once; 1 without it.", valueName: "number"))
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Simulations at once, of --seeds and --sweep; 1 without it.", valueName: "number"))
   var jobs: Int?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "In place of what the scenario says at this key, as for --sweep. May be repeated.", valueName: "key=value"))
+  var changes: [ScenarioChange] = []
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "End at this virtual time, such as 90s or 2h; what was not reached by then is said, and is no failure.",
+      valueName: "time"))
+  var until: VirtualMoment?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Write a page with pictures, the pictures and tables as files, and the history that they show.",
+      valueName: "folder"))
+  var report: String?
+
+  @Option(
+    name: .long, defaultAsFlag: 1,
+    help: ArgumentHelp("Print the sequence of messages of a round; of the first without a number.", valueName: "round"))
+  var trace: UInt64?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Simulate with each of these values. May be repeated: then all combinations.", valueName: "key=value,value"))
+  var sweep: [SweepAxis] = []
+
+  @Option(
+    name: .customLong("output"),
+    help: ArgumentHelp(
+      "Where results of --sweep go, and where they are found again; .murmur/sweeps/NAME without it.",
+      valueName: "folder"))
+  var outputFolder: String?
 
   @Flag(name: .long, help: "Train on all data in one place instead.")
   var central = false
@@ -65,26 +114,15 @@ struct SimulateCommand: AsyncParsableCommand {
 
   @OptionGroup var output: OutputOption
 
-  func validate() throws {
-    if central, seeds != nil || log != nil {
-      throw ValidationError("--central excludes --seeds and --log: it has neither a network nor events")
-    }
-    for (name, value, most) in [("--epochs", epochs, 1_000_000), ("--threads", threads, 1024)] {
-      guard let value else { continue }
-      guard central else { throw ValidationError("\(name) is for --central") }
-      guard (1...most).contains(value) else { throw ValidationError("\(name): found \(value), expected 1 to \(most)") }
-    }
-    if seeds != nil, seed != nil || log != nil {
-      throw ValidationError("--seeds excludes --seed and --log: these are for one seed")
-    }
-    if let jobs {
-      guard seeds != nil else { throw ValidationError("--jobs is for --seeds") }
-      guard (1...1024).contains(jobs) else { throw ValidationError("--jobs: found \(jobs), expected 1 to 1024") }
-    }
-  }
+  @OptionGroup var supervision: SupervisionOption
 
   func run() async throws {
-    let scenario = try SimulationScenario.load(path: file)
+    supervision.begin()
+    guard sweep.isEmpty else { return try await runSweep() }
+    let scenario = try SimulationScenario.load(path: file, changes: changes.map(\.change)).scenario
+    guard trace == nil || scenario.fidelity == .full else {
+      throw CommandFailure(.usage, "--trace: found a scenario at 'fidelity: fast', which has no messages")
+    }
     var simulation: SimulationRun
     do throws(SimulationError) {
       simulation = try SimulationRun(scenario, seed: seed)
@@ -96,43 +134,103 @@ struct SimulateCommand: AsyncParsableCommand {
     if let seeds {
       return try await runAll(SimulationCampaign(simulation, seeds: seeds.numbers, jobs: jobs ?? 1), scenario)
     }
-    let forecast = try scenario.run.forecast(
-      organisations: scenario.population.workerNames.map(\.organisation),
-      examples: scenario.run.meanExamples(of: simulation.exampleCounts), file: file)
-    if !output.json {
-      Terminal.print(scenario.purpose)
-      for line in ForecastText.lines(forecast, run: scenario.run, examplesAreKnown: true) { Terminal.print(line) }
-      Terminal.print("")
-      Terminal.print(RoundTable.header)
-    }
+    try runOnce(simulation)
+  }
+
+  private func runOnce(_ simulation: SimulationRun) throws {
+    let scenario = simulation.scenario
+    try announce(simulation)
+    let bar = ProgressBar(isWanted: !output.json)
+    let observers = observers(of: scenario, bar)
     let eventLog = try log.map(EventLogFile.init)
     let result: SimulationResult
     do throws(SimulationError) {
       result = try simulation.run(
+        until: until?.duration, observers: observers,
         log: { line in eventLog?.append(line) },
-        report: { round in if !output.json { Terminal.print(RoundTable.line(RoundRow(round))) } })
+        report: { round in if !output.json { bar.print(RoundTable.line(RoundRow(round))) } })
     } catch {
+      bar.end()
       throw CommandFailure(.failed, "\(error)")
     }
+    bar.end()
     try eventLog?.commit()
-    try report(result)
+    if let trace = observers.trace { try show(trace) }
+    if let report, let recorder = observers.recorder {
+      let history = RunHistory(result, of: scenario, recorder, replay: replay(seed: result.seed))
+      try ReportFolder(path: report).write(history)
+    }
+    try conclude(result)
+  }
+
+  private func announce(_ simulation: SimulationRun) throws {
+    let scenario = simulation.scenario
+    let forecast = try scenario.run.forecast(
+      organisations: scenario.population.workerNames.map(\.organisation),
+      examples: scenario.run.meanExamples(of: simulation.exampleCounts), file: file)
+    guard !output.json else { return }
+    Terminal.print(scenario.purpose)
+    for line in ForecastText.lines(forecast, run: scenario.run, examplesAreKnown: true) { Terminal.print(line) }
+    Terminal.print("")
+    Terminal.print(RoundTable.header)
+  }
+
+  private func observers(of scenario: SimulationScenario, _ bar: ProgressBar) -> SimulationObservers {
+    var observers = SimulationObservers()
+    observers.progress = ProgressMeter { progress in
+      bar.update(
+        progress.roundsCommitted, of: scenario.run.rounds, "rounds",
+        "\(NumberText.duration(progress.seconds)) of virtual time")
+    }
+    if report != nil { observers.recorder = SimulationRecorder(scenario) }
+    if let trace { observers.trace = RoundTrace(RoundNumber(trace), of: scenario) }
+    return observers
+  }
+
+  private func show(_ trace: RoundTrace) throws {
+    guard !trace.isEmpty else {
+      throw CommandFailure(.notFound, "--trace: found no round \(trace.round), expected one that was begun")
+    }
+    Terminal.print("")
+    for line in TraceText.lines(trace) { Terminal.print(line) }
+  }
+
+  /// The one command that does it again.
+  ///
+  /// - Parameter seed: nil to leave it to whoever completes the command.
+  private func replay(seed: UInt64?) -> String {
+    var words = ["murmur", "simulate", file]
+    for change in changes { words += ["--set", change.change.description] }
+    if let until { words += ["--until", until.text] }
+    if let seed { words += ["--seed", "\(seed)"] }
+    return ShellText.command(words)
   }
 
   private func runAll(_ campaign: SimulationCampaign, _ scenario: SimulationScenario) async throws {
     if !output.json { Terminal.print(scenario.purpose) }
-    SeedsInHand.report(command: "murmur: a core broke its own invariant; again: murmur simulate \(file) --seed ")
+    SeedsInHand.report(command: "murmur: a core broke its own invariant; again: \(replay(seed: nil)) --seed ")
+    let bar = ProgressBar(isWanted: !output.json)
+    let ended = Guarded<UInt64>(0)
+    let total = (campaign.seeds.upperBound - campaign.seeds.lowerBound) &+ 1
     let summary = await campaign.run { progress in
       switch progress {
       case .began(let seed): SeedsInHand.began(seed)
       case .failed(let failure):
         for problem in failure.problems { Terminal.complain("seed \(failure.seed): \(problem)") }
-      case .ended(let seed): SeedsInHand.ended(seed)
+      case .ended(let seed):
+        SeedsInHand.ended(seed)
+        let count = ended.with { count in
+          count += 1
+          return count
+        }
+        bar.update(count, of: total, "seeds")
       }
     }
+    bar.end()
     let first = summary.failures.first
-    let replay = first.map { campaign.replayCommand(scenario: file, seed: $0.seed) }
+    let again = first.map { replay(seed: $0.seed) }
     if output.json {
-      Terminal.print(try JSONOutput.document(CampaignSummary(summary, seeds: campaign.seeds, replay: replay)))
+      Terminal.print(try JSONOutput.document(CampaignSummary(summary, seeds: campaign.seeds, replay: again)))
     } else {
       Terminal.print("")
       Terminal.print(
@@ -143,12 +241,12 @@ struct SimulateCommand: AsyncParsableCommand {
           + "\(summary.outages) deaths and partitions, \(summary.messages) messages")
       if let first { Terminal.print("first     seed \(first.seed): \(first.problems.first ?? "")") }
     }
-    guard let replay else { return }
-    Terminal.note("again: \(replay)")
+    guard let again else { return }
+    Terminal.note("again: \(again)")
     throw CommandFailure(silent: .failed)
   }
 
-  private func report(_ result: SimulationResult) throws {
+  private func conclude(_ result: SimulationResult) throws {
     if output.json {
       Terminal.print(try JSONOutput.document(SimulationSummary(result)))
     } else {
@@ -163,23 +261,17 @@ struct SimulateCommand: AsyncParsableCommand {
         "time      \(Readable.decimal(result.seconds, 2)) virtual seconds, \(result.events) events, \(result.messages) messages, "
           + Readable.bytes(result.bytes))
       Terminal.print("log       \(result.logLines) lines, sha256:\(result.logDigest)")
+      if result.isCutShort {
+        Terminal.print(
+          "cut short at \(until?.text ?? "") of virtual time, with \(result.roundsCommitted) rounds committed")
+        for open in result.unjudged { Terminal.print("not judged: \(open)") }
+      }
+      if let report { Terminal.print("report    \(report)/index.html") }
     }
     guard !result.isAsExpected else { return }
     for problem in result.violations + result.failedExpectations { Terminal.complain(problem) }
-    Terminal.note("again: \(result.replayCommand(scenario: file))")
+    Terminal.note("again: \(replay(seed: result.seed))")
     throw CommandFailure(silent: .failed)
-  }
-}
-
-/// `FIRST..LAST`.
-struct SeedRange: ExpressibleByArgument {
-  let numbers: ClosedRange<UInt64>
-
-  init?(argument: String) {
-    guard let dots = argument.firstRange(of: ".."), let first = UInt64(argument[..<dots.lowerBound]),
-      let last = UInt64(argument[dots.upperBound...]), first <= last
-    else { return nil }
-    numbers = first...last
   }
 }
 
@@ -239,12 +331,13 @@ extension RoundRow {
       dropped: UInt32(clamping: report.dropped), evaluation: evaluation(report.summary?.metrics),
       seconds: round.seconds,
       bytesUpPerWorker: round.bytesUpPerWorker, published: published, outcome: outcome, reason: reason,
-      saturated: report.summary?.saturated ?? 0, central: evaluation(report.central))
+      saturated: report.summary?.saturated ?? 0, central: evaluation(report.central),
+      staleness: report.staleness)
   }
 }
 
 /// The JSON form of a simulation's result.
-private struct SimulationSummary: Encodable {
+struct SimulationSummary: Codable {
   let seed: UInt64
   let version: UInt64
   let modelDigest: String
@@ -259,6 +352,8 @@ private struct SimulationSummary: Encodable {
   let rounds: [RoundResult]
   let violations: [String]
   let failedExpectations: [String]
+  /// Nil if it was not cut short.
+  let unjudged: [String]?
 
   init(_ result: SimulationResult) {
     seed = result.seed
@@ -275,6 +370,7 @@ private struct SimulationSummary: Encodable {
     rounds = result.rounds.map { RoundResult(RoundRow($0)) }
     violations = result.violations
     failedExpectations = result.failedExpectations
+    unjudged = result.isCutShort ? result.unjudged : nil
   }
 }
 

@@ -117,6 +117,7 @@ extension WorkerRow.State {
     case .neverSeen: "never seen"
     case .live: "live"
     case .lost: "lost"
+    case .resting: "resting"
     }
   }
 }

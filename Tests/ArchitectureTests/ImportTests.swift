@@ -8,7 +8,8 @@ import Testing
 
   /// Modules that compute and do nothing else.
   static let pure = [
-    "Aggregation", "Cryptography", "Federation", "GradientKernel", "Membership", "Rounds", "SecureAggregation",
+    "Aggregation", "Cryptography", "Federation", "GradientKernel", "Membership", "Reports", "Rounds",
+    "SecureAggregation",
     "Serving", "Tensors", "Transfer",
   ]
 
@@ -69,6 +70,13 @@ import Testing
     let foundation: Set = ["Foundation", "FoundationEssentials", "FoundationNetworking", "Dispatch"]
     let offenders = Self.imports.filter { $0.module == module && !$0.imported.isDisjoint(with: foundation) }
     #expect(offenders.map(\.file) == [])
+  }
+
+  @Test("Reports are made of numbers and names alone: no module of ours is behind them")
+  func reportsStandAlone() {
+    let reports = Self.imports.filter { $0.module == "Reports" }
+    #expect(!reports.isEmpty)
+    #expect(reports.filter { !$0.imported.isSubset(of: ["Glibc"]) }.map(\.file) == [])
   }
 
   @Test(

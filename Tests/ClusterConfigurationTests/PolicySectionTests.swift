@@ -44,7 +44,7 @@ import Testing
     #expect(run.watch.maximumLossRatio == 3)
     #expect(run.cohort.sampling == .uniform)
     #expect(run.cohort.patience == .seconds(24 * 3600))
-    #expect(!run.evaluatesCentrally)
+    #expect(!run.evaluation.isCentral && run.evaluation.deadline == .seconds(600))
   }
 
   @Test(

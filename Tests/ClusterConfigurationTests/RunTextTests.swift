@@ -50,11 +50,30 @@ import Testing
       deadlines: {input: 1h, derive-input: {quantile: 0.8, margin: 1.5, shortest: 700ms}}
       stop: {measure: accuracy, accuracy: 0.97, loss: 0.05, patience: 12, after: 36h}
       take-back: {loss-ratio: 1.5}
-      evaluation: {central: true}
+      evaluation: {central: true, deadline: 90s}
       """,
     ])
   func roundTrip(text: String) throws {
     let run = try RunConfiguration.read(ConfigurationFile(path: "run.yaml", text: text))
     #expect(try RunConfiguration.read(ConfigurationFile(path: "again.yaml", text: run.text)) == run)
+  }
+
+  @Test("Durations are written in the largest unit that makes them whole numbers")
+  func durations() throws {
+    let text = """
+      name: a
+      model: {name: a, architecture: mlp 2-2}
+      data: {features: 2, classes: 2}
+      rounds: 1
+      training: {learning-rate: 0.1}
+      clip: 1
+      cohort: {minimum: 5, patience: 36h}
+      deadlines: {advert: 90s, share: 120s, input: 1500ms}
+      evaluation: {deadline: 3600s}
+      """
+    let written = try RunConfiguration.read(ConfigurationFile(path: "run.yaml", text: text)).text
+    for line in ["patience: 36h", "advert: 90s", "share: 2m", "input: 1500ms", "deadline: 1h"] {
+      #expect(written.contains(line), "\(line): \(written)")
+    }
   }
 }

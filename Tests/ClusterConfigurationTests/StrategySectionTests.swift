@@ -39,6 +39,14 @@ struct StrategySectionTests {
       ("{name: multi-krum, byzantine: 1, keep: 3}", "multi-krum, byzantine 1, keep 3", "aggregation: plain"),
       ("{name: multi-krum, byzantine: 1}", "multi-krum, byzantine 1", "aggregation: plain"),
       ("{name: geometric-median}", "geometric-median, smoothing 1e-06, iterations 8", "aggregation: plain"),
+      (
+        "{name: fedbuff, buffer: 5}", "fedbuff, buffer 5, staleness-max 10, staleness-exponent 0.5",
+        "aggregation: plain"
+      ),
+      (
+        "{name: fedbuff, buffer: 8, staleness-max: 0, staleness-exponent: 2, server-learning-rate: 0.7}",
+        "fedbuff, server-learning-rate 0.7, buffer 8, staleness-max 0, staleness-exponent 2", "aggregation: plain"
+      ),
     ])
   func strategies(_ yaml: String, _ text: String, _ more: String) throws {
     let run = try Self.read(Self.run(yaml, more: more))
@@ -105,6 +113,32 @@ struct StrategySectionTests {
         "found a cohort.minimum of 5 under krum, expected at least 7"
       ),
       ("{name: trimmed-mean, trim: 0.1}", "", "aggregation: plain", "expected at least 10: of fewer updates"),
+      ("{name: fedbuff}", "", "aggregation: plain", "'strategy.buffer': found no such key, expected a whole number"),
+      (
+        "{name: fedbuff, buffer: 5}", "", "",
+        "'strategy': found fedbuff with secure aggregation, expected 'aggregation: plain': a masked sum needs one roster"
+      ),
+      (
+        "{name: fedbuff, buffer: 4}", "", "aggregation: plain",
+        "'strategy': found a buffer of 4, expected from 5, the cohort.minimum, to 256, the cohort.maximum"
+      ),
+      ("{name: fedbuff, buffer: 257}", "", "aggregation: plain", "found a buffer of 257, expected from 5"),
+      (
+        "{name: fedbuff, buffer: 5, staleness-exponent: 0.3}", "", "aggregation: plain",
+        "'strategy.staleness-exponent': found 0.3, expected a multiple of 0.5 from 0 to 4"
+      ),
+      (
+        "{name: fedbuff, buffer: 5, staleness-max: 101}", "", "aggregation: plain",
+        "'strategy.staleness-max': found 101, expected a whole number from 0 to 100"
+      ),
+      (
+        "{name: fedbuff, buffer: 5}", "", "aggregation: plain\nmaximum-weight: 9",
+        "'maximum-weight': found 9, expected 1 or no such key"
+      ),
+      (
+        "{name: fedbuff, buffer: 5}", "", "aggregation: plain\ndeadlines: {derive-input: {quantile: 0.5}}",
+        "'deadlines': found 'derive-input' under fedbuff"
+      ),
       ("{name: q-fedavg, q: 1}", "", "maximum-weight: 9", "'maximum-weight': found 9, expected 1 or no such key"),
       (
         "{name: fednova}", "optimizer: adam", "", "found adam 0.9 0.999 1e-08 under fednova, expected the optimizer sgd"
@@ -135,6 +169,18 @@ struct StrategySectionTests {
       _ = try Self.read(text)
       Issue.record("\(yaml) was read")
     } catch { #expect("\(error)".contains(problem), "\(error)") }
+  }
+
+  @Test("A buffer is the goal of its round, and its workers' deadline is the one that is written")
+  func buffers() throws {
+    let text = Self.run("{name: fedbuff, buffer: 6}", more: "aggregation: plain")
+    #expect(try Self.read(text).deadlines.report == nil)
+    #expect(try Self.read(text).rulesWithoutMembership.maximumWeight == 1)
+    let goal = text.replacing("minimum: 5,", with: "minimum: 5, goal: 6,")
+    do {
+      _ = try Self.read(goal)
+      Issue.record("a goal beside a buffer was read")
+    } catch { #expect("\(error)".contains("'cohort': found a goal under fedbuff"), "\(error)") }
   }
 
   @Test("A robust rule keeps every update, so a cohort may not be large")

@@ -9,7 +9,7 @@ import ZeroMQ
 final class MemoryRepository: CoordinatorRepository {
   private struct Attempt {
     let attempt: AttemptID
-    let cohort: [WorkerID]
+    var cohort: [WorkerID]
     let startedAt: UInt64
     var result: RoundRow?
     var endedAt: UInt64 = 0
@@ -112,6 +112,15 @@ final class MemoryRepository: CoordinatorRepository {
       _ = try content.place(of: attempt.run)
       guard !content.attempts.contains(where: { $0.attempt == attempt }) else { throw .attemptExists(attempt) }
       content.attempts.append(Attempt(attempt: attempt, cohort: cohort.sorted(), startedAt: time))
+    }
+  }
+
+  func extend(_ attempt: AttemptID, by workers: [WorkerID]) throws(RepositoryError) {
+    try write { (content) throws(RepositoryError) in
+      guard let place = content.attempts.firstIndex(where: { $0.attempt == attempt && $0.result == nil }) else {
+        throw .attemptNotOpen(attempt)
+      }
+      content.attempts[place].cohort = Set(content.attempts[place].cohort).union(workers).sorted()
     }
   }
 

@@ -137,7 +137,7 @@ final class ProcessFederation {
 
   func startWorkers(_ numbers: ClosedRange<Int>) throws -> [PartyProcess] { try numbers.map { try startWorker($0) } }
 
-  private func start(_ arguments: [String], log: String, killAt point: String? = nil) throws -> PartyProcess {
+  func start(_ arguments: [String], log: String, killAt point: String? = nil) throws -> PartyProcess {
     let environment = point.map { [KillPoint.variable: $0] } ?? [:]
     let process = try PartyProcess(arguments, environment: environment, logPath: "\(path)/\(log)")
     processes.append(process)

@@ -55,7 +55,8 @@ struct RepositoryContract {
       evaluation: accuracy.map { .init(loss: 1 - $0, accuracy: $0) }, seconds: 1.5, bytesUpPerWorker: 4096,
       published: version.map { .init(version: ModelVersion($0), modelDigest: digest(UInt8($0))) },
       outcome: version == nil ? .abandoned : .committed, reason: reason, saturated: 3,
-      central: accuracy.map { .init(loss: 2 - $0, accuracy: $0 / 2) })
+      central: accuracy.map { .init(loss: 2 - $0, accuracy: $0 / 2) },
+      staleness: accuracy.map { Staleness(mean: $0, largest: 3) })
   }
 
   static func version(_ number: UInt64, digest byte: UInt8 = 7) -> VersionRecord {
@@ -143,6 +144,24 @@ struct RepositoryContract {
     let run = try #require(try next.runs().first)
     #expect(run.roundsCommitted == 1 && run.evaluation == committed.evaluation)
     #expect(try next.versions(of: "digits") == [Self.version(1)])
+  }
+
+  @Test("Workers that are asked later are of the attempt, once, until it has ended", arguments: Engine.allCases)
+  func extendsAttempts(_ engine: Engine) throws {
+    let subject = try Subject(engine)
+    defer { subject.remove() }
+    let repository = subject.repository
+    _ = try repository.add(Self.newRun())
+    let attempt = Self.attempt(1)
+    #expect(throws: RepositoryError.attemptNotOpen(attempt)) { try repository.extend(attempt, by: ["worker-1"]) }
+    try repository.begin(attempt, cohort: [], at: 1)
+    try repository.extend(attempt, by: ["worker-3", "worker-10"])
+    try repository.extend(attempt, by: ["worker-1", "worker-3"])
+    #expect(try subject.reopened().attempts(of: "digits").map(\.cohort) == [["worker-1", "worker-10", "worker-3"]])
+    try repository.end(Self.row(attempt, version: 1), version: Self.version(1), at: 2)
+    #expect(throws: RepositoryError.attemptNotOpen(attempt)) { try repository.extend(attempt, by: ["worker-4"]) }
+    // The row says how many reported or left, whoever was asked.
+    #expect(try subject.reopened().attempts(of: "digits").map(\.result?.cohort) == [2])
   }
 
   @Test("A version has one digest; what contradicts it changes nothing", arguments: Engine.allCases)

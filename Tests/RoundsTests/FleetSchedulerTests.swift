@@ -14,6 +14,8 @@ struct FleetSchedulerTests {
       /// Those that suit it.
       let workers: Set<WorkerID>
       var isWaiting = true
+      /// Takes any worker that is free, up to `target`, and gives each back by itself.
+      var takesSingly = false
     }
 
     var scheduler = FleetScheduler()
@@ -28,25 +30,50 @@ struct FleetSchedulerTests {
     }
 
     mutating func settle() {
-      let waiting = runs.filter { $0.value.isWaiting && scheduler.cohort(of: $0.key).isEmpty }.keys.sorted()
+      let waiting = runs.filter { name, run in
+        let leased = scheduler.cohort(of: name).count
+        return run.isWaiting && (leased == 0 || (run.takesSingly && leased < run.target))
+      }.keys.sorted()
       for name in scheduler.beginPass(waiting: waiting) {
         guard let run = runs[name] else { continue }
-        let suited = present.intersection(run.workers)
+        let leased = scheduler.cohort(of: name)
+        let suited = present.intersection(run.workers).subtracting(leased)
         let free = scheduler.free(of: suited).sorted()
-        if free.count >= run.minimum {
-          let cohort = Array(free.prefix(run.target))
+        if leased.count + free.count >= run.minimum, !free.isEmpty {
+          let cohort = Array(free.prefix(run.target - leased.count))
           scheduler.lease(cohort, to: name)
           offers.append((name, Set(cohort)))
         } else {
-          scheduler.passedOver(name, suited: suited, isReady: suited.count >= run.minimum)
+          scheduler.passedOver(
+            name, suited: suited, isReady: suited.count >= run.minimum, takesSingly: !leased.isEmpty)
         }
       }
     }
 
     mutating func end(_ name: RunID) {
-      scheduler.release(name)
+      let last = runs[name]?.takesSingly == true ? scheduler.cohort(of: name).sorted().dropFirst() : []
+      scheduler.release(name, except: Set(last))
       settle()
     }
+  }
+
+  @Test("A run that takes workers one by one leaves each to the others when its update is there")
+  func sharesSingly() {
+    var fleet = Fleet()
+    fleet.present = Set(Self.names(4))
+    fleet.add("singly", .init(minimum: 1, target: 4, workers: fleet.present, takesSingly: true))
+    fleet.add("pair", .init(minimum: 2, target: 2, workers: fleet.present))
+    #expect(fleet.scheduler.cohort(of: "singly").count == 4)
+    fleet.end("singly")
+    fleet.end("singly")  // What is free is kept for the pair.
+    #expect(fleet.scheduler.cohort(of: "pair").count == 2)
+    #expect(fleet.scheduler.cohort(of: "singly").count == 2)
+    fleet.end("pair")
+    #expect(fleet.offers.count { $0.run == "singly" } + fleet.offers.count { $0.run == "pair" } == 3)
+    for _ in 0..<40 { for run in ["singly", "pair"] as [RunID] { fleet.end(run) } }
+    func service(_ run: RunID) -> Int { fleet.offers.filter { $0.run == run }.reduce(0) { $0 + $1.cohort.count } }
+    #expect(abs(service("singly") - service("pair")) <= 6)
+    #expect(fleet.scheduler.checkInvariants() == [])
   }
 
   @Test("Runs that want everyone take turns, and one of weight 2 has two of three")
@@ -163,7 +190,10 @@ struct FleetSchedulerTests {
       let minimum = Int.random(in: 1...everyone.count, using: &random)
       weights[name] = weights[name] ?? UInt32.random(in: 1...3, using: &random)
       let target = Int.random(in: minimum...everyone.count, using: &random)
-      fleet.add(name, weight: weights[name] ?? 1, .init(minimum: minimum, target: target, workers: Set(everyone)))
+      let takesSingly = Bool.random(using: &random)
+      fleet.add(
+        name, weight: weights[name] ?? 1,
+        .init(minimum: minimum, target: target, workers: Set(everyone), takesSingly: takesSingly))
     }
     for name in names { join(name) }
     for _ in 0..<400 {

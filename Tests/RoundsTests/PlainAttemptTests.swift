@@ -87,7 +87,7 @@ struct PlainAttemptTests {
     var isRejected = false
     cluster.beforeOpening = {
       defer { isRejected = true }
-      return isRejected ? [] : [.inputRejected(from: bad, reason: "notFinite")]
+      return isRejected ? [] : [.inputRejected(from: bad, upload: cluster.openUpload, reason: "notFinite")]
     }
     cluster.start().finish()
     #expect(cluster.blamed == [bad])
@@ -100,7 +100,7 @@ struct PlainAttemptTests {
   func abandonsAfterRejection() throws {
     let cluster = try Self.cluster(count: 3)
     let bad = cluster.members.workers[2]
-    cluster.beforeOpening = { [.inputRejected(from: bad, reason: "notFinite")] }
+    cluster.beforeOpening = { [.inputRejected(from: bad, upload: cluster.openUpload, reason: "notFinite")] }
     cluster.start().drain()
     #expect(cluster.reports.map(\.outcome) == [.abandoned(reason: "2 updates arrived, 3 are needed")])
     #expect(cluster.commits.isEmpty)

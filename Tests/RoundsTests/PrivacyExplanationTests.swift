@@ -69,6 +69,15 @@ struct PrivacyExplanationTests {
     #expect(found.smallestSumOfALie == nil)
   }
 
+  @Test("Rules that compare single updates say that these stay on the coordinator's disk")
+  func keptUpdates() {
+    func coordinator(_ strategy: String) -> String {
+      Self.statements(Self.explain([1, 1, 1, 1, 1], aggregation: .plain) { $0.strategy = strategy }, .coordinator)
+    }
+    #expect(coordinator("median").contains("'median' compares single updates: each stays on its disk"))
+    #expect(!coordinator("fedavg").contains("stays on its disk"))
+  }
+
   /// Whether c workers beside the coordinator can have one worker counted in front of some and not of the others, with Q
   /// signatures and t shares on either side: by trying every split of the honest.
   private static func canSplit(n: Int, t: Int, quorum: Int, corrupt c: Int) -> Bool {

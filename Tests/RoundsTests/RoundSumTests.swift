@@ -87,9 +87,30 @@ struct RoundSumTests {
 
   @Test("A check leaves the sum as it is")
   func check() throws {
-    let (sum, uploads) = try attempt()
+    var (sum, uploads) = try attempt()
     for (name, source) in uploads { _ = try sum.check(from: name) { source.chunk($0).bytes } }
     #expect(throws: (any Error).self) { try sum.openPlain() }
+  }
+
+  @Test("An input that was checked is read once more to be added, one that was not is read twice; the sum is the same")
+  func addsWhatWasChecked() throws {
+    func opened(checking: Bool) throws -> (average: [Float], reads: Int) {
+      var (sum, uploads) = try attempt()
+      var reads = 0
+      for (name, source) in uploads {
+        if checking { _ = try sum.check(from: name) { source.chunk($0).bytes } }
+        try sum.add(from: name) { number in
+          reads += 1
+          return source.chunk(number).bytes
+        }
+      }
+      return (try sum.openPlain().average, reads)
+    }
+    let (checked, unchecked) = (try opened(checking: true), try opened(checking: false))
+    #expect(checked.average == unchecked.average)
+    let uploads = try attempt().uploads.count
+    // The auxiliary vector once, and the update's one chunk.
+    #expect((checked.reads, unchecked.reads) == (2 * uploads, 3 * uploads))
   }
 
   @Test("A chunk that cannot be read fails the check and the addition with its own error, whenever it is read")

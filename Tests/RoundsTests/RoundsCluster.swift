@@ -37,8 +37,8 @@ final class RoundsCluster {
   var opening: (SumSummary, AttemptID) -> SumSummary = { sum, _ in sum }
   /// What becomes of an order to commit.
   var committing: (RunStateMachine.CommitOrder) -> ToCoordinator? = { _ in nil }
-  /// What the coordinator's own data says of a version.
-  var measuring: (ModelVersion) -> RoundMetrics = { _ in RoundMetrics(lossSum: 1, correct: 1, evaluated: 1) }
+  /// What the coordinator's own data says of a version; nil if nobody ever hears.
+  var measuring: (ModelVersion) -> RoundMetrics? = { _ in RoundMetrics(lossSum: 1, correct: 1, evaluated: 1) }
   /// Called before the coordinator's driver opens a sum.
   var beforeOpening: () -> [ToCoordinator] = { [] }
 
@@ -48,9 +48,11 @@ final class RoundsCluster {
   private(set) var time: Duration = .zero
   private var sources: [WorkerID: UploadSource] = [:]
   private var spool: [WorkerID: [[UInt8]]] = [:]
-  /// The sum of the auxiliary vectors, masked until it is opened.
-  private var lanes: [UInt64] = []
-  private var plan: RunStateMachine.UploadPlan?
+  /// By upload, the sum of the auxiliary vectors, masked until it is opened.
+  private var lanes: [Digest: [UInt64]] = [:]
+  private var plans: [Digest: RunStateMachine.UploadPlan] = [:]
+  /// Of the attempt in hand.
+  private(set) var upload: Digest?
 
   // What happened.
   private(set) var actions: [RunStateMachine.Action] = []
@@ -148,9 +150,11 @@ final class RoundsCluster {
         timers.append(
           Timer(at: time + duration, envelope: .coordinator(.deadlinePassed(deadline, now: Self.now))))
       case .openUploads(let plan):
-        self.plan = plan
-        spool = [:]
-        lanes = []
+        plans = plans.filter { plan.beside.contains($0.key) }
+        lanes = lanes.filter { plan.beside.contains($0.key) }
+        if plan.beside.isEmpty { spool = [:] }
+        plans[plan.upload] = plan
+        upload = plan.upload
       case .acceptUpload(let name): upload(name)
       case .refuseUpload(let name, let reason):
         if let attempt = sources[name]?.attempt {
@@ -159,15 +163,17 @@ final class RoundsCluster {
       case .addInput(let name): add(name)
       case .unmask(let order): open(order)
       case .openPlainSum: open(nil)
+      case .openBuffer(let order): open(order)
       case .prepare(let order, let measuresBase):
+        guard let metrics = measuring(order.version) else { continue }
         queue.append(
           .coordinator(
-            .candidateMeasured(
-              measuring(order.version), base: measuresBase ? measuring(order.base.version) : nil)))
+            .candidateMeasured(metrics, base: measuresBase ? measuring(order.base.version) : nil)))
       case .commit(let order):
         commits.append(order)
         queue.append(.coordinator(committing(order) ?? .committed(members.model(order.version))))
-      case .recordAttempt, .closeUploads, .takeBack, .foundBest, .report, .blame, .keepEvidence, .blocked, .ignored,
+      case .recordAttempt, .extendAttempt, .admitUpload, .closeUploads, .takeBack, .foundBest, .report, .blame,
+        .keepEvidence, .blocked, .ignored,
         .finished:
         break
       }
@@ -188,7 +194,7 @@ final class RoundsCluster {
 
   /// Adds the lanes of all vectors; plain Float32 lanes are left out, their sum is not what these tests are about.
   private func add(_ name: WorkerID) {
-    guard let plan, let chunks = spool[name] else {
+    guard let upload = sources[name]?.upload, let plan = plans[upload], let chunks = spool[name] else {
       Issue.record("an input of \(name) that never came")
       return
     }
@@ -196,11 +202,12 @@ final class RoundsCluster {
     for vector in plan.vectors {
       for index in 0..<vector.chunkCount {
         if vector.id == VectorSpecification.auxiliaryID {
-          if lanes.isEmpty { lanes = [UInt64](repeating: 0, count: Int(vector.count)) }
+          var sum = lanes[upload] ?? [UInt64](repeating: 0, count: Int(vector.count))
           for (place, element) in vector.elements(ofChunk: index).enumerated() {
             let bytes = chunks[next][(8 * place)..<(8 * place + 8)]
-            lanes[element] &+= bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+            sum[element] &+= bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
           }
+          lanes[upload] = sum
         }
         next += 1
       }
@@ -209,6 +216,7 @@ final class RoundsCluster {
 
   private func open(_ order: UnmaskingOrder?) {
     for event in beforeOpening() { feed(event) }
+    let lanes = upload.flatMap { self.lanes.removeValue(forKey: $0) } ?? []
     var values = lanes.map { Int64(bitPattern: $0) }
     if let order, let vector = order.vectors.last, let accumulator = RingAccumulator(ringBits: 64, count: lanes.count) {
       let bytes = lanes.flatMap { lane in (0..<8).map { UInt8(truncatingIfNeeded: lane >> UInt64(8 * $0)) } }
@@ -216,8 +224,7 @@ final class RoundsCluster {
       if let terms = try? order.terms([vector]) { accumulator.apply(terms[0], elements: 0..<lanes.count) }
       values = accumulator.signedValues
     }
-    lanes = []
-    guard let layout = plan?.configuration.auxiliaryLayout,
+    guard let layout = upload.flatMap({ plans[$0] })?.configuration.auxiliaryLayout,
       let sums = try? AuxiliaryVector.decode(values, layout: layout)
     else {
       Issue.record("a sum out of form")
@@ -226,8 +233,32 @@ final class RoundsCluster {
     let summary = SumSummary(
       weight: sums.weight, workers: sums.workers, clipped: sums.clipped, saturated: sums.saturated,
       metrics: sums.metrics)
+    tell(summary)
+  }
+
+  private func tell(_ summary: SumSummary) {
     guard let attempt = attempts.last else { return }
     queue.append(.coordinator(.sumOpened(opening(summary, attempt))))
+  }
+
+  /// The sums of all groups, and the metrics of the newest.
+  private func open(_ order: BufferOrder) {
+    for event in beforeOpening() { feed(event) }
+    var summary = SumSummary(
+      weight: 0, workers: 0, clipped: 0, saturated: 0, metrics: RoundMetrics(lossSum: 0, correct: 0, evaluated: 0))
+    for group in order.groups {
+      guard let plan = plans[group.upload] else {
+        Issue.record("a group that was never planned")
+        continue
+      }
+      guard let values = lanes.removeValue(forKey: group.upload)?.map({ Int64(bitPattern: $0) }),
+        let sums = try? AuxiliaryVector.decode(values, layout: plan.configuration.auxiliaryLayout)
+      else { continue }
+      summary.weight += sums.weight
+      summary.workers += sums.workers
+      if group.staleness == 0 { summary.metrics = sums.metrics }
+    }
+    tell(summary)
   }
 
   // MARK: A worker's driver

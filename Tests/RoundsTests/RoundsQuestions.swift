@@ -16,6 +16,9 @@ extension RoundsCluster {
     actions.compactMap { if case .recordAttempt(_, let cohort) = $0 { cohort } else { nil } }
   }
 
+  /// The upload of the attempt in hand; of nothing before the first.
+  var openUpload: Digest { upload ?? .sha256(of: []) }
+
   /// The kinds of messages to one worker, in order.
   func sent(to name: WorkerID) -> [String] {
     actions.compactMap { if case .send(let message, name) = $0 { message.kind } else { nil } }

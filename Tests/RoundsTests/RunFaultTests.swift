@@ -52,7 +52,7 @@ struct RunFaultTests {
     cluster.uploads = { worker, attempt in worker != name || attempt.round > 1 }
     cluster.start().drain()
     #expect(cluster.reports.isEmpty)
-    cluster.feed(.inputRejected(from: name, reason: "a chunk of the wrong length"))
+    cluster.feed(.inputRejected(from: name, upload: cluster.openUpload, reason: "a chunk of the wrong length"))
     cluster.finish()
     #expect(cluster.reports.map(\.reported) == [5, 6])
     #expect(cluster.blamed.isEmpty)

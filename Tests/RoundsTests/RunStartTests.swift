@@ -60,7 +60,7 @@ struct RunStartTests {
     #expect((start.base.version, start.newest, start.round) == (6, 6, 7))
     #expect(start.ancestors.map(\.version) == [2, 3, 4, 5])
     #expect(start.history.map(\.version) == [0, 1, 2, 3, 4, 5])
-    #expect(start.history.map(\.metrics.loss) == [9, 8, 7, 6, 5, 4])
+    #expect(start.history.map(\.loss) == [9, 8, 7, 6, 5, 4])
   }
 
   @Test("A version that was taken back is neither the base nor an ancestor; its number and its round stay used")

@@ -199,4 +199,47 @@ struct TakeBackTests {
     #expect(best == [1, 2, 3])
     #expect(cluster.reports.compactMap(\.central).map(\.lossSum) == [5, 10.0 / 3, 2.5])
   }
+
+  @Test("A measurement on the coordinator's own data that never ends costs an attempt, not the run")
+  func measurementHangs() throws {
+    let members = try RoundsMembers(count: 5, aggregation: .plain)
+    var plan = members.plan(rounds: 2)
+    plan.isMeasuredCentrally = true
+    plan.measurementDeadline = .seconds(90)
+    let cluster = try RoundsCluster(members, plan: plan)
+    var silence = 1
+    cluster.measuring = { version in
+      if version == 2, silence > 0 {
+        silence -= 1
+        return nil
+      }
+      return RoundMetrics(lossSum: 1, correct: 1, evaluated: 1)
+    }
+    cluster.start().finish()
+    #expect(cluster.outcomes == [.completed(2)])
+    #expect(cluster.commits.map(\.version) == [1, 2])
+    let reasons = cluster.reports.compactMap { if case .abandoned(let reason) = $0.outcome { reason } else { nil } }
+    #expect(reasons == ["not published: on the coordinator's data it was not measured within 90.0 seconds"])
+    #expect(cluster.time >= .seconds(90))
+  }
+
+  @Test("What the coordinator's own data said before a restart still counts towards the end of patience")
+  func remembersCentralMeasurements() throws {
+    let members = try RoundsMembers(count: 5)
+    var plan = members.plan(rounds: 9)
+    plan.isMeasuredCentrally = true
+    plan.watch.patience = 2
+    func reason(_ losses: [Double]) -> String? {
+      var start = RunStart(base: members.model(3), round: 4)
+      start.centralHistory = losses.enumerated().map {
+        MeasuredVersion(version: ModelVersion(UInt64($0.offset) + 1), loss: $0.element, accuracy: nil)
+      }
+      return RunStateMachine(
+        plan: plan, membership: members.membership, certificate: members.coordinator,
+        signingKey: members.coordinatorKey, start: start, attempt: 0
+      ).endReason
+    }
+    #expect(reason([1, 2]) == nil)
+    #expect(reason([1, 2, 3]) == "on the coordinator's data no better version than 1 in 2 rounds")
+  }
 }

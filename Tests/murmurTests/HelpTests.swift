@@ -7,7 +7,7 @@ import Testing
     "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run list", "run show",
     "run watch", "run pause", "run resume", "run stop", "run delete", "models", "pull", "verify", "evaluate", "data",
     "data inspect", "data stats", "data partition", "data get", "conformance",
-    "conformance sa1", "simulate",
+    "conformance sa1", "simulate", "report", "report show", "report compare",
     "explain", "explain privacy", "inspect",
   ]
 

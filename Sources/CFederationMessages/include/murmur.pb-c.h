@@ -86,6 +86,7 @@ typedef struct Murmur__RunDetail Murmur__RunDetail;
 typedef struct Murmur__WorkerRow Murmur__WorkerRow;
 typedef struct Murmur__ModelRow Murmur__ModelRow;
 typedef struct Murmur__EvaluationRow Murmur__EvaluationRow;
+typedef struct Murmur__StalenessRow Murmur__StalenessRow;
 typedef struct Murmur__PublishedRow Murmur__PublishedRow;
 typedef struct Murmur__RoundRow Murmur__RoundRow;
 typedef struct Murmur__CoordinatorStatus Murmur__CoordinatorStatus;
@@ -132,7 +133,8 @@ typedef enum _Murmur__AttemptOutcome {
   MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED = 0,
   MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_COMMITTED = 1,
   MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_ABANDONED = 2,
-  MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_NOT_COUNTED = 3
+  MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_NOT_COUNTED = 3,
+  MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_COUNTED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__ATTEMPT_OUTCOME)
 } Murmur__AttemptOutcome;
 typedef enum _Murmur__DeclineReason {
@@ -170,7 +172,11 @@ typedef enum _Murmur__WorkerState {
   MURMUR__WORKER_STATE__WORKER_STATE_UNSPECIFIED = 0,
   MURMUR__WORKER_STATE__WORKER_STATE_NEVER_SEEN = 1,
   MURMUR__WORKER_STATE__WORKER_STATE_LIVE = 2,
-  MURMUR__WORKER_STATE__WORKER_STATE_LOST = 3
+  MURMUR__WORKER_STATE__WORKER_STATE_LOST = 3,
+  /*
+   * Told to rest (16), and expected back.
+   */
+  MURMUR__WORKER_STATE__WORKER_STATE_RESTING = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__WORKER_STATE)
 } Murmur__WorkerState;
 
@@ -1317,6 +1323,17 @@ struct  Murmur__EvaluationRow
     , 0, 0 }
 
 
+struct  Murmur__StalenessRow
+{
+  ProtobufCMessage base;
+  double mean;
+  uint32_t largest;
+};
+#define MURMUR__STALENESS_ROW__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__staleness_row__descriptor) \
+    , 0, 0 }
+
+
 struct  Murmur__PublishedRow
 {
   ProtobufCMessage base;
@@ -1355,10 +1372,14 @@ struct  Murmur__RoundRow
    * Of the version that the round made, on the coordinator's own data; absent without.
    */
   Murmur__EvaluationRow *central;
+  /*
+   * By how many versions the updates were behind; absent where all are of one version.
+   */
+  Murmur__StalenessRow *staleness;
 };
 #define MURMUR__ROUND_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__round_row__descriptor) \
-    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL }
+    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL, NULL }
 
 
 struct  Murmur__CoordinatorStatus
@@ -2792,6 +2813,25 @@ Murmur__EvaluationRow *
 void   murmur__evaluation_row__free_unpacked
                      (Murmur__EvaluationRow *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__StalenessRow methods */
+void   murmur__staleness_row__init
+                     (Murmur__StalenessRow         *message);
+size_t murmur__staleness_row__get_packed_size
+                     (const Murmur__StalenessRow   *message);
+size_t murmur__staleness_row__pack
+                     (const Murmur__StalenessRow   *message,
+                      uint8_t             *out);
+size_t murmur__staleness_row__pack_to_buffer
+                     (const Murmur__StalenessRow   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__StalenessRow *
+       murmur__staleness_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__staleness_row__free_unpacked
+                     (Murmur__StalenessRow *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__PublishedRow methods */
 void   murmur__published_row__init
                      (Murmur__PublishedRow         *message);
@@ -3159,6 +3199,9 @@ typedef void (*Murmur__ModelRow_Closure)
 typedef void (*Murmur__EvaluationRow_Closure)
                  (const Murmur__EvaluationRow *message,
                   void *closure_data);
+typedef void (*Murmur__StalenessRow_Closure)
+                 (const Murmur__StalenessRow *message,
+                  void *closure_data);
 typedef void (*Murmur__PublishedRow_Closure)
                  (const Murmur__PublishedRow *message,
                   void *closure_data);
@@ -3269,6 +3312,7 @@ extern const ProtobufCMessageDescriptor murmur__run_detail__descriptor;
 extern const ProtobufCMessageDescriptor murmur__worker_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__model_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__evaluation_row__descriptor;
+extern const ProtobufCMessageDescriptor murmur__staleness_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__published_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__round_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__coordinator_status__descriptor;

@@ -20,10 +20,10 @@ struct ActiveRun {
   var serverState: ServerState
   var average: [Float] = []
   var candidate: CoordinatorDriver.Candidate?
-  /// Of the attempt in hand, once its uploads are open.
-  var upload: Digest?
-  /// Of the attempt in hand, or the last.
-  var offeredTo: [WorkerID] = []
+  /// Of the attempts in hand whose uploads are open: more than one in an asynchronous run.
+  var uploads: Set<Digest> = []
+  /// Who works for the attempt in hand, or has for the last.
+  var offeredTo: Set<WorkerID> = []
   var attemptStarted: MonotonicTime
   /// Whether this process has offered an attempt of the run.
   var hasOffered = false

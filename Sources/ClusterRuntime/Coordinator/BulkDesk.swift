@@ -12,7 +12,8 @@ import ZeroMQ
 /// Everything of the bulk socket that takes time: reading blobs, hashing and spooling chunks, adding inputs, opening the
 /// sums. Runs on a compute thread of its own.
 ///
-/// One attempt of each run at a time; all of them share one pool of credit, and no worker is in two of them.
+/// One attempt of each run at a time, or several on models of different age in an asynchronous run; all of them share one
+/// pool of credit, and no worker is in two of them.
 actor BulkDesk {
   /// What the driver hears.
   enum Delivery: Sendable {
@@ -36,7 +37,6 @@ actor BulkDesk {
   /// The uploads of one attempt, and their sum.
   private struct Attempt {
     let run: RunID
-    let workers: [WorkerID]
     var sum: RoundSum?
     /// Those in the sum whose content is needed again when it opens.
     var kept: [WorkerID: Spool] = [:]
@@ -59,7 +59,7 @@ actor BulkDesk {
   private var controls: [RunID: ControlBlob] = [:]
   /// By upload, until the sum is open or the next attempt of the run takes the place.
   private var attempts: [Digest: Attempt] = [:]
-  /// The upload of each worker's attempt, and of each run's.
+  /// The upload of each worker's attempt, and of each run's newest.
   private var uploads: [WorkerID: Digest] = [:]
   private var latest: [RunID: Digest] = [:]
   private var spools: [WorkerID: Spool] = [:]
@@ -124,16 +124,21 @@ actor BulkDesk {
   func serve(_ control: ControlBlob?, of run: RunID) { controls[run] = control }
 
   func openUploads(_ plan: RunStateMachine.UploadPlan, of run: RunID) {
-    forget(run)
+    forget(run, except: Set(plan.beside))
     latest[run] = plan.upload
     for worker in plan.workers { uploads[worker] = plan.upload }
-    attempts[plan.upload] = Attempt(run: run, workers: plan.workers)
+    attempts[plan.upload] = Attempt(run: run)
     feed(.planned(upload: plan.upload, vectors: plan.vectors, workers: plan.workers, at: .now))
     do {
       attempts[plan.upload]?.sum = try RoundSum(plan)
     } catch {
       tell(plan.upload, .failed(reason: "no sum can be kept: \(error)"))
     }
+  }
+
+  func admit(_ worker: WorkerID, to upload: Digest) {
+    uploads[worker] = upload
+    feed(.admitted(worker, upload: upload, at: .now))
   }
 
   func accept(_ worker: WorkerID) { feed(.accepted(worker, at: .now)) }
@@ -144,8 +149,10 @@ actor BulkDesk {
 
   /// No further input counts; the sum stays until it is opened.
   func closeUploads(of run: RunID) {
-    if let upload = latest[run] { feed(.planEnded(upload: upload, at: .now)) }
+    for upload in uploads(of: run) { feed(.planEnded(upload: upload, at: .now)) }
   }
+
+  private func uploads(of run: RunID) -> [Digest] { attempts.filter { $0.value.run == run }.keys.sorted() }
 
   func open(_ order: UnmaskingOrder, rosterCount: Int, of run: RunID) {
     open(run) { try $0.open(order, rosterCount: rosterCount, on: pool) }
@@ -158,8 +165,24 @@ actor BulkDesk {
 
   private func open(_ run: RunID, _ body: (RoundSum) throws -> RoundSum.Opened) {
     guard let upload = latest[run], let sum = attempts[upload]?.sum else { return }
+    tellResult(of: upload) { try body(sum) }
+    forget(run)
+  }
+
+  /// The sums of the groups are empty then, and take what comes for the next buffer.
+  func open(_ order: BufferOrder, of run: RunID) {
+    guard let upload = latest[run] else { return }
+    let groups = order.groups.compactMap { group in attempts[group.upload]?.sum.map { (sum: $0, group: group) } }
+    tellResult(of: upload) {
+      guard groups.count == order.groups.count else { throw Refusal.fieldValue }
+      return try RoundSum.open(groups)
+    }
+    for group in order.groups { attempts[group.upload]?.sum?.empty() }
+  }
+
+  private func tellResult(of upload: Digest, _ open: () throws -> RoundSum.Opened) {
     do {
-      tell(upload, .sumOpened(try body(sum)))
+      tell(upload, .sumOpened(try open()))
     } catch let error as AggregationError {
       tell(upload, .sumRefused(reason: error.description))
     } catch let error as FileError {
@@ -167,15 +190,16 @@ actor BulkDesk {
     } catch {
       tell(upload, .failed(reason: "cannot open the sum: \(error)"))
     }
-    forget(run)
   }
 
   /// The run's attempt has its result, or the run has ended: its sum is dropped, and what was kept for it.
-  func forget(_ run: RunID) {
-    guard let upload = latest.removeValue(forKey: run) else { return }
-    feed(.planEnded(upload: upload, at: .now))
-    for worker in attempts[upload]?.workers ?? [] where uploads[worker] == upload { uploads[worker] = nil }
-    attempts[upload] = nil
+  func forget(_ run: RunID, except others: Set<Digest> = []) {
+    latest[run] = nil
+    for upload in uploads(of: run) where !others.contains(upload) {
+      feed(.planEnded(upload: upload, at: .now))
+      uploads = uploads.filter { $0.value != upload }
+      attempts[upload] = nil
+    }
   }
 
   private func tell(_ upload: Digest, _ news: News) {

@@ -15,9 +15,11 @@ extension CoordinatorDriver {
       control.loop.post(to: control) { $0.send(message, to: worker) }
     case .startDeadline(let deadline, let duration): startDeadline(deadline, after: duration, of: run)
     case .recordAttempt(let attempt, let cohort): return record(attempt, cohort: cohort, of: run)
+    case .extendAttempt(let attempt, let workers): return extend(attempt, by: workers, of: run)
     case .openUploads(let plan):
-      active[run]?.upload = plan.upload
+      active[run]?.uploads = Set(plan.beside).union([plan.upload])
       post { $0.openUploads(plan, of: run) }
+    case .admitUpload(let worker, let upload): post { $0.admit(worker, to: upload) }
     case .acceptUpload(let worker): post { $0.accept(worker) }
     case .refuseUpload(let worker, let reason): post { $0.refuse(worker, reason: reason) }
     case .addInput(let worker): post { $0.add(worker) }
@@ -26,6 +28,7 @@ extension CoordinatorDriver {
       let rosterCount = active[run]?.machine.rosterCount ?? 0
       post { $0.open(order, rosterCount: rosterCount, of: run) }
     case .openPlainSum: post { $0.openPlain(of: run) }
+    case .openBuffer(let order): post { $0.open(order, of: run) }
     case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase, of: run)
     case .commit(let order): commit(order, of: run)
     case .takeBack(let version, let base, let reason): return takeBack(version, to: base, reason: reason, of: run)
@@ -64,8 +67,9 @@ extension CoordinatorDriver {
     active[run]?.hasOffered = true
     active[run]?.attemptStarted = .now
     active[run]?.trafficAtStart = traffic.snapshot
-    active[run]?.offeredTo = cohort
-    active[run]?.upload = nil
+    // In an asynchronous run whoever trains on an older version works for this one, too.
+    active[run]?.offeredTo = Set(cohort).union(current.machine.takesWorkersSingly ? current.machine.cohort : [])
+    if !current.machine.takesWorkersSingly { active[run]?.uploads = [] }
     // What kept it from offering is over.
     if runs[run]?.stored.reason.isEmpty == false, runs[run]?.stored.state == .running {
       change(run, to: .running, reason: "")
@@ -83,6 +87,25 @@ extension CoordinatorDriver {
     return true
   }
 
+  /// False if it cannot be recorded that more workers are asked: they are not, and the run ends or is set aside.
+  private func extend(_ attempt: AttemptID, by workers: [WorkerID], of run: RunID) -> Bool {
+    guard let current = active[run] else { return false }
+    active[run]?.offeredTo.formUnion(workers)
+    do throws(RepositoryError) {
+      try repository.extend(current.recorded(attempt), by: workers)
+    } catch {
+      logger.critical("cannot record an attempt", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
+      end(run, because: error, doing: "the workers of attempt \(attempt) cannot be recorded")
+      return false
+    }
+    KillPoint.reached(.coordinator, .afterRecord, "attempt")
+    logger.debug("attempt extended", metadata: ["attempt": "\(attempt)", "workers": "\(workers.count)"])
+    return true
+  }
+
+  /// A worker that rested has so long to be back before it counts as lost.
+  private static let returnSlack = Duration.seconds(10)
+
   /// Those who would only wait to be drawn by one of the runs may go for a while.
   private func dismissIdle(_ attempt: AttemptID, of run: RunID, period: Duration) {
     guard let seed = active[run]?.machine.plan.seed else { return }
@@ -94,6 +117,7 @@ extension CoordinatorDriver {
     guard !dismissals.isEmpty else { return }
     logger.info("workers rest", metadata: ["attempt": "\(attempt)", "workers": "\(dismissals.count)"])
     for (worker, rest) in dismissals {
+      resting[worker] = MonotonicTime.now + rest + Self.returnSlack
       control.loop.post(to: control) { $0.dismiss(worker, for: rest) }
     }
   }
@@ -144,7 +168,8 @@ extension CoordinatorDriver {
       dropped: UInt32(report.dropped), evaluation: report.summary.flatMap { .init($0.metrics) },
       seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
       bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
-      reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) })
+      reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) },
+      staleness: report.staleness)
   }
 
   private func log(_ row: RoundRow, as attempt: AttemptID) {
@@ -155,6 +180,10 @@ extension CoordinatorDriver {
     if let central = row.central {
       metadata["central-loss"] = "\(central.loss)"
       metadata["central-accuracy"] = "\(central.accuracy)"
+    }
+    if let staleness = row.staleness {
+      metadata["staleness-mean"] = "\(staleness.mean)"
+      metadata["staleness-largest"] = "\(staleness.largest)"
     }
     if let evaluation = row.evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
     if !row.reason.isEmpty { metadata["reason"] = "\(row.reason)" }

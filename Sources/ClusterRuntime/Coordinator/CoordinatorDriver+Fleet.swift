@@ -18,7 +18,7 @@ extension CoordinatorDriver {
 
   /// - Returns: whether an attempt was offered that is over already.
   private func pass() -> Bool {
-    for (name, run) in active where run.machine.cohort.isEmpty { scheduler.release(name) }
+    for (name, run) in active { scheduler.release(name, except: Set(run.machine.cohort)) }
     let waiting = active.filter(\.value.machine.isWaitingForWorkers).keys.sorted()
     var hasEnded = false
     for name in scheduler.beginPass(waiting: waiting) {
@@ -38,15 +38,18 @@ extension CoordinatorDriver {
     let actions = run.machine.handle(.turn(turn), at: .now)
     run.machine.checkInvariants()
     active[name]?.machine = run.machine
-    let cohort = run.machine.cohort
+    let leased = scheduler.cohort(of: name)
+    let asked = run.machine.cohort.filter { !leased.contains($0) }
     // Before its actions: the first of them may already end it.
-    if cohort.isEmpty {
-      scheduler.passedOver(name, suited: suited, isReady: run.machine.isReady && run.machine.isWaitingForWorkers)
+    if asked.isEmpty {
+      scheduler.passedOver(
+        name, suited: suited.subtracting(leased), isReady: run.machine.isReady && run.machine.isWaitingForWorkers,
+        takesSingly: run.machine.takesWorkersSingly)
     } else {
-      scheduler.lease(cohort, to: name)
+      scheduler.lease(asked, to: name)
     }
     perform(actions, of: name)
-    return !cohort.isEmpty
+    return !asked.isEmpty
   }
 
   /// Runs that were to pause have done so when their attempts have ended.

@@ -67,6 +67,11 @@ extension CoordinatorDriver {
       suitedWorkers: UInt32(suited?.count ?? 0))
   }
 
+  private func stateOfAbsent(_ worker: WorkerID) -> WorkerRow.State {
+    if let due = resting[worker], MonotonicTime.now < due { return .resting }
+    return traits[worker] != nil ? .lost : .neverSeen
+  }
+
   private func status() async -> CoordinatorStatus {
     let presence = await control.presence()
     let workers = membership.members(role: .worker).map { member -> WorkerRow in
@@ -74,7 +79,7 @@ extension CoordinatorDriver {
       let found = presence.first { $0.entry.worker == name }
       return WorkerRow(
         name: name, organisation: member.certificate.organisation,
-        state: found != nil ? .live : traits[name] != nil ? .lost : .neverSeen, phase: found?.phase,
+        state: found != nil ? .live : stateOfAbsent(name), phase: found?.phase,
         lastHeardMilliseconds: found.map { UInt64(max(0, $0.entry.silentFor.seconds * 1000)) },
         labels: traits[name]?.labels ?? WorkerLabels(), threads: traits[name]?.threads ?? 0,
         run: scheduler.holder(of: name), stalledSeconds: found?.stalledSeconds ?? 0)

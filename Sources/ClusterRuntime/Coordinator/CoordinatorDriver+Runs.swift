@@ -66,7 +66,7 @@ extension CoordinatorDriver {
 
   /// Why this coordinator cannot measure the run's versions, if the run wants it to.
   private func evaluationProblem(of configuration: RunConfiguration) async -> String? {
-    guard configuration.evaluatesCentrally else { return nil }
+    guard configuration.evaluation.isCentral else { return nil }
     guard let evaluator else {
       return "run: key 'evaluation.central': found true, expected false: coordinator.yaml has no 'evaluation-data'"
     }
@@ -201,6 +201,7 @@ extension CoordinatorDriver {
       strategy: configuration.strategy(in: membership))
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
     var beginning = try RunStart(of: record.identity, model: configuration.model.name, in: models)
+    beginning.centralHistory = try measuredCentrally(record.name)
     // Versions of its own that were taken back are newer than the one that it goes on from.
     let isOwn = stored.manifest.run == record.identity || stored.manifest.version < beginning.newest
     guard isOwn || record.roundsCommitted == 0 else {
@@ -224,6 +225,16 @@ extension CoordinatorDriver {
       name: record.name, identity: record.identity, configuration: configuration, template: template,
       machine: machine, parameters: parameters, parent: stored.digest, serverState: serverState, attemptStarted: .now,
       trafficAtStart: traffic.snapshot)
+  }
+
+  /// What the run's history says of its versions on the coordinator's data, oldest first.
+  private func measuredCentrally(_ name: RunID) throws(RepositoryError) -> [MeasuredVersion] {
+    try repository.attempts(of: name).compactMap { attempt in
+      guard let result = attempt.result, let published = result.published, let central = result.central else {
+        return nil
+      }
+      return MeasuredVersion(version: published.version, loss: central.loss, accuracy: central.accuracy)
+    }
   }
 
   /// How long ago the run made its first offer; what it was paused, or its coordinator away, counts too.

@@ -42,6 +42,8 @@ actor CoordinatorDriver {
   var present: Set<WorkerID> = []
   /// Of every worker that said hello to this process.
   var traits: [WorkerID: WorkerTraits] = [:]
+  /// Until when those who were sent away are expected back.
+  var resting: [WorkerID: MonotonicTime] = [:]
   var isSettling = false
 
   init(
@@ -103,6 +105,7 @@ actor CoordinatorDriver {
 
   private func arrived(_ worker: WorkerID, _ traits: WorkerTraits, event: () -> RunStateMachine.Event) {
     present.insert(worker)
+    resting[worker] = nil
     self.traits[worker] = traits
     for (name, run) in active.sorted(by: { $0.key < $1.key }) {
       if run.configuration.suits(traits) {
@@ -130,8 +133,8 @@ actor CoordinatorDriver {
     switch delivery {
     case .ofAttempt(let run, let upload, let news):
       // What the desk says of an attempt that is over is too late.
-      guard active[run]?.upload == upload else { return }
-      receive(news, of: run)
+      guard active[run]?.uploads.contains(upload) == true else { return }
+      receive(news, about: upload, of: run)
     case .blobDamaged(let digest, let reason):
       let using = active.values.filter { $0.machine.base.tensors.contains { $0.digest == digest } }
       for run in using.map(\.name).sorted() { interrupt(run, reason: reason) }
@@ -139,12 +142,13 @@ actor CoordinatorDriver {
     }
   }
 
-  private func receive(_ news: BulkDesk.News, of run: RunID) {
+  private func receive(_ news: BulkDesk.News, about upload: Digest, of run: RunID) {
     switch news {
     case .uploadOpened(let header, let worker): feed(.uploadOpened(header, from: worker), to: run)
     case .uploadCompleted(let trailer, let digest, let worker):
       feed(.uploadCompleted(trailer, payloadDigest: digest, from: worker), to: run)
-    case .inputRejected(let worker, let reason): feed(.inputRejected(from: worker, reason: reason), to: run)
+    case .inputRejected(let worker, let reason):
+      feed(.inputRejected(from: worker, upload: upload, reason: reason), to: run)
     case .inputMeasured(let metrics, let worker): feed(.inputMeasured(metrics, from: worker), to: run)
     case .sumOpened(let opened):
       active[run]?.average = opened.average
@@ -159,10 +163,11 @@ actor CoordinatorDriver {
 
   /// One event of one run, and what follows for the fleet.
   func feed(_ event: RunStateMachine.Event, to run: RunID) {
-    let cohort = active[run]?.machine.cohort
+    let cohort = active[run]?.machine.cohort, isWaiting = active[run]?.machine.isWaitingForWorkers
     handle(event, of: run)
     // Most events belong to an attempt that goes on, and change nothing for the others.
-    if cohort?.isEmpty != false || active[run]?.machine.cohort != cohort { settle() }
+    let machine = active[run]?.machine
+    if cohort?.isEmpty != false || machine?.cohort != cohort || machine?.isWaitingForWorkers != isWaiting { settle() }
   }
 
   /// The machine changes first; then its actions are carried out, in their order.

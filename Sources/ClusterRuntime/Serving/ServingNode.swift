@@ -73,6 +73,7 @@ actor ServingNode {
 
   func receive(_ record: StateRecord) {
     records.taken()
+    KillPoint.reached(.serving, .afterReceive, "record")
     handle(.recordReceived(record))
   }
 
@@ -81,6 +82,7 @@ actor ServingNode {
     switch event {
     case .reply(.chunk(let chunk), let payload):
       chunks.taken()
+      KillPoint.reached(.serving, .afterReceive, "chunk")
       advance(.chunkReceived(chunk, byteCount: payload?.count ?? 0, at: .now), payload: payload)
     case .reply(.unavailable(let unavailable), _):
       chunks.taken()
@@ -113,6 +115,7 @@ actor ServingNode {
   private func snapshotAnswered(_ result: Result<SnapshotReply, RuntimeError>) {
     switch result {
     case .success(.snapshot(let snapshot)):
+      KillPoint.reached(.serving, .afterReceive, "snapshot")
       hasJoined = true
       shelf.take(snapshot.entries, keeping: Set(prepared.keys).union(fetches.map(\.name)))
       handle(.snapshotReceived(snapshot))
@@ -213,6 +216,7 @@ actor ServingNode {
     }
     do throws(RegistryError) {
       try models.publish(version.signed, artifact: version.artifact)
+      KillPoint.reached(.serving, .afterRecord, "version")
       prepared[name]?.stored = try models.find(ModelReference(model: name.model, selector: .version(name.version)))
       return .warmedUp(name)
     } catch {
@@ -224,6 +228,7 @@ actor ServingNode {
     guard let stored = prepared[name]?.stored else { return }
     do throws(RegistryError) {
       try models.move(alias, of: name.model, to: name.version)
+      KillPoint.reached(.serving, .afterRecord, "alias")
     } catch {
       logger.error("alias not stored", metadata: ["alias": "\(name.model)@\(alias)", "error": "\(error)"])
     }
@@ -300,6 +305,7 @@ actor ServingNode {
     guard let blob = fetches[0].take() else { return }
     do throws(RegistryError) {
       try models.keep(blob.bytes, as: blob.digest)
+      KillPoint.reached(.serving, .afterRecord, "blob")
       beginBlob()
     } catch {
       fetchFailed(error.description)

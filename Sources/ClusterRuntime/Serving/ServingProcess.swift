@@ -35,6 +35,7 @@ package enum ServingProcess {
   /// - Throws: `RuntimeError` for a folder, configuration or address that cannot be used, and if the coordinator does
   ///   not let this node in.
   package static func run(_ options: Options, logger: Logger) async throws(RuntimeError) -> ExitCategory {
+    try KillPoint.check(logger: logger)
     let (failures, continuation) = AsyncStream.makeStream(of: RuntimeError.self, bufferingPolicy: .bufferingOldest(1))
     let server = try ServingServer(options, logger: logger) { continuation.yield($0) }
     await server.start()

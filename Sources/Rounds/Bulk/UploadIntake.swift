@@ -10,13 +10,17 @@ import Transfer
 ///
 /// Each attempt has a plan; a worker is in one plan at a time, and all plans share one pool of slots and credit. At most
 /// one upload per worker of a plan, so its memory is bounded by the cohorts. The chunks lie in the driver's spools, one
-/// for each upload that is open or complete.
+/// for each upload that is open or complete. A run may have several plans, on models of different age: what is said of a
+/// worker's upload is said of the one in the plan that the worker is in.
 ///
 /// `Link` names where answers to a worker go: that of its last header or trailer.
 package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   package enum Event: Hashable, Sendable {
-    /// The attempt takes uploads with these vectors from these workers, in place of any other attempt of one of them.
+    /// The attempt takes uploads with these vectors from these workers, in place of any other attempt that one of them
+    /// was in.
     case planned(upload: Digest, vectors: [VectorSpecification], workers: [WorkerID], at: MonotonicTime)
+    /// A planned attempt takes an upload of this worker, too, in place of any other that it was in.
+    case admitted(WorkerID, upload: Digest, at: MonotonicTime)
     case opened(InputHeader, from: WorkerID, link: Link, at: MonotonicTime)
     /// `byteCount` raw bytes came with the chunk.
     case chunkReceived(UploadChunk, byteCount: Int, from: WorkerID, at: MonotonicTime)
@@ -61,7 +65,7 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
 
   private struct Plan {
     let vectors: [VectorSpecification]
-    let workers: Set<WorkerID>
+    var workers: Set<WorkerID>
   }
 
   private enum Stage: Hashable {
@@ -93,10 +97,13 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   package mutating func handle(_ event: Event) -> [Action] {
     switch event {
     case .planned(let upload, let vectors, let workers, let time):
-      let workers = Set(workers)
-      let replaced = plans.filter { $0.key == upload || !$0.value.workers.isDisjoint(with: workers) }.keys.sorted()
-      let actions = replaced.flatMap { end($0, time) }
-      plans[upload] = Plan(vectors: vectors, workers: workers)
+      let actions = end(upload, time) + workers.sorted().flatMap { move($0, time) }
+      plans[upload] = Plan(vectors: vectors, workers: Set(workers))
+      return actions
+    case .admitted(let worker, let upload, let time):
+      guard let plan = plans[upload], !plan.workers.contains(worker) else { return [] }
+      let actions = move(worker, time)
+      plans[upload]?.workers.insert(worker)
       return actions
     case .opened(let header, let worker, let link, let time): return open(header, worker, link, time)
     case .chunkReceived(let chunk, let byteCount, let worker, let time):
@@ -183,6 +190,17 @@ package struct UploadIntake<Link: Hashable & Sendable>: Sendable {
   private mutating func drop(_ worker: WorkerID, _ reason: String) -> [Action] {
     guard let upload = incoming.removeValue(forKey: worker) else { return [] }
     return (upload.stage.hasSpool ? [.freeSpool(worker)] : []) + [answer(upload, refusal: reason)]
+  }
+
+  /// A worker leaves the plan that it is in: whatever it sent there is forgotten without a word, as it knows that this
+  /// is over. A plan without workers ends with the attempt that it is of.
+  private mutating func move(_ worker: WorkerID, _ time: MonotonicTime) -> [Action] {
+    guard let former = plans.first(where: { $0.value.workers.contains(worker) })?.key else { return [] }
+    plans[former]?.workers.remove(worker)
+    guard let upload = incoming.removeValue(forKey: worker) else { return [] }
+    let spools = upload.stage.hasSpool ? [Action.freeSpool(worker)] : []
+    guard upload.stage != .announced else { return spools }
+    return spools + translate(pool.handle(.withdrawn(UploadKey(upload: former, worker: worker), at: time)))
   }
 
   private mutating func end(_ upload: Digest, _ time: MonotonicTime) -> [Action] {

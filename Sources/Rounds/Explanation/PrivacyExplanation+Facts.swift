@@ -1,3 +1,4 @@
+import Aggregation
 import Federation
 import SecureAggregation
 
@@ -21,6 +22,10 @@ extension PrivacyExplanation {
     package let isRotated: Bool
     /// The rounding error of the average over the clip bound.
     package let relativeError: Double?
+    /// As the signed rules have it.
+    package let strategy: String
+    /// Whether every single update stays on the coordinator's disk until the round ends.
+    package let keepsUpdates: Bool
     /// Noise is added by no version so far.
     package let differentialPrivacy: Bool
     package let postQuantum: Bool
@@ -53,6 +58,8 @@ extension PrivacyExplanation {
         ? try? RunForecast(
           configuration, organisations: question.organisations, examples: question.examples, policy: policy
         ).relativeError : nil
+      strategy = configuration.strategy
+      keepsUpdates = Strategy(parsing: configuration.strategy)?.robustRule != nil
       differentialPrivacy = false
       postQuantum = false
     }

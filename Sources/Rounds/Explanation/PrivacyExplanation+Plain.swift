@@ -12,7 +12,11 @@ extension PrivacyExplanation {
           + facts.auxiliaryFields.joined(separator: ", ") + ".",
         "So does whoever reads its memory, or its disk while a round runs. A worker takes part only if its own law says "
           + "allow-plain.",
-      ]
+        facts.keepsUpdates
+          ? "The strategy '\(facts.strategy)' compares single updates: each stays on its disk, in a file without a name, "
+            + "until the round ends."
+          : nil,
+      ].compactMap(\.self)
     case .coordinatorWithWorkers, .coordinatorWithMoreWorkers:
       ["Nothing more: the coordinator alone sees everything."]
     case .repeatedSums: ["Nothing more, for the same reason. Differential privacy is off."]

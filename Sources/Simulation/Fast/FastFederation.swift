@@ -50,6 +50,7 @@ final class FastFederation {
   private let versions: VirtualVersions
   private let judge: (ParameterSet) throws -> RoundMetrics?
   private let report: (SimulatedRound) -> Void
+  private let observers: [any SimulationObserver]
   private var log: EventLog
   private var checkers: Checkers
   private var faults: FaultSchedule
@@ -71,8 +72,8 @@ final class FastFederation {
   /// - Parameter threads: of all training together; results do not depend on it.
   init(
     scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, datasets: [Dataset], threads: Int,
-    judge: @escaping (ParameterSet) throws -> RoundMetrics?, log: @escaping (String) -> Void,
-    report: @escaping (SimulatedRound) -> Void
+    judge: @escaping (ParameterSet) throws -> RoundMetrics?, observers: [any SimulationObserver] = [],
+    log: @escaping (String) -> Void, report: @escaping (SimulatedRound) -> Void
   ) {
     self.scenario = scenario
     self.seed = seed
@@ -80,6 +81,7 @@ final class FastFederation {
     self.datasets = Dictionary(uniqueKeysWithValues: zip(parties.workers.map(\.name), datasets))
     self.judge = judge
     self.report = report
+    self.observers = observers
     self.log = EventLog(log)
     times = FastTimes(scenario, seed: seed)
     training = FastTraining(threads: threads)
@@ -97,9 +99,16 @@ final class FastFederation {
     get throws { try versions.latest }
   }
 
+  /// Under SCAFFOLD, at the end.
+  var finalControls: SimulatedControls? {
+    versions.serverState.control.map { server in
+      SimulatedControls(server: server, workers: parties.workers.map { controls[$0.name] })
+    }
+  }
+
   // MARK: Time
 
-  /// Runs to the end of the run, or to a moment of virtual time.
+  /// Runs to the end of the run, to the first broken claim, or to a moment of virtual time.
   func run(until deadline: MonotonicTime) throws {
     let (start, broken) = try versions.begin(at: calendar)
     for claim in broken { violated(claim) }
@@ -119,11 +128,11 @@ final class FastFederation {
       now = time
       eventCount += 1
       handle(occurrence)
-    }
-    if outcome == nil, checkers.violations.isEmpty {
-      violated("liveness: the run has not ended after \(deadline.since(VirtualTime.zero))")
+      observe { $0.advanced(to: now) }
     }
   }
+
+  private func observe(_ see: (any SimulationObserver) -> Void) { for observer in observers { see(observer) } }
 
   private var calendar: UInt64 { VirtualTime.calendar(at: now) }
 
@@ -135,7 +144,7 @@ final class FastFederation {
     log.append(at: now, node, event, fields)
   }
 
-  private func violated(_ claim: String) {
+  func violated(_ claim: String) {
     checkers.violations.append(claim)
     note("checker", "violation", ["claim": .text(claim)])
   }
@@ -155,6 +164,7 @@ final class FastFederation {
       handle(.workerLost(worker))
     case .workerReturns(let worker, let isRestart):
       if isRestart { lives[worker, default: 1] += 1 }
+      observe { $0.outageEnded(isRestart ? .crash : .partition, of: worker.text, at: now) }
       note("coordinator", "joined", ["worker": .text(worker.text)])
       handle(isRestart ? .workerRestarted(worker) : .workerJoined(worker))
     }
@@ -173,6 +183,7 @@ final class FastFederation {
   }
 
   private func perform(_ action: RunStateMachine.Action) {
+    observe { $0.performed(action, at: now) }
     switch action {
     case .send(.offer(let offer), _): attempt?.offer = offer
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: now + duration)
@@ -207,6 +218,8 @@ final class FastFederation {
       note("coordinator", "finished", ["outcome": .text(outcome.text)])
     // Messages, uploads and masks are left out.
     case .send, .openUploads, .acceptUpload, .refuseUpload, .addInput, .closeUploads, .unmask, .keepEvidence: break
+    // Of asynchronous runs, which are refused (`SimulationScenario.objectionToFast`).
+    case .extendAttempt, .admitUpload, .openBuffer: preconditionFailure("an asynchronous run at the fast fidelity")
     }
   }
 
@@ -260,7 +273,7 @@ final class FastFederation {
         offer, of: worker, examples: (dataset.count - heldOut, heldOut), modelBytes: modelBytes)
       attempt.journeys[worker] = journey
       setup = max(setup, journey.advertised)
-      byteCount += modelBytes
+      move(modelBytes, .toWorker)
     }
     self.attempt = attempt
     schedule(.rosterFormed(attempt.id), at: now + (offer.task.aggregation == .secure ? setup : .zero))
@@ -341,7 +354,7 @@ final class FastFederation {
       attempt.controls = outcome.controls
       let bytes = UInt64(offer.configuration.vectorLength) * (isSecure(offer) ? offer.configuration.ringBits / 8 : 4)
       attempt.bytesUp = bytes * UInt64(survivors.count)
-      byteCount += attempt.bytesUp
+      move(attempt.bytesUp, .toCoordinator)
       attempt.result = try outcome.sum.opened(combining: rule.map { ($0, outcome.kept) })
       let slowest = survivors.compactMap { attempt.journeys[$0]?.latency }.max() ?? .zero
       self.attempt = attempt
@@ -355,6 +368,11 @@ final class FastFederation {
     } catch {
       handle(.failed(reason: "cannot open the sum: \(error)"))
     }
+  }
+
+  private func move(_ bytes: UInt64, _ direction: Direction) {
+    byteCount += bytes
+    observe { $0.moved(bytes, direction) }
   }
 
   private func isSecure(_ offer: RoundOffer) -> Bool { offer.task.aggregation == .secure }
@@ -392,6 +410,7 @@ final class FastFederation {
       fault.worker.text, "fault",
       ["kind": .text(fault.kind.rawValue), "at": .text(fault.at.rawValue), "round": .number(fault.round.value)])
     outageCount += 1
+    observe { $0.outageBegan(fault.kind, of: fault.worker.text, at: now) }
     schedule(.workerMissed(fault.worker), at: now + Self.patience)
     guard let duration = fault.duration else { return }
     schedule(.workerReturns(fault.worker, isRestart: fault.kind == .crash), at: now + max(duration, Self.patience))

@@ -1,3 +1,4 @@
+import Aggregation
 import Cryptography
 import Federation
 import Rounds
@@ -45,6 +46,8 @@ struct FuzzedRun {
   private var history: [FuzzedMessage] = []
   private var forger = FuzzedForger(roundID: .sha256(of: []))
   private var inputs: FuzzedInputs
+  /// Of the attempt in hand.
+  private var upload = Digest.sha256(of: [])
   private var releases = FuzzedReleases()
   private var orders: [WorkerID: WorkerStateMachine.UploadOrder] = [:]
 
@@ -64,10 +67,15 @@ struct FuzzedRun {
       }
     }
     let training = configuration(.train)
-    plan = RunPlan(
+    var plan = RunPlan(
       run: RunID(unchecked: "run"), modelName: ModelName(unchecked: "model"), rounds: 1, configuration: training,
       evaluationConfiguration: configuration(.evaluate), task: task(.train), evaluationTask: task(.evaluate),
       policy: CohortPolicy(training), cohortTarget: names.count, expectedWorkers: names.count, seed: 1)
+    if aggregation == .plain, rules & 4 != 0 {
+      plan.buffer = BufferRules(size: 3, stalenessMax: 1, exponent: 0.5)
+      plan.rounds = 3
+    }
+    self.plan = plan
     var policy = WorkerPolicy(cohort: CohortPolicy(training))
     policy.allowPlain = aggregation == .plain
     self.policy = policy
@@ -121,7 +129,7 @@ struct FuzzedRun {
     case 206..<210: try feed(.run(.workerJoined(someone())))
     case 210..<214: try restart(someone())
     case 214..<217: try failTraining(of: someone())
-    case 217..<219: try feed(.run(.inputRejected(from: someone(), reason: "fuzzed")))
+    case 217..<219: try feed(.run(.inputRejected(from: someone(), upload: upload, reason: "fuzzed")))
     case 219: try feed(.run(.stopRequested))
     case 220: try feed(.worker(someone(), .stopRequested))
     case 221: try feed(.worker(someone(), .connected))
@@ -222,7 +230,9 @@ struct FuzzedRun {
     case .startDeadline(let deadline, let duration):
       timers.append(
         Timer(at: time + duration, event: .run(.deadlinePassed(deadline, now: FuzzedMembers.now))))
-    case .openUploads(let plan): inputs = FuzzedInputs(plan.configuration)
+    case .openUploads(let plan):
+      inputs = FuzzedInputs(plan.configuration)
+      upload = plan.upload
     case .acceptUpload(let name): try upload(name)
     case .refuseUpload(let name, let reason):
       if let attempt = workers[name]?.attempt {
@@ -230,7 +240,7 @@ struct FuzzedRun {
       }
     case .addInput(let name): if plan.task.aggregation == .secure { try inputs.add(name) }
     case .unmask(let order): try open(order)
-    case .openPlainSum:
+    case .openPlainSum, .openBuffer:
       queue.append(
         .run(
           .sumOpened(
@@ -241,7 +251,8 @@ struct FuzzedRun {
     case .prepare:
       let metrics = RoundMetrics(lossSum: 1, correct: 1, evaluated: 1)
       queue.append(.run(.candidateMeasured(metrics, base: metrics)))
-    case .blame, .blocked, .closeUploads, .finished, .foundBest, .ignored, .keepEvidence, .recordAttempt, .report,
+    case .admitUpload, .blame, .blocked, .closeUploads, .extendAttempt, .finished, .foundBest, .ignored, .keepEvidence,
+      .recordAttempt, .report,
       .takeBack:
       break
     }

@@ -28,6 +28,10 @@ protocol CoordinatorRepository: Sendable {
   ///
   /// - Throws: `unknownRun`; `attemptExists`: a number is never used twice.
   func begin(_ attempt: AttemptID, cohort: [WorkerID], at time: UInt64) throws(RepositoryError)
+  /// Records that more workers are offered an attempt, before they are.
+  ///
+  /// - Throws: `attemptNotOpen` for one that was not begun or has ended.
+  func extend(_ attempt: AttemptID, by workers: [WorkerID]) throws(RepositoryError)
   /// Records what an attempt came to, the version that it made, and the event of it.
   ///
   /// - Throws: `attemptNotOpen` for one that was not begun or has ended; `roundExists` if another attempt of the round made

@@ -47,6 +47,12 @@ extension SQLiteRepository {
       try database.create(table: "identity") { $0.primaryKey("name", .text) }
       try database.execute(sql: "INSERT INTO identity (name) SELECT name FROM run")
     }
+    migrator.registerMigration("3") { database in
+      try database.alter(table: "attempt") { table in
+        table.add(column: "staleness_mean", .double)
+        table.add(column: "staleness_largest", .integer)
+      }
+    }
     return migrator
   }
 

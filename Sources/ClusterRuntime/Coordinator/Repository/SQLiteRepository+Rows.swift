@@ -41,7 +41,7 @@ extension RoundRow {
       reported: UInt32(clamping: row.number("reported")), dropped: UInt32(clamping: row.number("dropped")),
       evaluation: Evaluation(row), seconds: row["seconds"] ?? 0, bytesUpPerWorker: row.number("bytes_up"),
       published: published, outcome: outcome, reason: row["reason"] ?? "", saturated: row.number("saturated"),
-      central: Evaluation(row, "central_"))
+      central: Evaluation(row, "central_"), staleness: Staleness(row))
   }
 }
 
@@ -51,6 +51,15 @@ extension RoundRow.Evaluation {
       return nil
     }
     self.init(loss: loss, accuracy: accuracy)
+  }
+}
+
+extension Staleness {
+  fileprivate init?(_ row: Row) {
+    guard let mean = row["staleness_mean"] as Double?, let largest = row["staleness_largest"] as Int? else {
+      return nil
+    }
+    self.init(mean: mean, largest: largest)
   }
 }
 

@@ -93,6 +93,19 @@ final class SQLiteRepository: CoordinatorRepository {
     }
   }
 
+  func extend(_ attempt: AttemptID, by workers: [WorkerID]) throws(RepositoryError) {
+    try write { database in
+      let open = "run = ? AND round = ? AND attempt = ? AND outcome IS NULL"
+      let roster = try String.fetchOne(
+        database, sql: "SELECT roster FROM attempt WHERE \(open)", arguments: Self.key(attempt))
+      guard let roster else { throw RepositoryError.attemptNotOpen(attempt) }
+      let cohort = Set(roster.split(separator: " ").map(String.init)).union(workers.map(\.text))
+      try database.execute(
+        sql: "UPDATE attempt SET cohort = ?, roster = ? WHERE \(open)",
+        arguments: [cohort.count, cohort.sorted().joined(separator: " ")] + Self.key(attempt))
+    }
+  }
+
   func end(_ row: RoundRow, version: VersionRecord?, at time: UInt64) throws(RepositoryError) {
     let attempt = row.attempt
     try write { database in
@@ -100,17 +113,19 @@ final class SQLiteRepository: CoordinatorRepository {
         throw RepositoryError.roundExists(attempt.run, attempt.round)
       }
       let result: StatementArguments = [
-        Int64(row.outcome.rawValue), Int64(clamping: time), Int64(row.reported), Int64(row.dropped),
+        Int64(row.outcome.rawValue), Int64(clamping: time), Int64(row.cohort), Int64(row.reported),
+        Int64(row.dropped),
         row.evaluation?.loss, row.evaluation?.accuracy, row.central?.loss, row.central?.accuracy, row.seconds,
         Int64(clamping: row.bytesUpPerWorker),
         row.published.map { Int64(clamping: $0.version.value) }, row.published?.modelDigest.hex, row.reason,
-        Int64(clamping: row.saturated),
+        Int64(clamping: row.saturated), row.staleness?.mean, row.staleness.map { Int64($0.largest) },
       ]
       try database.execute(
         sql: """
-          UPDATE attempt SET outcome = ?, ended_at = ?, reported = ?, dropped = ?, loss = ?, accuracy = ?, central_loss = ?,
+          UPDATE attempt SET outcome = ?, ended_at = ?, cohort = ?, reported = ?, dropped = ?, loss = ?, accuracy = ?, central_loss = ?,
           central_accuracy = ?, seconds = ?,
-            bytes_up = ?, version = ?, model_digest = ?, reason = ?, saturated = ?
+            bytes_up = ?, version = ?, model_digest = ?, reason = ?, saturated = ?,
+            staleness_mean = ?, staleness_largest = ?
           WHERE run = ? AND round = ? AND attempt = ? AND outcome IS NULL
           """,
         arguments: result + Self.key(attempt))

@@ -1,0 +1,26 @@
+import Federation
+
+/// How much of a federation is simulated.
+extension SimulationScenario {
+  package enum Fidelity: String, Hashable, Sendable, CaseIterable {
+    /// Every message, real cryptography, virtual network and disk.
+    case full
+    /// The same rounds, strategies, keys, rosters, encodings and training, without messages, masks, shares and signatures.
+    case fast
+  }
+
+  /// What of the scenario the fast fidelity has no counterpart for; nil if it has all of it.
+  package var objectionToFast: (key: String, found: String, expected: String)? {
+    let full = "'fidelity: full', or a scenario without it"
+    if chaos != .none { return ("chaos", "it at 'fidelity: fast'", full) }
+    for (key, value) in [
+      ("loss", network.loss), ("duplication", network.duplication), ("reordering", network.reordering),
+    ] where value > 0 {
+      return ("network.\(key)", "\(value) at 'fidelity: fast', which has no messages", full)
+    }
+    guard run.strategy.method != .fedBuff else {
+      return ("run.strategy", "'\(run.strategy.method.rawValue)' at 'fidelity: fast'", full)
+    }
+    return nil
+  }
+}
