@@ -118,7 +118,8 @@ struct ControlVariateTests {
     let members = try RoundsMembers(count: 5)
     let right = try #require(Self.blob(1, rounds: 1)).reference.tensor
     func details(
-      _ control: TensorReference?, names digest: Digest?, strategy: String = Self.strategy, kind: TrainingTask.Kind = .train
+      _ control: TensorReference?, names digest: Digest?, strategy: String = Self.strategy,
+      kind: TrainingTask.Kind = .train
     ) throws -> (declines: [DeclineReason], details: [String]) {
       var task = members.task(kind)
       task.control = digest.map { TrainingTask.Control(digest: $0, since: 1) }
