@@ -166,7 +166,10 @@ let package = Package(
       "Simulation", ["Simulation", "ClusterConfiguration", "Rounds", "SecureAggregation", "Wire", "Federation"]),
     tests(
       "murmur",
-      ["murmur", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors", "Federation"],
+      [
+        "murmur", "Reports", "ClusterConfiguration", "ModelRegistry", "Training", "GradientKernel", "Tensors",
+        "Federation",
+      ],
       exclude: ["Explanations", "Help"]),
     tests("Reports", ["Reports"]),
     tests("Architecture", []),

@@ -53,7 +53,10 @@ enum HistoryFile {
   /// The key, and what is wrong with it.
   private static func problem(_ error: DecodingError) -> String {
     func place(_ path: [any CodingKey]) -> String {
-      path.map { key in key.intValue.map { "[\($0)]" } ?? key.stringValue }.joined(separator: ".")
+      path.reduce("") { place, key in
+        if let index = key.intValue { return "\(place)[\(index)]" }
+        return place.isEmpty ? key.stringValue : "\(place).\(key.stringValue)"
+      }
     }
     switch error {
     case .keyNotFound(let key, let context):
@@ -71,8 +74,12 @@ enum HistoryFile {
 private struct ClusterRunDocument: Decodable {
   /// What says that it is one.
   struct Mark: Decodable {
-    let run: Run
-    let rounds: [Round]
+    struct Name: Decodable {
+      let run: String
+    }
+
+    let run: Name
+    let rounds: [Name]
   }
 
   struct Run: Decodable {

@@ -85,6 +85,9 @@ extension SimulateCommand {
       bar.end()
       await processes.stop()
       guard let signal = interruption.with({ $0 }) else { throw error }
+      for cell in cells where results[cell] == nil {
+        try? DurableFile.remove("\(plan.cellFolder)/\(cell.identity).log")
+      }
       Terminal.complain(
         "interrupted: \(results.count) of \(cells.count) open simulations are done and kept in \(plan.folder); "
           + "the same command goes on")

@@ -38,7 +38,7 @@ struct SimulateCommand: AsyncParsableCommand {
           murmur simulate Simulations/mnist-2nn.yaml --central --epochs 10
           murmur simulate Simulations/hostile-network.yaml --seeds 1..1000 --jobs 2
           murmur simulate Simulations/digits.yaml --report reports/digits --trace 3
-          murmur simulate Simulations/digits.yaml --sweep lr=0.01,0.1 --sweep epochs=1,2 --seeds 1..3 --jobs 2
+          murmur simulate Simulations/digits.yaml --sweep lr=0.01,0.1 --sweep epochs=1,2 --jobs 2
       """)
 
   @Argument(help: ArgumentHelp("The scenario file (YAML): parties, network, faults, run.", valueName: "file"))

@@ -60,6 +60,14 @@ struct ComparisonTests {
     #expect(report.lines[2][2] == "0.5000 ± 0.1414")
   }
 
+  @Test("A ranking shows the best, and says of how many it leaves out the rest")
+  func longRanking() throws {
+    let cells = (1...90).map { Self.cell(["x\($0)"], 1, Double($0) / 100) }
+    let picture = try #require(ParsedMarkup(SweepReport(scenario: "s", keys: ["name"], cells: cells).plot.file))
+    #expect(picture.texts.contains("Accuracy of the last version, the best 60"))
+    #expect(picture.texts.contains("name x90") && !picture.texts.contains("name x30"))
+  }
+
   @Test(
     "One key of numbers is a curve, two keys are a heat map, anything else a ranking",
     arguments: [

@@ -46,7 +46,8 @@ struct ObservationTests {
       let end = try #require(attempt.end)
       #expect(abs(attempt.phases.reduce(0, +) - (end - last)) < 1e-9)
       #expect(attempt.report == round.report)
-      #expect(abs(attempt.start - round.startedAt) < 1e-9)
+      // The offer leaves when the coordinator's work on it is done.
+      #expect((0..<0.001).contains(attempt.start - round.startedAt))
       #expect(attempt.phases.allSatisfy { $0 >= 0 })
       #expect(attempt.phases[SimulationRecorder.Phase.reporting.rawValue] > 0)
       #expect((attempt.phases[SimulationRecorder.Phase.setup.rawValue] > 0) == (aggregation == "secure"))

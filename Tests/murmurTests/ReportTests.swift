@@ -1,6 +1,9 @@
 import Foundation
 import FoundationXML
+import Reports
 import Testing
+
+@testable import murmur
 
 /// Reports of simulations, through the program.
 @Suite struct ReportTests {
@@ -77,6 +80,20 @@ import Testing
     #expect(String(decoding: files["accuracy-by-round.svg"] ?? Data(), as: UTF8.self).contains(">slow</text>"))
   }
 
+  @Test("A version whose coordinator died before it could say so is counted, and every byte is some attempt's")
+  func silentVersion() async throws {
+    let workspace = try Workspace()
+    let result = try await Program.run(
+      "simulate", Program.root + "/Simulations/hostile-network.yaml", "--seed", "4", "--report", workspace.path + "/r")
+    #expect(result.code == 0, "\(result)")
+    let history = try HistoryFile.read(workspace.path + "/r")
+    #expect(history.attempts.compactMap(\.version) == [1, 2, 3])
+    #expect(
+      history.attempts.contains { $0.reason == "the coordinator died before it could say so" && $0.version != nil })
+    #expect(history.attempts.reduce(0) { $0 + $1.bytesUp + ($1.bytesDown ?? 0) } == history.bytes)
+    #expect(history.outages.contains { $0.party == "coordinator" })
+  }
+
   @Test("What a cluster says of a run is a history too")
   func readsClusterRun() async throws {
     let workspace = try Workspace()
@@ -104,7 +121,7 @@ import Testing
       ),
       ("{\"format\": \"murmuration-history\", \"version\": 1}", ["key", "found none"]),
       ("{\"rounds\": []}", ["history.json", "murmur run show --json"]), ("not JSON", ["history.json"]),
-      (Self.clusterRun.replacing("\"evaluated\"", with: "\"lost\""), ["rounds.[1].outcome"]),
+      (Self.clusterRun.replacing("\"evaluated\"", with: "\"lost\""), ["rounds[1].outcome"]),
     ])
   func badHistory(text: String, pieces: [String]) async throws {
     let workspace = try Workspace()

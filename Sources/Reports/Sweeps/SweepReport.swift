@@ -184,6 +184,15 @@ package struct SweepReport {
       ])
   }
 
+  /// What fits into a cell of the heat map.
+  private func text(_ spread: Spread, seeds: Int) -> String {
+    switch choices[0].count {
+    case ...7: seeds > 1 ? spread.text(3) : NumberText.decimal(spread.mean, 4)
+    case ...15: NumberText.decimal(spread.mean, 3)
+    default: ""
+    }
+  }
+
   private var heatMap: Plot {
     let values = rows.compactMap { spread($0)?.mean }
     let least = values.min() ?? 0, most = values.max() ?? 1
@@ -196,7 +205,7 @@ package struct SweepReport {
       cells.append(
         Plot.Cell(
           column: column, row: line, share: share,
-          text: found.map { row.seeds > 1 ? $0.text(3) : NumberText.decimal($0.mean, 4) } ?? "-"))
+          text: found.map { text($0, seeds: row.seeds) } ?? "-"))
     }
     return Plot(
       name: "sweep", title: "\(measure.title) of the last version (darker is more)",
@@ -205,9 +214,12 @@ package struct SweepReport {
       height: 90 + 44 * Double(max(2, choices[1].count)))
   }
 
+  /// Combinations that a picture ranks.
+  private static let rankedMax = 60
+
   /// One row a combination, the best on top.
   private var ranking: Plot {
-    let found = rows.map { row in (row: row, spread: spread(row)) }
+    let found = rows.prefix(Self.rankedMax).map { row in (row: row, spread: spread(row)) }
     let names = found.map { zip(keys, $0.row.values).map { "\(Self.last($0)) \($1)" }.joined(separator: ", ") }
     let ends = found.compactMap(\.spread).flatMap { [$0.mean - $0.deviation, $0.mean + $0.deviation] }
     let intervals = found.enumerated().compactMap { index, item in
@@ -218,7 +230,8 @@ package struct SweepReport {
       }
     }
     return Plot(
-      name: "sweep", title: "\(measure.title) of the last version",
+      name: "sweep",
+      title: "\(measure.title) of the last version" + (found.count < rows.count ? ", the best \(found.count)" : ""),
       x: .linear(measure.rawValue, around: ends, limits: measure.limits), y: .categories("", names),
       marks: [.intervals(intervals)], height: 86 + 20 * Double(max(2, found.count)))
   }
