@@ -47,7 +47,8 @@ final class RoundsCluster {
   private var timers: [Timer] = []
   private(set) var time: Duration = .zero
   private var sources: [WorkerID: UploadSource] = [:]
-  private var spool: [WorkerID: [[UInt8]]] = [:]
+  /// What has arrived of each worker, for which upload; it outlives the worker's process.
+  private var spool: [WorkerID: (upload: Digest, chunks: [[UInt8]])] = [:]
   /// By upload, the sum of the auxiliary vectors, masked until it is opened.
   private var lanes: [Digest: [UInt64]] = [:]
   private var plans: [Digest: RunStateMachine.UploadPlan] = [:]
@@ -183,7 +184,7 @@ final class RoundsCluster {
   private func upload(_ name: WorkerID) {
     guard let source = sources[name], uploads(name, source.attempt) else { return }
     let chunks = (0..<source.chunkCount).map { source.chunk($0) }
-    spool[name] = chunks.map(\.bytes)
+    spool[name] = (source.upload, chunks.map(\.bytes))
     let digests = chunks.map(\.digest)
     queue.append(
       .coordinator(
@@ -194,7 +195,7 @@ final class RoundsCluster {
 
   /// Adds the lanes of all vectors; plain Float32 lanes are left out, their sum is not what these tests are about.
   private func add(_ name: WorkerID) {
-    guard let upload = sources[name]?.upload, let plan = plans[upload], let chunks = spool[name] else {
+    guard let (upload, chunks) = spool[name], let plan = plans[upload] else {
       Issue.record("an input of \(name) that never came")
       return
     }
