@@ -45,6 +45,19 @@ package struct SimulationScenario: Hashable, Sendable {
     /// One Shamir share, dealt, sealed and committed to, or opened and checked.
     package var share: Double
 
+    package init(
+      trainingPerExample: Double, evaluationPerExample: Double, maskingPerElement: Double, keyAgreement: Double,
+      signature: Double, verification: Double, share: Double
+    ) {
+      self.trainingPerExample = trainingPerExample
+      self.evaluationPerExample = evaluationPerExample
+      self.maskingPerElement = maskingPerElement
+      self.keyAgreement = keyAgreement
+      self.signature = signature
+      self.verification = verification
+      self.share = share
+    }
+
     static let keys = [
       "training-seconds-per-example", "evaluation-seconds-per-example", "masking-seconds-per-element",
       "key-agreement-seconds", "signature-seconds", "verification-seconds", "share-seconds",

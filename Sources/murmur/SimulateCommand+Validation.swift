@@ -5,8 +5,10 @@ extension SimulateCommand {
   func validate() throws {
     try validateOptionsOfOneKind()
     try exclude("--central", central, "it has neither a network nor events")
+    try exclude("--calibrate", calibrate, "it simulates nothing")
     try exclude("--sweep", !sweep.isEmpty, "it is for many simulations")
     try exclude("--seeds", seeds != nil && sweep.isEmpty, "it is for many simulations")
+    if calibrate, central { throw ValidationError("--calibrate excludes --central: each measures something else") }
     if seeds != nil, seed != nil { throw ValidationError("--seeds excludes --seed") }
     if trace != nil, output.json { throw ValidationError("--trace excludes --json: it is a text") }
     if let trace, trace < 1 { throw ValidationError("--trace: found \(trace), expected a round, from 1") }
@@ -30,7 +32,7 @@ extension SimulateCommand {
     guard isGiven else { return }
     var others = [("--log", log != nil), ("--report", report != nil), ("--trace", trace != nil)]
     if name != "--sweep" { others += [("--until", until != nil)] }
-    if central { others += [("--seeds", seeds != nil), ("--sweep", !sweep.isEmpty)] }
+    if central || calibrate { others += [("--seeds", seeds != nil), ("--sweep", !sweep.isEmpty)] }
     guard let other = others.first(where: \.1) else { return }
     throw ValidationError("\(name) excludes \(other.0): \(reason)")
   }

@@ -103,6 +103,11 @@ struct SimulateCommand: AsyncParsableCommand {
   @Flag(name: .long, help: "Train on all data in one place instead.")
   var central = false
 
+  @Flag(
+    name: .long,
+    help: "Measure on this machine what the scenario's table 'costs' says, and print one for the scenario file.")
+  var calibrate = false
+
   @Option(
     name: .long, help: ArgumentHelp("Epochs of --central; as many as there are rounds without it.", valueName: "n"))
   var epochs: Int?
@@ -131,6 +136,7 @@ struct SimulateCommand: AsyncParsableCommand {
     }
     if seeds == nil { simulation.threads = ThreadPool.coreCount }
     if central { return try trainCentrally(simulation, scenario) }
+    if calibrate { return try printCosts(simulation) }
     if let seeds {
       return try await runAll(SimulationCampaign(simulation, seeds: seeds.numbers, jobs: jobs ?? 1), scenario)
     }
