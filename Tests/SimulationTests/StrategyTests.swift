@@ -18,7 +18,7 @@ struct StrategyTests {
     ("{name: krum, byzantine: 1}", "aggregation: plain", 0.4),
     ("{name: multi-krum, byzantine: 1}", "aggregation: plain", 0.7),
     ("{name: geometric-median}", "aggregation: plain", 0.75),
-    ("{name: fedbuff, buffer: 5}", "aggregation: plain", 0.75),
+    ("{name: fedbuff, buffer: 5}", "aggregation: plain", 0.7),
   ]
 
   private static func scenario(_ strategy: String, _ run: String, rounds: Int = 15, chaos: String = "") throws
