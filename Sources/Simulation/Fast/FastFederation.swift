@@ -31,6 +31,7 @@ final class FastFederation {
     var roster: [WorkerID] = []
     /// Inputs on their way, the next one last.
     var arrivals: [AbridgedReport] = []
+    var arrivedAt: [WorkerID: MonotonicTime] = [:]
     var result: RoundSum.Opened?
     /// c_i⁺ of those who are counted, theirs once the attempt is committed.
     var controls: [WorkerID: [Float]] = [:]
@@ -318,7 +319,7 @@ final class FastFederation {
       due.append(next)
       attempt.arrivals.removeLast()
     }
-    if let last = due.last { now = max(now, last.time) }
+    for report in due { attempt.arrivedAt[report.worker] = report.time }
     let next = attempt.arrivals.last
     self.attempt = attempt
     if let next { schedule(.reports(id), at: next.time) }
@@ -358,9 +359,11 @@ final class FastFederation {
       attempt.result = try outcome.sum.opened(combining: rule.map { ($0, outcome.kept) })
       let slowest = survivors.compactMap { attempt.journeys[$0]?.latency }.max() ?? .zero
       self.attempt = attempt
+      // With the last input that is counted, which may be before the last that is on its way.
+      let complete = survivors.compactMap { attempt.arrivedAt[$0] }.max() ?? now
       schedule(
         .sumDue(attempt.id),
-        at: now
+        at: complete
           + times.opening(
             offer, survivors: survivors.count, dropouts: attempt.roster.count - survivors.count, slowest: slowest))
     } catch let error as AggregationError {
