@@ -113,7 +113,7 @@ let package = Package(
       name: "murmur-bench",
       dependencies: [
         "ClusterRuntime", "SecureAggregation", "GradientKernel", "ClusterConfiguration", "Simulation", "ZeroMQ",
-        "Federation",
+        "Federation", "Rounds",
         "Cryptography", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

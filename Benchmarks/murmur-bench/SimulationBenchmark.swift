@@ -2,6 +2,7 @@ import ArgumentParser
 import ClusterConfiguration
 import Foundation
 import GradientKernel
+import Rounds
 import Simulation
 
 /// How fast federations are simulated.

@@ -352,6 +352,14 @@ struct FaultSchedule {
 
   init(_ faults: [SimulationScenario.Fault]) { left = faults }
 
+  /// The fault for a worker at the earliest point of a round, once.
+  mutating func takeFirst(of worker: WorkerID, round: RoundNumber) -> SimulationScenario.Fault? {
+    for point in SimulationScenario.Fault.Point.allCases {
+      if let fault = take(point, worker: worker, round: round) { return fault }
+    }
+    return nil
+  }
+
   /// The fault for a worker at a point, once.
   mutating func take(
     _ point: SimulationScenario.Fault.Point, worker: WorkerID, round: RoundNumber

@@ -1,4 +1,5 @@
 import ClusterConfiguration
+import ClusterRuntime
 import Simulation
 
 extension SimulateCommand {

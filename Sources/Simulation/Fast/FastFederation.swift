@@ -290,9 +290,7 @@ final class FastFederation {
     for worker in attempt.roster {
       guard let journey = attempt.journeys[worker] else { continue }
       let ready = max(now + dealt + dealing, attempt.startedAt + journey.trained)
-      let fault = SimulationScenario.Fault.Point.allCases.lazy.compactMap { point in
-        self.faults.take(point, worker: worker, round: id.round)
-      }.first
+      let fault = faults.takeFirst(of: worker, round: id.round)
       if let fault { schedule(.faultStrikes(fault), at: moment(of: fault, journey, ready: ready, in: attempt)) }
       guard fault.map({ Self.hasReported($0.at) }) ?? true else { continue }
       arrivals.append(AbridgedReport(worker: worker, time: ready + journey.upload))
