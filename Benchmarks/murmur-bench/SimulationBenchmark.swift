@@ -65,7 +65,7 @@ struct SimulationBenchmark: ParsableCommand {
   private func addCrowd(to report: inout Report) throws {
     let simulation = try simulation(
       Self.scenario(
-        workers: 100_000, data: Self.smallDigits(copies: 50), features: 64, scale: 16, architecture: "mlp 64-32-10",
+        workers: 100_000, data: Self.smallDigits(copies: 80), features: 64, scale: 16, architecture: "mlp 64-32-10",
         rounds: 1, cohort: 10_000, mode: "secure", fidelity: "fast"))
     let (result, seconds) = try timed(simulation)
     let section = "fast fidelity, 10,000 of 100,000 workers, secure"
