@@ -101,14 +101,8 @@ extension RunStateMachine {
       case .repeatOffer(let worker):
         guard case .attempting(let attempt) = state else { continue }
         out.append(.send(.offer(attempt.offer), to: worker))
-      case .openSum(let survivors):
-        guard case .attempting(var attempt) = state else { continue }
-        attempt.survivors = survivors
-        state = .attempting(attempt)
-        out.append(.openPlainSum)
-      case .abandon(let reason):
-        guard case .attempting(let attempt) = state else { continue }
-        out += abandon(attempt, reason: reason)
+      case .openSum(let survivors): out += openPlainSum(of: survivors)
+      case .abandon(let reason): out += abandonAttempt(reason)
       }
     }
     return out
@@ -124,17 +118,23 @@ extension RunStateMachine {
       case .reported(let worker, let time):
         reportTimes.reported(worker, at: time)
         out.append(.addInput(from: worker))
-      case .openSum(let survivors):
-        guard case .attempting(var attempt) = state else { continue }
-        attempt.survivors = survivors
-        state = .attempting(attempt)
-        out.append(.openPlainSum)
-      case .abandon(let reason):
-        guard case .attempting(let attempt) = state else { continue }
-        out += abandon(attempt, reason: reason)
+      case .openSum(let survivors): out += openPlainSum(of: survivors)
+      case .abandon(let reason): out += abandonAttempt(reason)
       }
     }
     return out
+  }
+
+  private mutating func openPlainSum(of survivors: [WorkerID]) -> [Action] {
+    guard case .attempting(var attempt) = state else { return [] }
+    attempt.survivors = survivors
+    state = .attempting(attempt)
+    return [.openPlainSum]
+  }
+
+  private mutating func abandonAttempt(_ reason: String) -> [Action] {
+    guard case .attempting(let attempt) = state else { return [] }
+    return abandon(attempt, reason: reason)
   }
 
   mutating func returned(_ worker: WorkerID) -> [Action] {
