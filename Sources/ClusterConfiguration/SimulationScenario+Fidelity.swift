@@ -12,14 +12,14 @@ extension SimulationScenario {
   /// What of the scenario the fast fidelity has no counterpart for; nil if it has all of it.
   package var objectionToFast: (key: String, found: String, expected: String)? {
     let full = "'fidelity: full', or a scenario without it"
-    if chaos != .none { return ("chaos", "it at 'fidelity: fast'", full) }
+    if chaos != .none { return ("chaos", "misfortunes by chance", full) }
     for (key, value) in [
       ("loss", network.loss), ("duplication", network.duplication), ("reordering", network.reordering),
     ] where value > 0 {
-      return ("network.\(key)", "\(value) at 'fidelity: fast', which has no messages", full)
+      return ("network.\(key)", "\(value)", full)
     }
     guard run.strategy.method != .fedBuff else {
-      return ("run.strategy", "'\(run.strategy.method.rawValue)' at 'fidelity: fast'", full)
+      return ("run.strategy", "'\(run.strategy.method.rawValue)'", full)
     }
     return nil
   }

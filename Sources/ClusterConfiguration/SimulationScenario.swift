@@ -185,8 +185,8 @@ package struct SimulationScenario: Hashable, Sendable {
       chaos: chaos(in: top, run: run), policy: policy(in: top, run: run),
       expectations: expectations(in: top, run: run),
       fidelity: top.choice("fidelity", default: .full, of: ["full": .full, "fast": .fast]), run: run)
-    if scenario.fidelity == .fast, let (_, found, expected) = scenario.objectionToFast {
-      throw top.error(at: "fidelity", found: found, expected: expected)
+    if scenario.fidelity == .fast, let (key, found, expected) = scenario.objectionToFast {
+      throw top.error(at: "fidelity", found: "'fast' beside '\(key)': \(found)", expected: expected)
     }
     return scenario
   }

@@ -11,7 +11,7 @@ extension SimulationRun {
   /// - Throws: `data` if the scenario has what the fast fidelity knows nothing of.
   package func at(_ fidelity: SimulationScenario.Fidelity) throws(SimulationError) -> SimulationRun {
     if fidelity == .fast, let (key, found, expected) = scenario.objectionToFast {
-      throw .data("key '\(key)': found \(found), expected \(expected)")
+      throw .data("key '\(key)': found \(found) at the fast fidelity, expected \(expected)")
     }
     var copy = self
     copy.scenario.fidelity = fidelity
