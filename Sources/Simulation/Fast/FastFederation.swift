@@ -53,7 +53,8 @@ final class FastFederation {
   private let report: (SimulatedRound) -> Void
   private let observers: [any SimulationObserver]
   private var log: EventLog
-  private var checkers: Checkers
+  /// Claims that were found broken, in words.
+  private(set) var violations: [String] = []
   private var faults: FaultSchedule
   private var machine: RunStateMachine?
   private var queue = EventQueue<Occurrence>()
@@ -87,12 +88,10 @@ final class FastFederation {
     times = FastTimes(scenario, seed: seed)
     training = FastTraining(threads: threads)
     versions = VirtualVersions(scenario.run, parties: parties)
-    checkers = Checkers(parties: parties, contributionsMax: scenario.policy.maximumAttemptsPerModel)
     faults = FaultSchedule(scenario.faults)
   }
 
   var outcome: RunStateMachine.Outcome? { machine?.outcome }
-  var violations: [String] { checkers.violations }
   var faultsLeft: [SimulationScenario.Fault] { faults.left }
   var logLines: Int { log.lineCount }
   var logDigest: Digest { log.digest }
@@ -124,7 +123,7 @@ final class FastFederation {
       lives[party.name] = 1
       handle(.workerJoined(party.name))
     }
-    while outcome == nil, checkers.violations.isEmpty, let due = queue.nextTime, due <= deadline {
+    while outcome == nil, violations.isEmpty, let due = queue.nextTime, due <= deadline {
       guard let (time, occurrence) = queue.next() else { break }
       now = time
       eventCount += 1
@@ -146,7 +145,7 @@ final class FastFederation {
   }
 
   func violated(_ claim: String) {
-    checkers.violations.append(claim)
+    violations.append(claim)
     note("checker", "violation", ["claim": .text(claim)])
   }
 
