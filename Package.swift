@@ -43,13 +43,13 @@ let package = Package(
     .target(name: "CSecretMemory", dependencies: ["COpenSSL"]),
 
     // Vocabulary.
-    module("Tensors", []),
+    module("Tensors", ["CKernels"]),
     module("Federation", []),
     module("Cryptography", ["COpenSSL", "CSecretMemory"]),
 
     // Algorithms.
     module("SecureAggregation", ["Federation", "Cryptography", "CKernels"], settings: canary),
-    module("Aggregation", ["Federation"]),
+    module("Aggregation", ["Tensors", "Federation", "CKernels"]),
     module("GradientKernel", ["Tensors", "CKernels"]),
     module("Training", ["GradientKernel", "Federation", "Tensors", "CZlib"]),
 

@@ -1,4 +1,6 @@
+import CKernels
 import Federation
+import Tensors
 
 /// The weighted sum of client updates in clear: `Σ w_k · Δ_k`, exactly the same bits in any order of arrival.
 ///
@@ -81,12 +83,12 @@ package struct PlainAccumulator: Sendable {
       throw .wrongLength(worker: worker, expected: elementCount, found: update.count)
     }
     try admit(weight: weight, auxiliary: auxiliary, from: worker)
-    var check = UpdateCheck(worker: worker)
-    for (coordinate, value) in update.enumerated() { try check.take(value, at: coordinate) }
-    try check.finish(clip: clip)
-    let factor = Double(weight) / step
-    sums.withUnsafeMutableBufferPointer { sums in
-      for (coordinate, value) in update.enumerated() { sums[coordinate] &+= Self.fixed(value, factor) }
+    try update.withUnsafeBufferPointer { values throws(AggregationError) in
+      var check = UpdateCheck(worker: worker)
+      try check.take(values, at: 0)
+      try check.finish(clip: clip)
+      let factor = Double(weight) / step
+      sums.withUnsafeMutableBufferPointer { Self.add(values, factor, to: $0) }
     }
     conclude(weight: weight, auxiliary: auxiliary, from: worker)
   }
@@ -112,7 +114,7 @@ package struct PlainAccumulator: Sendable {
       var first = 0
       for chunk in chunks {
         let next = min(first + chunk.count / 4, sums.count)
-        chunk.withUnsafeBytes { Self.add($0, factor, to: UnsafeMutableBufferPointer(rebasing: sums[first..<next])) }
+        chunk.withFloats { Self.add($0, factor, to: UnsafeMutableBufferPointer(rebasing: sums[first..<next])) }
         first = next
       }
       return first
@@ -134,10 +136,8 @@ package struct PlainAccumulator: Sendable {
       guard chunk.count % 4 == 0, chunk.count / 4 <= elementCount - coordinate else {
         throw .wrongLength(worker: worker, expected: elementCount, found: coordinate + chunk.count / 4)
       }
-      for offset in stride(from: 0, to: chunk.count, by: 4) {
-        try check.take(Self.value(in: chunk, at: offset), at: coordinate)
-        coordinate += 1
-      }
+      try chunk.withFloats { values throws(AggregationError) in try check.take(values, at: coordinate) }
+      coordinate += chunk.count / 4
     }
     guard coordinate == elementCount else {
       throw .wrongLength(worker: worker, expected: elementCount, found: coordinate)
@@ -221,46 +221,58 @@ package struct PlainAccumulator: Sendable {
     contributors.insert(worker)
   }
 
-  /// Adds the products of little-endian Float32 values; nothing overflows (see the type).
-  private static func add(
-    _ values: UnsafeRawBufferPointer, _ factor: Double, to sums: UnsafeMutableBufferPointer<Int64>
-  ) {
-    for coordinate in sums.indices {
-      let bits = values.loadUnaligned(fromByteOffset: 4 * coordinate, as: UInt32.self)
-      sums[coordinate] &+= fixed(Float(bitPattern: UInt32(littleEndian: bits)), factor)
-    }
-  }
-
-  /// A product in steps, to the nearest integer, ties to even.
+  /// Adds the products in steps, to the nearest integer, ties to even; nothing overflows (see the type).
   ///
-  /// `factor` is `w ÷ step`: exact, as the step is a power of two, and so is the product. It is below 2^51, so that added
-  /// to 1.5·2^52 it is rounded to an integer, which then stands in the last bits.
-  private static func fixed(_ value: Float, _ factor: Double) -> Int64 {
-    Int64(bitPattern: (Double(value) * factor + rounder).bitPattern &- rounder.bitPattern)
+  /// `factor` is `w ÷ step`: exact, as the step is a power of two, and so is each product.
+  private static func add(
+    _ values: UnsafeBufferPointer<Float>, _ factor: Double, to sums: UnsafeMutableBufferPointer<Int64>
+  ) {
+    guard let source = values.baseAddress, let target = sums.baseAddress else { return }
+    kernels.pointee.add_fixed(min(sums.count, values.count), source, factor, target)
   }
 
-  private static let rounder = 0x1.8p52
+  nonisolated(unsafe) private static let kernels: UnsafePointer<ck_table> = {
+    guard let table = ck_table_for(ck_best_class()) else { preconditionFailure("the base class is always there") }
+    return table
+  }()
+}
 
-  private static func value(in chunk: [UInt8], at offset: Int) -> Float {
-    let bits = chunk.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }
-    return Float(bitPattern: UInt32(littleEndian: bits))
+extension [UInt8] {
+  /// The bytes as the little-endian Float32 values that they are.
+  fileprivate func withFloats<Result, Failure>(
+    _ body: (UnsafeBufferPointer<Float>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withUnsafeBufferPointer { bytes throws(Failure) in
+      #if _endian(big)
+        var values: [Float] = []
+        values.append(littleEndian: self)
+        return try values.withUnsafeBufferPointer { values throws(Failure) in try body(values) }
+      #else
+        // The storage of an array is aligned for any of these.
+        let raw = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[0..<bytes.count / 4 * 4])
+        return try body(raw.bindMemory(to: Float.self))
+      #endif
+    }
   }
 }
 
 /// Looks at every value of one update before any of them is added.
 private struct UpdateCheck {
   let worker: WorkerID
-  private var squares = 0.0
+  private var squares = SquaredNorm()
 
   init(worker: WorkerID) { self.worker = worker }
 
-  mutating func take(_ value: Float, at coordinate: Int) throws(AggregationError) {
-    guard value.isFinite else { throw .nonFiniteValue(worker: worker, coordinate: coordinate) }
-    squares += Double(value) * Double(value)  // In index order: the same bits wherever the update is checked.
+  /// - Parameter coordinate: of the first value.
+  mutating func take(_ values: UnsafeBufferPointer<Float>, at coordinate: Int) throws(AggregationError) {
+    squares.add(values)
+    guard !squares.value.isFinite else { return }
+    let bad = values.firstIndex { !$0.isFinite }
+    throw .nonFiniteValue(worker: worker, coordinate: coordinate + (bad ?? 0))
   }
 
   func finish(clip: Double) throws(AggregationError) {
-    let norm = squares.squareRoot()
+    let norm = squares.value.squareRoot()
     guard norm <= clip * (1 + PlainAccumulator.normTolerance) else {
       throw .normAboveClip(worker: worker, norm: norm)
     }

@@ -44,6 +44,36 @@ static void dense_weight_gradient(size_t rows, size_t begin, size_t end, const f
     }
 }
 
+static size_t choose_columns(size_t rows, size_t inputs, const float *const *x, int32_t *columns) {
+  size_t count = 0;
+  for (size_t i = 0; i < inputs; i++) {
+    int is_zero = 1;
+    for (size_t r = 0; r < rows; r++) is_zero &= x[r][i] == 0.0f;
+    if (!is_zero) columns[count++] = (int32_t)i;
+  }
+  return count;
+}
+
+static void dense_forward_chosen(size_t rows, size_t count, const int32_t *columns, size_t inputs, size_t begin,
+                                 size_t end, const float *const *x, const float *w, const float *bias, float *y,
+                                 size_t ldy, int relu) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t o = begin * CK_PANEL; o < end * CK_PANEL; o++) {
+      float sum = bias ? bias[o] : y[r * ldy + o];
+      for (size_t k = 0; k < count; k++)
+        sum += x[r][columns[k]] * w[(o / CK_PANEL * inputs + (size_t)columns[k]) * CK_PANEL + o % CK_PANEL];
+      y[r * ldy + o] = relu && sum < 0.0f ? 0.0f : sum;
+    }
+}
+
+static void dense_weight_gradient_chosen(size_t rows, size_t count, const int32_t *columns, const float *const *x,
+                                         const float *dy, size_t lddy, float *g) {
+  for (size_t k = 0; k < count; k++)
+    for (size_t q = 0; q < CK_PANEL; q++)
+      for (size_t r = 0; r < rows; r++)
+        g[(size_t)columns[k] * CK_PANEL + q] += x[r][columns[k]] * dy[r * lddy + q];
+}
+
 static void bias_gradient(size_t rows, const float *dy, size_t lddy, float *g, ck_update update) {
   for (size_t q = 0; q < CK_PANEL; q++) {
     float sum = start(g, q, update);
@@ -169,10 +199,36 @@ static void axpy(size_t count, float a, const float *x, float *y) {
   for (size_t i = 0; i < count; i++) y[i] += a * x[i];
 }
 
+static size_t packed_place(const ck_matrix *m, size_t row, size_t column) {
+  const size_t output = (size_t)m->outputs[row], input = (size_t)m->inputs[column];
+  return (output / CK_PANEL * m->places + input) * CK_PANEL + output % CK_PANEL;
+}
+
+static void pack(const ck_matrix *m, const float *values, float *w) {
+  for (size_t r = 0; r < m->rows; r++)
+    for (size_t c = 0; c < m->columns; c++) w[packed_place(m, r, c)] = values[r * m->columns + c];
+}
+
+static void unpack_difference(const ck_matrix *m, const float *w, const float *base, float *out) {
+  for (size_t r = 0; r < m->rows; r++)
+    for (size_t c = 0; c < m->columns; c++) {
+      const size_t place = packed_place(m, r, c);
+      out[r * m->columns + c] = w[place] - (base ? base[place] : 0.0f);
+    }
+}
+
 static double sum_of_squares(size_t count, const float *x) {
   double sum = 0.0;
   for (size_t i = 0; i < count; i++) sum += (double)x[i] * (double)x[i];
   return sum;
+}
+
+static void add_squares(size_t count, const float *x, double *lanes) {
+  for (size_t i = 0; i < count; i++) lanes[i % CK_PANEL] += (double)x[i] * (double)x[i];
+}
+
+static void add_fixed(size_t count, const float *x, double factor, int64_t *sums) {
+  for (size_t i = 0; i < count; i++) sums[i] = (int64_t)((uint64_t)sums[i] + (uint64_t)llrint((double)x[i] * factor));
 }
 
 static void lstm_cell(size_t rows, size_t units, float *gates, size_t ldgates, const float *previous, float *c,
@@ -298,6 +354,9 @@ static const ck_table reference = {
     .dense_forward = dense_forward,
     .dense_input_gradient = dense_input_gradient,
     .dense_weight_gradient = dense_weight_gradient,
+    .choose_columns = choose_columns,
+    .dense_forward_chosen = dense_forward_chosen,
+    .dense_weight_gradient_chosen = dense_weight_gradient_chosen,
     .bias_gradient = bias_gradient,
     .conv_forward = conv_forward,
     .conv_weight_gradient = conv_weight_gradient,
@@ -305,12 +364,16 @@ static const ck_table reference = {
     .max_pool_gradient = max_pool_gradient,
     .average_pool = average_pool,
     .average_pool_gradient = average_pool_gradient,
+    .pack = pack,
+    .unpack_difference = unpack_difference,
     .activate = activate,
     .activate_gradient = activate_gradient,
     .multiply = multiply,
     .scale = scale,
     .axpy = axpy,
     .sum_of_squares = sum_of_squares,
+    .add_squares = add_squares,
+    .add_fixed = add_fixed,
     .lstm_cell = lstm_cell,
     .lstm_cell_gradient = lstm_cell_gradient,
     .softmax_cross_entropy = softmax_cross_entropy,

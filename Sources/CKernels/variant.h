@@ -40,14 +40,19 @@ CK_INLINE float ck_sum_lanes(ck_v v) {
 }
 
 #include "variant_products.h"
-// Needs the vectors and macros above.
+// These need the vectors and macros above.
 #include "variant_elements.h"
+#include "variant_chosen.h"
+#include "variant_panels.h"
 
 const ck_table CK_VARIANT = {
     .name = CK_NAME,
     .dense_forward = ck_dense_forward,
     .dense_input_gradient = ck_dense_input_gradient,
     .dense_weight_gradient = ck_dense_weight_gradient,
+    .choose_columns = ck_choose_columns,
+    .dense_forward_chosen = ck_dense_forward_chosen,
+    .dense_weight_gradient_chosen = ck_dense_weight_gradient_chosen,
     .bias_gradient = ck_bias_gradient,
     .conv_forward = ck_conv_forward,
     .conv_weight_gradient = ck_conv_weight_gradient,
@@ -55,12 +60,16 @@ const ck_table CK_VARIANT = {
     .max_pool_gradient = ck_max_pool_gradient,
     .average_pool = ck_average_pool,
     .average_pool_gradient = ck_average_pool_gradient,
+    .pack = ck_pack,
+    .unpack_difference = ck_unpack_difference,
     .activate = ck_activate,
     .activate_gradient = ck_activate_gradient,
     .multiply = ck_multiply,
     .scale = ck_scale,
     .axpy = ck_axpy,
     .sum_of_squares = ck_sum_of_squares,
+    .add_squares = ck_add_squares,
+    .add_fixed = ck_add_fixed,
     .lstm_cell = ck_lstm_cell,
     .lstm_cell_gradient = ck_lstm_cell_gradient,
     .softmax_cross_entropy = ck_softmax_cross_entropy,

@@ -139,6 +139,29 @@ CK_TARGET static double ck_sum_of_squares(size_t count, const float *x) {
   return (b.x + b.z) + (b.y + b.w);
 }
 
+CK_TARGET static void ck_add_squares(size_t count, const float *x, double *lanes) {
+  typedef double ck_lanes __attribute__((ext_vector_type(CK_PANEL), aligned(8), may_alias));
+  ck_d sum = *(const ck_lanes *)lanes;
+  for (size_t i = 0; i < count; i += CK_PANEL) {
+    const ck_d v = __builtin_convertvector(*(const ck_v *)(x + i), ck_d);
+    sum = CK_MULTIPLY_ADD(v, v, sum);
+  }
+  *(ck_lanes *)lanes = sum;
+}
+
+CK_TARGET static void ck_add_fixed(size_t count, const float *restrict x, double factor, int64_t *restrict sums) {
+  // Added to 1.5 · 2⁵², a number is rounded to an integer, which then stands in the last bits.
+  const double rounding = 0x1.8p52;
+  int64_t zero;
+  memcpy(&zero, &rounding, sizeof zero);
+  for (size_t i = 0; i < count; i++) {
+    const double rounded = (double)x[i] * factor + rounding;
+    int64_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    sums[i] = (int64_t)((uint64_t)sums[i] + (uint64_t)bits - (uint64_t)zero);
+  }
+}
+
 // MARK: Cells
 
 CK_TARGET static void ck_lstm_cell(size_t rows, size_t units, float *gates, size_t ldgates, const float *previous,

@@ -22,7 +22,8 @@ extension Name {
 
   package init(stringLiteral value: String) { self.init(unchecked: value) }
   package var description: String { text }
-  package static func < (a: Self, b: Self) -> Bool { a.text.utf8.lexicographicallyPrecedes(b.text.utf8) }
+  /// Names are ASCII, of which the order of strings is that of their bytes.
+  package static func < (a: Self, b: Self) -> Bool { a.text < b.text }
   package init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard let name = Self(text) else {

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Floats in memory of their own, aligned to a cache line, so that kernels may write them without copies.
 final class FloatBuffer {
   static let alignment = 64
@@ -16,4 +18,9 @@ final class FloatBuffer {
   deinit { raw.deallocate() }
 
   func fill(with value: Float) { start.update(repeating: value, count: count) }
+}
+
+extension [Float] {
+  /// Whether every element is finite.
+  package var isFinite: Bool { withUnsafeBufferPointer { $0.baseAddress.map { ck_is_finite(count, $0) == 1 } ?? true } }
 }

@@ -20,12 +20,12 @@ package final class InferenceModel: Sendable {
     guard set.layout == architecture.layout else {
       throw .wrongLayout(expected: architecture.layout.description, found: set.layout.description)
     }
-    guard kernelClass.isAvailable else { throw .classUnavailable(kernelClass) }
+    guard let kernels = ck_table_for(kernelClass.code) else { throw .classUnavailable(kernelClass) }
     self.architecture = architecture
     self.kernelClass = kernelClass
     plan = NetworkPlan(architecture, isTraining: false)
     parameters = Parameters(buffer: FloatBuffer(count: plan.packedCount))
-    plan.pack(set.values, into: parameters.buffer)
+    plan.pack(set.values, into: parameters.buffer, kernels)
   }
 
   /// The packed parameters.

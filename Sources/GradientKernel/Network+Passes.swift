@@ -187,10 +187,12 @@ extension Network: ParallelWork {
       if rule.isPlain {
         backward(share, crew, scale: -rate, exampleClip: rule.exampleClipNorm)
         let (pull, anchor) = pull(rule, rate)
+        let keep = 1 - rate * (rule.weightDecay + rule.proximal)
+        let columns = keep == 1 && anchor == nil ? columns(of: share) : nil
         eachUnit(of: share) {
           workspace.weightGradient(
-            $0, examples: 0..<task.count, into: parameters.start,
-            keep: 1 - rate * (rule.weightDecay + rule.proximal), pull: pull, anchor: anchor)
+            $0, examples: 0..<task.count, into: parameters.start, keep: keep, pull: pull, anchor: anchor,
+            columns: columns)
         }
       } else {
         backward(share, crew, scale: 1, exampleClip: rule.exampleClipNorm)
@@ -202,7 +204,15 @@ extension Network: ParallelWork {
   /// What a plain step adds to the weights beside the gradient: a part of the loaded parameters, or the correction.
   private func pull(_ rule: OptimizerRule, _ rate: Float) -> (pull: Float, anchor: UnsafePointer<Float>?) {
     if let correction { return (-rate, UnsafePointer(correction.start)) }
-    return (rate * rule.proximal, rule.proximal == 0 ? nil : anchor.map { UnsafePointer($0.start) })
+    return (rate * rule.proximal, rule.proximal == 0 ? nil : loaded.map { UnsafePointer($0.buffer.start) })
+  }
+
+  /// The features that are not zero in the whole batch; nil if that is most of them, or not worth a look.
+  private func columns(of share: Share) -> UnsafeBufferPointer<Int32>? {
+    guard let chosen = workspace.chosen else { return nil }
+    // Alone, a thread has looked through the whole batch on its way forward.
+    if share.threads > 1 { chosen.choose(workspace.rows[0], count: share.examples, thread: share.thread) }
+    return chosen.list(thread: share.thread)
   }
 
   /// All deltas, scaled so that products of them with activations are `scale` times the mean gradient.
@@ -266,7 +276,7 @@ extension Network: ParallelWork {
 
   private func move(_ range: Range<Int>, _ rule: OptimizerRule, _ rate: Float) {
     let at = range.lowerBound
-    let anchor = rule.proximal == 0 ? nil : anchor.map { UnsafePointer($0.start + at) }
+    let anchor = rule.proximal == 0 ? nil : loaded.map { UnsafePointer($0.buffer.start + at) }
     switch rule.method {
     case .sgd(let momentum, let nesterov):
       kernels.pointee.sgd_step(
@@ -293,12 +303,7 @@ extension Network: ParallelWork {
     precondition(
       correction == nil || (rule.method == .sgd(momentum: 0, nesterov: false) && rule.proximal == 0),
       "a correction goes with plain SGD")
-    if rule.proximal != 0, anchor == nil {
-      precondition(stepCount == 0, "the proximal term pulls towards the loaded parameters")
-      let copy = buffer()
-      copy.start.update(from: parameters.start, count: parameters.count)
-      anchor = copy
-    }
+    precondition(rule.proximal == 0 || loaded != nil, "the proximal term pulls towards the loaded parameters")
     switch rule.method {
     case .sgd(let momentum, _):
       if momentum != 0, firstMoments == nil { firstMoments = buffer() }

@@ -51,8 +51,9 @@ package final class Network {
   /// Packed, as all buffers of parameters here.
   let parameters: FloatBuffer
   let gradients: FloatBuffer
-  /// The loaded parameters, and what the optimizer remembers; allocated by the first rule that needs them.
-  var anchor: FloatBuffer?
+  /// What was loaded.
+  private(set) var loaded: PackedParameters?
+  /// What the optimizer remembers; allocated by the first rule that needs it.
   var firstMoments: FloatBuffer?
   /// Added to the gradient of every step; nil for nothing.
   var correction: FloatBuffer?
@@ -95,6 +96,7 @@ package final class Network {
       throw .workspaceTooLarge(byteCount: overflow ? .max : byteCount, max: Self.workspaceByteCountMax)
     }
     workspace = Workspace(plan, capacity: batchCapacity, kernels: kernels)
+    workspace.chosen = plan.choosableInputs.map { ChosenColumns(inputs: $0, threads: pool.count, kernels: kernels) }
     parameters = FloatBuffer(count: plan.packedCount)
     gradients = FloatBuffer(count: plan.packedCount)
     unitBounds = Self.bounds(of: plan.units, threads: pool.count)
@@ -125,7 +127,7 @@ package final class Network {
     return bounds + Array(repeating: units.count, count: threads + 1 - bounds.count)
   }
 
-  /// Takes over the parameters; forgets what the optimizer remembers.
+  /// Takes over the parameters; forgets what the optimizer remembers. The same set a second time is not packed again.
   ///
   /// - Parameters:
   ///   - dropoutSeed: with it and the number of the step, dropout is the same every time.
@@ -137,43 +139,35 @@ package final class Network {
     guard set.layout == architecture.layout else {
       throw .wrongLayout(expected: architecture.layout.description, found: set.layout.description)
     }
-    plan.pack(set.values, into: parameters)
+    let packed = loaded?.isOf(set) == true ? loaded : nil
+    let base = packed ?? PackedParameters(set, plan, kernels: kernels)
+    loaded = base
+    parameters.start.update(from: base.buffer.start, count: parameters.count)
     firstMoments?.fill(with: 0)
     secondMoments?.fill(with: 0)
     self.correction = correction.map { values in
       precondition(values.count == set.values.count, "a correction has an element for every parameter")
       let buffer = FloatBuffer(count: plan.packedCount)
-      plan.pack(values, into: buffer)
+      plan.pack(values, into: buffer, kernels)
       return buffer
     }
-    anchor?.start.update(from: parameters.start, count: parameters.count)
     stepCount = 0
     self.dropoutSeed = dropoutSeed
   }
 
   /// The parameters now, in the order of the layout.
-  package var parameterValues: [Float] { plan.unpack(parameters) }
+  package var parameterValues: [Float] { plan.unpack(parameters, kernels) }
+  /// Writes the parameters now less those that were loaded, in the order of the layout.
+  ///
+  /// - Parameter difference: of the layout's count; another array is replaced.
+  package func writeDifference(into difference: inout [Float]) {
+    guard difference.count == architecture.layout.count else {
+      difference = plan.unpack(parameters, less: loaded?.buffer, kernels)
+      return
+    }
+    difference.withUnsafeMutableBufferPointer { plan.unpack(parameters, less: loaded?.buffer, kernels, into: $0) }
+  }
   /// The gradient of the last `gradient`, in the order of the layout.
-  package var gradientValues: [Float] { plan.unpack(gradients) }
+  package var gradientValues: [Float] { plan.unpack(gradients, kernels) }
   package var hasFiniteParameters: Bool { ck_is_finite(parameters.count, parameters.start) == 1 }
-}
-
-extension NetworkPlan {
-  /// - Parameter values: in the order of the layout.
-  func pack(_ values: [Float], into buffer: FloatBuffer) {
-    let target = buffer.start
-    values.withUnsafeBufferPointer { values in
-      for matrix in matrices { matrix.forEach { target[$1] = values[$0] } }
-      for row in rows { row.forEach { target[$1] = values[$0] } }
-    }
-  }
-
-  func unpack(_ buffer: FloatBuffer) -> [Float] {
-    let source = buffer.start
-    return [Float](unsafeUninitializedCapacity: architecture.layout.count) { values, count in
-      for matrix in matrices { matrix.forEach { values[$0] = source[$1] } }
-      for row in rows { row.forEach { values[$0] = source[$1] } }
-      count = architecture.layout.count
-    }
-  }
 }

@@ -1,4 +1,5 @@
 import SecureAggregation
+import Tensors
 
 /// A difference as it is reported in plain mode: shortened to the clip if it is longer, rounded once to Float32.
 struct ClippedUpdate: Sendable {
@@ -11,8 +12,7 @@ struct ClippedUpdate: Sendable {
   /// - Throws: `badLength`, `notFinite`.
   init(_ difference: [Float], length: Int, clip: Double) throws(Refusal) {
     guard difference.count == length else { throw .badLength }
-    var square = 0.0
-    for x in difference { square += Double(x) * Double(x) }
+    let square = SquaredNorm(difference).value
     guard square.isFinite else { throw .notFinite }
     self.difference = difference
     norm = square.squareRoot()

@@ -1,6 +1,7 @@
 import Aggregation
 import Federation
 import SecureAggregation
+import Tensors
 
 /// The sum of an attempt's inputs: integers in a ring in secure mode, fixed-point numbers in plain mode.
 ///
@@ -14,8 +15,7 @@ package struct RoundSum: Sendable {
 
     init(_ sums: SumSummary, average: [Float]) {
       var summary = sums
-      // In index order: the same bits everywhere.
-      if !average.isEmpty { summary.norm = average.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() }
+      if !average.isEmpty { summary.norm = SquaredNorm(average).value.squareRoot() }
       self.summary = summary
       self.average = average
     }

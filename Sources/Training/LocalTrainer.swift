@@ -97,7 +97,7 @@ package final class LocalTrainer {
     self.holdOut = holdOut
     self.workspace = workspace
     examples = training.examples
-    rows = Network.batchCapacity(for: architecture, atMost: Self.evaluationRows)
+    rows = workspace.rows(for: architecture, atMost: Self.evaluationRows)
     _ = try workspace.network(for: architecture, rows: rows)
   }
 
@@ -136,19 +136,21 @@ package final class LocalTrainer {
     let stepCount = configuration.stepCount(examples: training.count)
     var pass = TrainingPass(examples: training.count, batch: batch, seed: seed)
     var epochLosses: [Double] = []
+    var (epoch, step) = (0, 0)
     while pass.stepsDone < stepCount {
       if isCancelled() { throw .cancelled }
-      let (epoch, step) = (pass.epoch, pass.step)
+      (epoch, step) = (pass.epoch, pass.step)
       try take(pass.next(), of: &pass, rule, rate: rate, on: network)
       progress(Double(pass.stepsDone) / Double(stepCount))
       guard pass.isAtEndOfEpoch || pass.stepsDone == stepCount else { continue }
-      guard network.hasFiniteParameters else { throw .notFinite(epoch: epoch, step: step) }
+      // After the last step the difference says it.
+      guard pass.stepsDone == stepCount || network.hasFiniteParameters else {
+        throw .notFinite(epoch: epoch, step: step)
+      }
       epochLosses.append(pass.takeMeanLoss())
     }
-    let difference = zip(network.parameterValues, base.values).map { $0 - $1 }
-    guard difference.allSatisfy(\.isFinite) else {
-      throw .notFinite(epoch: epochLosses.count, step: pass.stepsPerEpoch)
-    }
+    let difference = workspace.difference(of: network)
+    guard difference.isFinite else { throw .notFinite(epoch: epoch, step: step) }
     return TrainingResult(
       difference: difference, exampleCount: UInt64(training.count), epochLosses: epochLosses)
   }

@@ -9,11 +9,34 @@ package final class TrainingWorkspace {
   package let kernelClass: KernelClass
   private let pool: ThreadPool
   private var held: (architecture: ModelArchitecture, network: Network)?
+  private var capacity: (architecture: ModelArchitecture, most: Int, rows: Int)?
+
+  /// Memory of a difference that nobody needs any more.
+  private var spare: [Float] = []
 
   /// - Parameter threads: at least 1; results do not depend on it.
   package init(threads: Int = 1, kernelClass: KernelClass = .best) {
     self.kernelClass = kernelClass
     pool = ThreadPool(threads: threads)
+  }
+
+  /// Gives back what a trainer made, so that the next one does not ask the system for as much again.
+  package func recycle(_ difference: consuming [Float]) { spare = difference }
+
+  /// What a network has moved since its parameters were loaded.
+  func difference(of network: Network) -> [Float] {
+    var difference: [Float] = []
+    swap(&difference, &spare)
+    network.writeDifference(into: &difference)
+    return difference
+  }
+
+  /// `Network.batchCapacity`, which takes a look at the whole architecture.
+  func rows(for architecture: ModelArchitecture, atMost most: Int) -> Int {
+    if let capacity, capacity.architecture == architecture, capacity.most == most { return capacity.rows }
+    let rows = Network.batchCapacity(for: architecture, atMost: most)
+    capacity = (architecture, most, rows)
+    return rows
   }
 
   /// A network of this architecture with room for so many examples at once. Whatever it held is overwritten by the next

@@ -25,6 +25,8 @@ typedef enum {
 enum {
   /// Outputs of one panel; pitches of weights and activations are multiples of it.
   CK_PANEL = 16,
+  /// Chosen columns that are looked at ahead, to fetch their weights: lists of them have so many more, of any input.
+  CK_AHEAD = 16,
 };
 
 typedef enum { CK_IDENTITY = 0, CK_RELU = 1, CK_TANH = 2, CK_SIGMOID = 3 } ck_activation;
@@ -38,6 +40,16 @@ typedef struct {
   /// As large as the destination; NULL for no pull.
   const float *anchor;
 } ck_update;
+
+/// One matrix of weights, in panels and in canonical order: [rows, columns], row-major.
+///
+/// Packed, the weight of row r and column c is at `[outputs[r] / CK_PANEL][inputs[c]][outputs[r] % CK_PANEL]`.
+typedef struct {
+  size_t rows, columns;
+  /// Inputs of a panel, padding included.
+  size_t places;
+  const int32_t *outputs, *inputs;
+} ck_matrix;
 
 /// Windows over one image that lies [line][column][channel] in memory, and what comes of them.
 typedef struct {
@@ -90,6 +102,22 @@ typedef struct {
   void (*dense_weight_gradient)(size_t rows, size_t begin, size_t end, const float *const *x, const float *dy,
                                 size_t lddy, float *g, ck_update update);
 
+  /// The columns of `x` that are not zero in every row, in ascending order.
+  ///
+  /// - Returns: how many; `columns` has room for all inputs and `CK_AHEAD`.
+  size_t (*choose_columns)(size_t rows, size_t inputs, const float *const *x, int32_t *columns);
+
+  /// As `dense_forward` where all other columns of x are zero: they are not looked at, so that infinite weights there are
+  /// none of its business. Otherwise the same bits but for the sign of a zero.
+  void (*dense_forward_chosen)(size_t rows, size_t count, const int32_t *columns, size_t inputs, size_t begin, size_t end,
+                               const float *const *x, const float *w, const float *bias, float *y, size_t ldy,
+                               int relu);
+
+  /// Adds `Σ_r x[r][i] · dy[r, panel]` to `g` for the given inputs i of one panel: as `dense_weight_gradient`, for those
+  /// whose gradient is not zero.
+  void (*dense_weight_gradient_chosen)(size_t rows, size_t count, const int32_t *columns, const float *const *x,
+                                       const float *dy, size_t lddy, float *g);
+
   /// `Σ_r dy[r, 0 ..< CK_PANEL]`.
   void (*bias_gradient)(size_t rows, const float *dy, size_t lddy, float *g, ck_update update);
 
@@ -114,6 +142,13 @@ typedef struct {
   /// Adds to `gradient`, which has the image's shape.
   void (*average_pool_gradient)(const ck_pooling *pooling, const float *dy, float *gradient);
 
+  // Between panels and the canonical order.
+
+  /// Writes the matrix's numbers; `w` points to its first panel. Places without a canonical number stay as they are.
+  void (*pack)(const ck_matrix *matrix, const float *values, float *w);
+  /// `out = w − base`, both packed, in canonical order; `base` is NULL for zeros.
+  void (*unpack_difference)(const ck_matrix *matrix, const float *w, const float *base, float *out);
+
   // Element by element.
 
   /// `y = f(x)`; y may be x. NaN stays NaN.
@@ -129,6 +164,12 @@ typedef struct {
   void (*axpy)(size_t count, float a, const float *x, float *y);
   /// `Σ x²`, in `CK_PANEL` lanes of double.
   double (*sum_of_squares)(size_t count, const float *x);
+  /// `lanes[i % CK_PANEL] += x[i]²`, each square exact; `count` is a multiple of CK_PANEL. The same bits in every class.
+  void (*add_squares)(size_t count, const float *x, double *lanes);
+  /// `sums[i] += x[i] · factor`, to the nearest integer, ties to even. The same bits in every class.
+  ///
+  /// The products are exact in binary64 and below 2⁵¹ in magnitude; sums wrap.
+  void (*add_fixed)(size_t count, const float *x, double factor, int64_t *sums);
 
   // A cell of an LSTM (Hochreiter, Schmidhuber 1997; Gers et al. 2000), `units` a multiple of CK_PANEL.
 

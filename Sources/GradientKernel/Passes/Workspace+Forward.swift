@@ -46,9 +46,10 @@ extension Workspace {
         if isShared || wasShared { crew?.meet() }
         wasShared = isShared
         if isShared {
-          dense(step, weights, examples: 0..<share.examples, panels: share.part(of: step.panels))
+          dense(
+            step, weights, examples: 0..<share.examples, panels: share.part(of: step.panels), thread: share.thread)
         } else {
-          dense(step, weights, examples: share.own, panels: 0..<step.panels)
+          dense(step, weights, examples: share.own, panels: 0..<step.panels, thread: share.thread)
         }
         continue
       default:
@@ -73,13 +74,24 @@ extension Workspace {
   // MARK: Steps
 
   private func dense(
-    _ step: NetworkStep.Dense, _ weights: UnsafePointer<Float>, examples: Range<Int>, panels: Range<Int>
+    _ step: NetworkStep.Dense, _ weights: UnsafePointer<Float>, examples: Range<Int>, panels: Range<Int>, thread: Int
   ) {
     let layout = layouts[step.to]
     let first = examples.lowerBound * layout.rowsPerExample, count = examples.count * layout.rowsPerExample
+    let inputs = rows[step.from] + first
+    let outputs = activations[step.to] + first * layout.rowPitch
+    if step.from == 0, let chosen {
+      chosen.choose(inputs, count: count, thread: thread)
+      if let columns = chosen.list(thread: thread) {
+        kernels.pointee.dense_forward_chosen(
+          count, columns.count, columns.baseAddress, step.inputs, panels.lowerBound, panels.upperBound, inputs,
+          weights + step.weights, weights + step.bias, outputs, layout.rowPitch, step.isRectified ? 1 : 0)
+        return
+      }
+    }
     kernels.pointee.dense_forward(
-      count, step.inputs, panels.lowerBound, panels.upperBound, rows[step.from] + first, weights + step.weights,
-      weights + step.bias, activations[step.to] + first * layout.rowPitch, layout.rowPitch, step.isRectified ? 1 : 0)
+      count, step.inputs, panels.lowerBound, panels.upperBound, inputs, weights + step.weights, weights + step.bias,
+      outputs, layout.rowPitch, step.isRectified ? 1 : 0)
   }
 
   private func convolve(_ step: NetworkStep.Convolution, _ weights: UnsafePointer<Float>, _ example: Int) {

@@ -6,9 +6,10 @@ extension Workspace {
   /// - Parameters:
   ///   - target: the packed gradient or the packed parameters.
   ///   - anchor: packed; nil for no pull.
+  ///   - columns: the features that are not zero in all of these examples, if the target is added to; nil for any.
   func weightGradient(
     _ unit: WeightUnit, examples: Range<Int>, into target: UnsafeMutablePointer<Float>, keep: Float = 0,
-    pull: Float = 0, anchor: UnsafePointer<Float>? = nil
+    pull: Float = 0, anchor: UnsafePointer<Float>? = nil, columns: UnsafeBufferPointer<Int32>? = nil
   ) {
     /// What a matrix's panel begins with, at its offset in the packed buffer.
     func update(_ offset: Int) -> ck_update { ck_update(keep: keep, pull: pull, anchor: anchor.map { $0 + offset }) }
@@ -19,9 +20,16 @@ extension Workspace {
       let first = examples.lowerBound * to.rowsPerExample, count = examples.count * to.rowsPerExample
       let start = step.weights + unit.panel * step.inputs * panel
       let delta = deltas[step.to] + first * to.rowPitch + unit.panel * panel
-      kernels.pointee.dense_weight_gradient(
-        count, unit.inputs.lowerBound, unit.inputs.upperBound, rows[step.from] + first, delta, to.rowPitch,
-        target + start, update(start))
+      let inputs = rows[step.from] + first
+      if step.from == 0, let columns {
+        let own = columns.within(unit.inputs)
+        kernels.pointee.dense_weight_gradient_chosen(
+          count, own.count, own.baseAddress, inputs, delta, to.rowPitch, target + start)
+      } else {
+        kernels.pointee.dense_weight_gradient(
+          count, unit.inputs.lowerBound, unit.inputs.upperBound, inputs, delta, to.rowPitch, target + start,
+          update(start))
+      }
       bias(unit, count, delta, to.rowPitch, target, update)
     case .recurrentInput(let step):
       let first = examples.lowerBound * step.length, count = examples.count * step.length
@@ -94,5 +102,23 @@ extension Workspace {
       guard unit.inputs.contains(token) else { continue }
       kernels.pointee.axpy(step.pitch, 1, deltas[step.to] + row * step.pitch, target + step.table + token * step.pitch)
     }
+  }
+}
+
+extension UnsafeBufferPointer<Int32> {
+  /// Those of ascending columns that are in a range.
+  fileprivate func within(_ range: Range<Int>) -> Self {
+    let first = places(below: range.lowerBound)
+    return UnsafeBufferPointer(rebasing: self[first..<Swift.max(first, places(below: range.upperBound))])
+  }
+
+  /// How many are below a column.
+  private func places(below column: Int) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < column { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }

@@ -28,6 +28,8 @@ final class Workspace: @unchecked Sendable {
   let targets: FloatBuffer
   let losses: FloatBuffer
   let predictions: UnsafeMutableBufferPointer<Int32>
+  /// Where features of zero are left out; nil where they are not.
+  var chosen: ChosenColumns?
   private let buffers: [FloatBuffer]
   private let rowTables: [UnsafeMutablePointer<UnsafePointer<Float>?>]
 

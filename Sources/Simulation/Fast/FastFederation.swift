@@ -332,7 +332,7 @@ final class FastFederation {
         attempt.roster, offer: offer, parties: parties, seed: seed, lives: lives, pool: training.pool)
       let rule = offer.task.kind == .train ? Strategy(parsing: offer.configuration.strategy)?.robustRule : nil
       let outcome = try training.perform(
-        offer, on: base.tensors, control: versions.serverState.control,
+        offer, on: base, control: versions.serverState.control,
         by: survivors.compactMap { worker in
           datasets[worker].map {
             FastTraining.Assignment(

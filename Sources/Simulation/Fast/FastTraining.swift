@@ -9,11 +9,12 @@ import Tensors
 import Training
 
 /// The work of one attempt's workers, on all cores: each update is made, added to a sum and forgotten, so that memory is
-/// that of one model and one sum a thread.
+/// that of the data, and of one model and one sum a thread.
 final class FastTraining {
   /// What one worker needs of the attempt.
   struct Assignment: Sendable {
     let worker: WorkerID
+    /// All its rows.
     let dataset: Dataset
     let roundingSeed: SecretBytes
     /// c_i under SCAFFOLD; nil for zeros.
@@ -32,18 +33,33 @@ final class FastTraining {
     var kept: [WorkerID: ClientUpdate] = [:]
   }
 
-  /// One thread's.
+  /// One thread's, of all attempts.
   private final class Lane {
     let workspace = TrainingWorkspace()
-    var outcome: Outcome
+    /// Made in the attempt in hand.
+    var examples: [WorkerID: LocalExamples] = [:]
+    var outcome: Outcome?
+  }
 
-    init(_ sum: UnmaskedSum) { outcome = Outcome(sum: sum) }
+  /// What all workers of an attempt have in common.
+  private struct Attempt: Sendable {
+    let work: OfferedWork
+    let usesControlVariates: Bool
+    /// c under SCAFFOLD; nil for zeros.
+    let control: [Float]?
+    let keepsUpdates: Bool
   }
 
   let pool: ThreadPool
+  private let lanes: [Lane]
+  /// Of those who have trained: rows are scaled and divided once.
+  private var examples: [WorkerID: LocalExamples] = [:]
 
   /// - Parameter threads: the result does not depend on it.
-  init(threads: Int) { pool = ThreadPool(threads: threads) }
+  init(threads: Int) {
+    pool = ThreadPool(threads: threads)
+    lanes = (0..<pool.count).map { _ in Lane() }
+  }
 
   /// Trains all of them.
   ///
@@ -51,41 +67,65 @@ final class FastTraining {
   ///   - sum: an empty one of the attempt, of which each thread has its own.
   ///   - keepsUpdates: whether each update is needed again.
   func perform(
-    _ offer: RoundOffer, on parameters: [NamedTensor], control: [Float]?, by assignments: [Assignment],
+    _ offer: RoundOffer, on base: ParameterSet, control: [Float]?, by assignments: [Assignment],
     into sum: () throws -> UnmaskedSum, keepsUpdates: Bool
   ) throws -> Outcome {
-    let lanes = try (0..<pool.count).map { _ in Lane(try sum()) }
-    let free = Mutex(Array(0..<pool.count))
+    var outcome = Outcome(sum: try sum())
+    let work: OfferedWork
+    do throws(LocalWorkError) {
+      work = try OfferedWork(
+        offer.task, configuration: offer.configuration, attempt: offer.attempt, base: base)
+    } catch {
+      for assignment in assignments { outcome.failures[assignment.worker] = error.description }
+      return outcome
+    }
+    let attempt = Attempt(
+      work: work, usesControlVariates: offer.usesControlVariates, control: control, keepsUpdates: keepsUpdates)
+    for lane in lanes { lane.outcome = Outcome(sum: try sum()) }
+    let free = Mutex(Array(lanes.indices))
     nonisolated(unsafe) let shared = lanes  // Each is one part's at a time: whose number was taken out of `free`.
-    pool.run(parts: assignments.count) { place in
+    pool.run(parts: assignments.count) { [examples] place in
       let number = free.withLock { $0.removeLast() }
       defer { free.withLock { $0.append(number) } }
-      Self.perform(
-        offer, parameters, control, assignments[place], in: shared[number], keepsUpdates: keepsUpdates)
+      let assignment = assignments[place]
+      Self.perform(attempt, assignment, held: examples[assignment.worker], in: shared[number])
     }
-    var outcome = lanes[0].outcome
-    for lane in lanes.dropFirst() { outcome.merge(lane.outcome) }
+    for lane in lanes {
+      if let part = lane.outcome.take() { outcome.merge(part) }
+      examples.merge(lane.examples) { $1 }
+      lane.examples = [:]
+    }
     return outcome
   }
 
-  private static func perform(
-    _ offer: RoundOffer, _ parameters: [NamedTensor], _ control: [Float]?, _ assignment: Assignment, in lane: Lane,
-    keepsUpdates: Bool
-  ) {
-    let worker = assignment.worker
-    let work = LocalWork(worker: worker, dataset: assignment.dataset, workspace: lane.workspace)
+  private static func perform(_ attempt: Attempt, _ assignment: Assignment, held: LocalExamples?, in lane: Lane) {
+    guard var outcome = lane.outcome.take() else { return }  // One owner: no sum is copied when it changes.
+    defer { lane.outcome = outcome }
+    let worker = assignment.worker, work = attempt.work
     do {
+      var examples = held
+      if examples?.suit(work.task) != true {
+        let made = try LocalExamples(assignment.dataset, of: worker, for: work.task)
+        lane.examples[worker] = made
+        examples = made
+      }
+      guard let trainer = try examples?.trainer(work.architecture, in: lane.workspace) else { return }
       let controls =
-        offer.usesControlVariates ? ControlVariates(server: control, own: assignment.control) : ControlVariates()
-      let result = try work.perform(
-        offer.task, configuration: offer.configuration, attempt: offer.attempt, parameters: parameters,
-        controls: controls)
-      try lane.outcome.sum.add(result.update, from: worker, roundingSeed: assignment.roundingSeed)
-      lane.outcome.metrics[worker] = result.update.metrics
-      lane.outcome.controls[worker] = result.control
-      if keepsUpdates { lane.outcome.kept[worker] = result.update }
+        attempt.usesControlVariates
+        ? ControlVariates(server: attempt.control, own: assignment.control) : ControlVariates()
+      var result = try work.perform(by: worker, on: trainer, controls: controls)
+      try outcome.sum.add(result.update, from: worker, roundingSeed: assignment.roundingSeed)
+      outcome.metrics[worker] = result.update.metrics
+      outcome.controls[worker] = result.control
+      if attempt.keepsUpdates {
+        outcome.kept[worker] = result.update
+      } else {
+        var difference: [Float] = []
+        swap(&difference, &result.update.difference)
+        lane.workspace.recycle(difference)
+      }
     } catch {
-      lane.outcome.failures[worker] = "\(error)"
+      outcome.failures[worker] = "\(error)"
     }
   }
 }
