@@ -15,6 +15,8 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   package var modelDirectory: String
   /// Bytes of uploads that may be on their way at once, over all workers.
   package var bulkCredit: UInt64
+  /// Bytes of models that may be on their way at once, over all workers.
+  package var downloadCredit: UInt64
   /// Uploads that may be on their way at once.
   package var uploadsAtOnce: Int
   /// When idle workers are sent away, and for how long.
@@ -38,8 +40,8 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   /// Reads a coordinator's configuration that is in memory.
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> CoordinatorConfiguration {
     let top = try file.top(keys: [
-      "bind", "state-directory", "model-directory", "bulk-credit", "uploads-at-once", "evaluation-data", "pace",
-      "heartbeat",
+      "bind", "state-directory", "model-directory", "bulk-credit", "download-credit", "uploads-at-once",
+      "evaluation-data", "pace", "heartbeat",
     ])
     let bind = top.has("bind") ? try top.section("bind", keys: ["control", "bulk", "state", "snapshot"]) : nil
     func address(_ key: String) throws(ConfigurationError) -> String? {
@@ -50,15 +52,21 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
       bindControl: address("control"), bindBulk: address("bulk"), bindState: address("state"),
       bindSnapshot: address("snapshot"), stateDirectory: top.folder("state-directory", default: "state"),
       modelDirectory: top.folder("model-directory", default: "models"),
-      bulkCredit: top.text(
-        "bulk-credit", default: 64 << 20, expected: "a size from 1 MiB to 64 GiB, such as \"64 MiB\""
-      ) {
-        Quantity.bytes($0).flatMap { (1 << 20...64 << 30).contains($0) ? $0 : nil }
-      },
+      bulkCredit: credit("bulk-credit", default: 64 << 20, in: top),
+      downloadCredit: credit("download-credit", default: 32 << 20, in: top),
       uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024),
       pace: paceRules(in: top),
       evaluationData: top.has("evaluation-data") ? exampleFile(in: top, at: "evaluation-data") : nil,
       heartbeat: heartbeat(in: top))
+  }
+
+  /// Bytes on their way at once.
+  private static func credit(
+    _ key: String, default standard: UInt64, in top: ConfigurationSection
+  ) throws(ConfigurationError) -> UInt64 {
+    try top.text(key, default: standard, expected: "a size from 1 MiB to 64 GiB, such as \"64 MiB\"") {
+      Quantity.bytes($0).flatMap { (1 << 20...64 << 30).contains($0) ? $0 : nil }
+    }
   }
 
   /// Within what workers agree to (`Protocols/wire.md`, section 4).

@@ -7,7 +7,9 @@ package enum PartyTemplate {
     # Add "bind: {control: tcp://0.0.0.0:7700}" where the address to bind differs from the one to connect to.
     state-directory: state
     model-directory: models
+    # Bytes of uploads, and of models sent to workers, that may be on their way at once.
     bulk-credit: 64 MiB
+    download-credit: 32 MiB
     uploads-at-once: 16
     # Both sides speak at least this often; after so many intervals of silence the other one is lost.
     heartbeat: {interval: 500ms, missed: 3}

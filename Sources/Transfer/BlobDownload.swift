@@ -5,8 +5,8 @@ import Federation
 ///     idle ── started ──▶ fetching ── last chunk ──▶ verifying ── right digest ──▶ finished
 ///              link lost ⇅ paused                         └── wrong digest ──▶ failed, or once more from 0 if resumed
 ///
-/// Chunks are written in order of their offset, each once; one that was written already or comes too early is ignored,
-/// and after a time without progress the rest is asked for again from the first byte that is missing. Nothing that the
+/// Chunks are written in order of their offset, each once, and acknowledged: by a request for another one, or for none
+/// where all have been asked for. One that was written already or comes too early is ignored, and after a time without progress the rest is asked for again from the first byte that is missing. Nothing that the
 /// sender says changes how many bytes are written: that is `byteCount`, known from a signed manifest or offer.
 package struct BlobDownload: Sendable {
   /// Time without progress after which the download asks again; doubled while nothing comes, up to `patienceMax`.
@@ -171,10 +171,15 @@ package struct BlobDownload: Sendable {
     fruitlessRequests = 0
     progressedAt = time
     let write = Action.write(offset: chunk.offset, byteCount: count)
-    if received == byteCount { return [write] + verify() }
-    // One request for half a window, instead of one for each chunk.
-    let isHalfUsed = requestedEnd - received <= Self.window / 2 * Self.chunkBytes
-    return isHalfUsed ? [write] + request() : [write]
+    let requests = request()
+    let answer = requests.isEmpty ? acknowledge(chunk) : requests
+    return [write] + answer + (received == byteCount ? verify() : [])
+  }
+
+  /// What follows from a small blob is acknowledgement enough.
+  private func acknowledge(_ chunk: BlobChunk) -> [Action] {
+    guard byteCount > TransferLimits.uncreditedBlobBytes else { return [] }
+    return [.request(BlobRequest(digest: digest, offset: chunk.offset, chunks: 0))]
   }
 
   private mutating func askAgain(_ time: MonotonicTime) -> [Action] {

@@ -1,6 +1,7 @@
 import Federation
 
-/// The sending side of a download. Holds nothing: a request says what to send, and no more than a window of it.
+/// The sending side of a download. Holds nothing: a request says what to send, and no more than a window of it. Whose
+/// turn it is where many ask, `DownloadPool` decides.
 package enum BlobService {
   /// One chunk to send, with the number of raw bytes beside its header.
   package struct Piece: Hashable, Sendable {
@@ -17,12 +18,12 @@ package enum BlobService {
   package enum RequestFault: Hashable, Sendable {
     /// Not a multiple of `TransferLimits.downloadChunkBytes`, or not inside the blob.
     case badOffset
-    /// Not 1…`TransferLimits.downloadWindow`.
+    /// More than `TransferLimits.downloadWindow`.
     case badCount
   }
 
   package enum Answer: Hashable, Sendable {
-    /// In this order: 1…`TransferLimits.downloadWindow` of them.
+    /// In this order: up to `TransferLimits.downloadWindow` of them; none for an acknowledgement.
     case send([Piece])
     case unavailable(BlobUnavailable)
     case ignore(RequestFault)
@@ -30,9 +31,10 @@ package enum BlobService {
 
   /// Answers a request for a blob of `blobBytes` bytes; nil if there is no such blob, or not for this peer.
   package static func answer(_ request: BlobRequest, blobBytes: UInt64?) -> Answer {
-    guard (1...TransferLimits.downloadWindow).contains(request.chunks) else { return .ignore(.badCount) }
+    guard request.chunks <= TransferLimits.downloadWindow else { return .ignore(.badCount) }
     let chunkBytes = UInt64(TransferLimits.downloadChunkBytes)
     guard request.offset % chunkBytes == 0 else { return .ignore(.badOffset) }
+    guard request.chunks > 0 else { return .send([]) }
     guard let blobBytes else { return .unavailable(BlobUnavailable(digest: request.digest)) }
     guard request.offset < blobBytes else { return .ignore(.badOffset) }
     let end = request.offset + min(UInt64(request.chunks) * chunkBytes, blobBytes - request.offset)

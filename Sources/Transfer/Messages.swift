@@ -1,11 +1,12 @@
 import Federation
 
-/// Asks for chunks of a blob: the receiver grants the credit, so the sender needs no state.
+/// Asks for chunks of a blob, and says how far it has come: the receiver grants the credit, so the sender needs no state
+/// but for its own bounds.
 package struct BlobRequest: Hashable, Sendable {
   package let digest: Digest
   /// Byte offset of the first chunk, a multiple of `TransferLimits.downloadChunkBytes`.
   package let offset: UInt64
-  /// How many chunks may be sent, 1…`TransferLimits.downloadWindow`.
+  /// How many chunks may be sent, 1…`TransferLimits.downloadWindow`; 0 acknowledges the chunk at `offset` and all before.
   package let chunks: UInt32
 
   package init(digest: Digest, offset: UInt64, chunks: UInt32) {
@@ -80,6 +81,10 @@ package enum TransferLimits {
   package static let downloadChunkBytes = 262_144
   /// Most chunks asked for at once.
   package static let downloadWindow: UInt32 = 8
+  /// Bytes of chunks that may be on their way from one coordinator.
+  package static let downloadPoolBytes = 32 << 20
+  /// Blobs of so many bytes or less are sent without credit and not acknowledged.
+  package static let uncreditedBlobBytes: UInt64 = 32_768
   /// Largest blob or upload, in bytes.
   package static let transferBytesMax: UInt64 = 1 << 34
   /// Bytes of upload chunks that may be on their way to one coordinator.

@@ -143,7 +143,7 @@ extension BlobRequest {
     self.init(
       digest: try Field.fixed(message.digest, "blob_request.digest"),
       offset: try Field.chunkOffset(message.offset, "blob_request.offset"),
-      chunks: try Field.number(message.chunks, "blob_request.chunks", in: 1...TransferLimits.downloadWindow))
+      chunks: try Field.number(message.chunks, "blob_request.chunks", in: 0...TransferLimits.downloadWindow))
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__BlobRequest> {

@@ -305,13 +305,16 @@ struct FederationFilesTests {
 
   @Test("A coordinator's addresses, folders and bounds are read")
   func coordinator() throws {
-    let text = "bind: {control: \"tcp://*:7700\", bulk: \"tcp://[::1]:*\"}\nbulk-credit: 1 MiB\nuploads-at-once: 2"
+    let text =
+      "bind: {control: \"tcp://*:7700\", bulk: \"tcp://[::1]:*\"}\nbulk-credit: 1 MiB\nuploads-at-once: 2\n"
+      + "download-credit: 3 MiB"
     let read = try CoordinatorConfiguration.read(file(text, named: "/home/c/coordinator.yaml"))
     #expect(read.bindControl == "tcp://*:7700")
     #expect(read.bindBulk == "tcp://[::1]:*")
     #expect(read.bindState == nil)
     #expect(read.bulkCredit == 1 << 20)
     #expect(read.uploadsAtOnce == 2)
+    #expect(read.downloadCredit == 3 << 20)
     #expect(read.modelDirectory == "/home/c/models")
   }
 

@@ -135,6 +135,7 @@ actor FakeCoordinator {
   }
 
   private func answer(_ request: BlobRequest) throws {
+    guard request.chunks > 0 else { return }
     guard let bytes = blobs[request.digest] else {
       return try sayOnBulk([BulkToWorker.unavailable(BlobUnavailable(digest: request.digest)).encoded()])
     }

@@ -100,7 +100,7 @@ struct PullTests {
       case .resolve(let reference):
         pieces = [.init(message: .resolved(reference == "digits@0" ? signed : other))]
       case .blob(let request):
-        if case .send(let chunks) = shelf.answer(request, read: { _ in wrong }) {
+        if case .send(let chunks) = shelf.answer(request, at: .now, read: { _ in wrong }) {
           pieces = chunks.map { .init(message: .chunk($0.chunk), payload: $0.payload) }
         }
       }

@@ -75,7 +75,7 @@ actor ScriptedCoordinator {
     switch inquiry.request {
     case .snapshot: pieces = [Server.Piece(message: .snapshot(snapshot))]
     case .blob(let request):
-      let answer = shelf.answer(request) { digest in
+      let answer = shelf.answer(request, at: .now) { digest in
         var bytes = try? models.blob(digest)
         if digest == corrupted { bytes?[0] ^= 1 }
         return bytes

@@ -27,17 +27,25 @@ struct BlobDownloadTests {
     return download
   }
 
-  @Test("A window is asked for at the start and half a window each time half of it has come")
+  @Test("A window is asked for at the start, and one more chunk for each that comes; the last are acknowledged")
   func window() {
     let total = 20 * chunkBytes + 5
     var download = BlobDownload(digest: blob, byteCount: total)
     var log: [BlobDownload.Action] = download.handle(.started(at: seconds(0)))
     for number in 0..<21 as Range<UInt64> { log += download.handle(chunk(number, of: total)) }
     let requests = log.filter { if case .request = $0 { true } else { false } }
-    #expect(requests == [request(0, 8), request(8, 4), request(12, 4), request(16, 4), request(20, 1)])
-    #expect(log.suffix(2) == [.write(offset: 20 * chunkBytes, byteCount: 5), .verify])
+    #expect(
+      requests == [request(0, 8)] + (8...20).map { request($0, 1) } + (13...20).map { request($0, 0) })
+    #expect(log.suffix(3) == [.write(offset: 20 * chunkBytes, byteCount: 5), request(20, 0), .verify])
     #expect(download.handle(.verified(true, at: seconds(1))) == [.finished])
     #expect(download.isEnded && download.nextDeadline == nil)
+  }
+
+  @Test("A small blob is not acknowledged", arguments: [(32_768, false), (32_769, true)] as [(UInt64, Bool)])
+  func smallBlob(total: UInt64, isAcknowledged: Bool) {
+    var download = started(total)
+    let write = BlobDownload.Action.write(offset: 0, byteCount: Int(total))
+    #expect(download.handle(chunk(0, of: total)) == [write] + (isAcknowledged ? [request(0, 0)] : []) + [.verify])
   }
 
   @Test("A blob of nothing needs no request, only its digest")
@@ -53,7 +61,8 @@ struct BlobDownloadTests {
     var download = BlobDownload(digest: blob, byteCount: total, resumingAt: 2 * chunkBytes + 9)
     #expect(download.handle(.started(at: seconds(0))) == [request(2, 1)])
     #expect(
-      download.handle(chunk(2, of: total)) == [.write(offset: 2 * chunkBytes, byteCount: Int(chunkBytes)), .verify])
+      download.handle(chunk(2, of: total))
+        == [.write(offset: 2 * chunkBytes, byteCount: Int(chunkBytes)), request(2, 0), .verify])
     #expect(download.handle(.verified(false, at: seconds(1))) == [request(0, 3)])
     for number in 0..<3 as Range<UInt64> { _ = download.handle(chunk(number, of: total)) }
     #expect(download.handle(.verified(false, at: seconds(2))) == [.failed(.wrongDigest)])
@@ -64,7 +73,7 @@ struct BlobDownloadTests {
     let total = 3 * chunkBytes
     var download = started(total)
     #expect(download.handle(chunk(1, of: total)) == [])
-    #expect(download.handle(chunk(0, of: total)) == [.write(offset: 0, byteCount: Int(chunkBytes))])
+    #expect(download.handle(chunk(0, of: total)) == [.write(offset: 0, byteCount: Int(chunkBytes)), request(0, 0)])
     #expect(download.handle(chunk(0, of: total)) == [])
     let foreign = BlobChunk(digest: otherBlob, offset: chunkBytes, totalBytes: 9)
     #expect(download.handle(.chunkReceived(foreign, byteCount: 9, at: seconds(0))) == [])
@@ -185,7 +194,9 @@ struct BlobDownloadTests {
       chunk: BlobChunk(digest: blob, offset: chunkBytes, totalBytes: chunkBytes + 3), byteCount: 3)
     #expect(answer(chunkBytes, 8, chunkBytes + 3) == .send([last]))
     #expect(answer(0, 1, nil) == .unavailable(BlobUnavailable(digest: blob)))
-    for chunks in [0, 9, .max] as [UInt32] { #expect(answer(0, chunks, chunkBytes) == .ignore(.badCount)) }
+    for chunks in [9, .max] as [UInt32] { #expect(answer(0, chunks, chunkBytes) == .ignore(.badCount)) }
+    #expect(answer(0, 0, chunkBytes) == .send([]) && answer(0, 0, nil) == .send([]))
+    #expect(answer(1, 0, chunkBytes) == .ignore(.badOffset))
     #expect(answer(1, 1, chunkBytes) == .ignore(.badOffset))
     #expect(answer(chunkBytes, 1, chunkBytes) == .ignore(.badOffset))
     #expect(answer(0, 1, 0) == .ignore(.badOffset))

@@ -125,7 +125,6 @@ struct RefusedFieldTests {
     Refused("progress.quarters", "five quarters", worker(.progress(Values.attempt, .training, quarters: 5))),
     Refused("blob_request.offset", "between chunks", BulkToCoordinator.request(request(offset: 1))),
     Refused("blob_request.offset", "beyond any blob", BulkToCoordinator.request(request(offset: 1 << 35))),
-    Refused("blob_request.chunks", "none", BulkToCoordinator.request(request(chunks: 0))),
     Refused("blob_request.chunks", "more than a window", BulkToCoordinator.request(request(chunks: 9))),
     Refused(
       "blob_chunk.offset", "behind the end",

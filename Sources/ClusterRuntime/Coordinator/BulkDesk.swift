@@ -54,7 +54,7 @@ actor BulkDesk {
   /// Opens sums.
   private let pool: ThreadPool
   private var intake: UploadIntake<RoutingID>
-  private var shelf = BlobShelf()
+  private var downloads: DownloadDesk
   /// Of the version that each run in hand trains on; those of other versions nobody may train with.
   private var controls: [RunID: ControlBlob] = [:]
   /// By upload, until the sum is open or the next attempt of the run takes the place.
@@ -66,7 +66,8 @@ actor BulkDesk {
 
   init(
     thread: ComputeThread, server: BulkServer, store: DirectoryModelStore, spoolDirectory: String,
-    limits: UploadPool.Limits, threads: Int, backlog: PeerBacklog, logger: Logger,
+    limits: UploadPool.Limits, downloadLimits: DownloadPool<RoutingID>.Limits, threads: Int, backlog: PeerBacklog,
+    logger: Logger,
     deliver: @escaping @Sendable (Delivery) -> Void
   ) {
     self.thread = thread
@@ -77,6 +78,7 @@ actor BulkDesk {
     self.logger = logger
     self.deliver = deliver
     intake = UploadIntake(limits: limits)
+    downloads = DownloadDesk(limits: downloadLimits, logger: logger)
     pool = ThreadPool(threads: threads, flushesSubnormals: false)
   }
 
@@ -86,23 +88,14 @@ actor BulkDesk {
     backlog.taken(delivery.worker, bytes: delivery.byteCount)
     KillPoint.reached(.coordinator, .afterReceive, delivery.message.kind)
     switch delivery.message {
-    case .request(let request): answer(request, to: delivery.link)
+    case .request(let request):
+      send(downloads.receive(request, from: delivery.worker, link: delivery.link, at: .now, read: read))
     case .open(let header): feed(.opened(header, from: delivery.worker, link: delivery.link, at: .now))
     case .chunk(let chunk):
       guard let payload = delivery.payload else { return }
       feed(
         .chunkReceived(chunk, byteCount: payload.count, from: delivery.worker, at: .now), payload: payload)
     case .close(let trailer): feed(.closed(trailer, from: delivery.worker, link: delivery.link, at: .now))
-    }
-  }
-
-  private func answer(_ request: BlobRequest, to link: RoutingID) {
-    switch shelf.answer(request, read: read) {
-    case .send(let pieces):
-      for piece in pieces { send(.chunk(piece.chunk), payload: piece.payload, to: link) }
-    case .unavailable(let unavailable): send(.unavailable(unavailable), to: link)
-    case .ignore(let fault):
-      logger.warning("blob request ignored", metadata: ["digest": "\(request.digest.short)", "fault": "\(fault)"])
     }
   }
 
@@ -210,9 +203,15 @@ actor BulkDesk {
     if let upload = uploads[worker] { tell(upload, news) }
   }
 
-  func lost(_ worker: WorkerID) { feed(.lost(worker, at: .now)) }
+  func lost(_ worker: WorkerID) {
+    feed(.lost(worker, at: .now))
+    send(downloads.lost(worker, at: .now, read: read))
+  }
 
-  func tick() { feed(.tick(at: .now)) }
+  func tick() {
+    feed(.tick(at: .now))
+    send(downloads.tick(at: .now, read: read))
+  }
 
   // MARK: Actions
 
@@ -278,6 +277,10 @@ actor BulkDesk {
       tell(upload, .failed(reason: "cannot add the input of \(worker): \(error)"))
     }
     attempts[upload]?.sum = sum
+  }
+
+  private func send(_ sendings: [DownloadDesk.Sending]) {
+    for sending in sendings { send(sending.message, payload: sending.payload, to: sending.link) }
   }
 
   private func send(_ message: BulkToWorker, payload: Frame? = nil, to link: RoutingID) {

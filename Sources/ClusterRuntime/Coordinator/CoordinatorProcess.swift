@@ -127,9 +127,11 @@ package enum CoordinatorProcess {
     var limits = UploadPool.Limits()
     limits.poolBytes = Int(clamping: configuration.bulkCredit)
     limits.uploadsAtOnce = configuration.uploadsAtOnce
+    var downloadLimits = DownloadPool<RoutingID>.Limits()
+    downloadLimits.poolBytes = Int(clamping: configuration.downloadCredit)
     let desk = BulkDesk(
       thread: deskThread, server: bulk, store: models, spoolDirectory: configuration.stateDirectory,
-      limits: limits, threads: cores(), backlog: bulkBacklog, logger: logger
+      limits: limits, downloadLimits: downloadLimits, threads: cores(), backlog: bulkBacklog, logger: logger
     ) { delivery in core.post(to: driver) { $0.receive(delivery) } }
     try await driver.start(desk: desk) { news in
       serviceLoop.post(to: publisher) { $0.publish(news) }

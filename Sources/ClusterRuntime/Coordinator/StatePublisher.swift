@@ -159,7 +159,7 @@ actor SnapshotDesk {
   }
 
   private func blob(_ request: BlobRequest, for peer: String) -> [Server.Piece] {
-    let answer = shelf.answer(request) { digest in
+    let answer = shelf.answer(request, at: .now) { digest in
       do throws(RegistryError) {
         return try models.blob(digest)
       } catch {

@@ -135,7 +135,7 @@ actor PullDesk {
   }
 
   private func blob(_ request: BlobRequest, for peer: String) -> [Server.Piece] {
-    switch blobs.answer(request, read: read) {
+    switch blobs.answer(request, at: .now, read: read) {
     case .send(let chunks): return chunks.map { Server.Piece(message: .chunk($0.chunk), payload: $0.payload) }
     case .unavailable(let unavailable): return [Server.Piece(message: .unavailable(unavailable))]
     case .ignore(let fault):
