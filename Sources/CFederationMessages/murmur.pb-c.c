@@ -3337,6 +3337,51 @@ void   murmur__round_row__free_unpacked
   assert(message->base.descriptor == &murmur__round_row__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__traffic_row__init
+                     (Murmur__TrafficRow         *message)
+{
+  static const Murmur__TrafficRow init_value = MURMUR__TRAFFIC_ROW__INIT;
+  *message = init_value;
+}
+size_t murmur__traffic_row__get_packed_size
+                     (const Murmur__TrafficRow *message)
+{
+  assert(message->base.descriptor == &murmur__traffic_row__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__traffic_row__pack
+                     (const Murmur__TrafficRow *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__traffic_row__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__traffic_row__pack_to_buffer
+                     (const Murmur__TrafficRow *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__traffic_row__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__TrafficRow *
+       murmur__traffic_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__TrafficRow *)
+     protobuf_c_message_unpack (&murmur__traffic_row__descriptor,
+                                allocator, len, data);
+}
+void   murmur__traffic_row__free_unpacked
+                     (Murmur__TrafficRow *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__traffic_row__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__coordinator_status__init
                      (Murmur__CoordinatorStatus         *message)
 {
@@ -9046,7 +9091,7 @@ const ProtobufCMessageDescriptor murmur__published_row__descriptor =
   (ProtobufCMessageInit) murmur__published_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[13] =
+static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[14] =
 {
   {
     "attempt",
@@ -9204,6 +9249,18 @@ static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[13] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "traffic",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundRow, traffic),
+    &murmur__traffic_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__round_row__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
@@ -9219,11 +9276,12 @@ static const unsigned murmur__round_row__field_indices_by_name[] = {
   10,   /* field[10] = saturated */
   5,   /* field[5] = seconds */
   12,   /* field[12] = staleness */
+  13,   /* field[13] = traffic */
 };
 static const ProtobufCIntRange murmur__round_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor murmur__round_row__descriptor =
 {
@@ -9233,11 +9291,62 @@ const ProtobufCMessageDescriptor murmur__round_row__descriptor =
   "Murmur__RoundRow",
   "murmur",
   sizeof(Murmur__RoundRow),
-  13,
+  14,
   murmur__round_row__field_descriptors,
   murmur__round_row__field_indices_by_name,
   1,  murmur__round_row__number_ranges,
   (ProtobufCMessageInit) murmur__round_row__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__traffic_row__field_descriptors[2] =
+{
+  {
+    "up",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__TrafficRow, up),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "down",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__TrafficRow, down),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__traffic_row__field_indices_by_name[] = {
+  1,   /* field[1] = down */
+  0,   /* field[0] = up */
+};
+static const ProtobufCIntRange murmur__traffic_row__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor murmur__traffic_row__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.TrafficRow",
+  "TrafficRow",
+  "Murmur__TrafficRow",
+  "murmur",
+  sizeof(Murmur__TrafficRow),
+  2,
+  murmur__traffic_row__field_descriptors,
+  murmur__traffic_row__field_indices_by_name,
+  1,  murmur__traffic_row__number_ranges,
+  (ProtobufCMessageInit) murmur__traffic_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor murmur__coordinator_status__field_descriptors[5] =

@@ -26,7 +26,16 @@ extension RunConfiguration {
     if section.has("after") {
       rules.duration = try section.duration("after", in: .seconds(1)...Duration.seconds(366 * 24 * 3600))
     }
+    if section.has("updates") { rules.budget.updates = try section.integer("updates", in: 1...updatesMax) }
+    if section.has("bytes") {
+      rules.budget.bytes = try section.text("bytes", expected: "a size of at least 1 kB, such as \"10 GB\"") {
+        Quantity.bytes($0).flatMap { $0 >= 1000 ? $0 : nil }
+      }
+    }
   }
+
+  /// Client updates that a budget may allow.
+  private static let updatesMax: UInt64 = 1_000_000_000_000
 
   private static func lossRatio(in section: ConfigurationSection) throws(ConfigurationError) -> Double? {
     try section.scalar("loss-ratio", expected: "a number above 1, or 'never'") { found -> Double?? in
@@ -63,12 +72,13 @@ extension RunConfiguration {
 }
 
 extension WatchRules {
-  fileprivate static let stopKeys = ["measure", "accuracy", "loss", "patience", "after"]
+  fileprivate static let stopKeys = ["measure", "accuracy", "loss", "patience", "after", "updates", "bytes"]
 
   fileprivate var stopMembers: [(key: String, value: String?)] {
     [
       ("measure", measure.rawValue), ("accuracy", targetAccuracy.map { "\($0)" }),
       ("loss", targetLoss.map { "\($0)" }), ("patience", patience.map { "\($0)" }), ("after", duration?.yaml),
+      ("updates", budget.updates.map { "\($0)" }), ("bytes", budget.bytes.map { "\($0) B" }),
     ]
   }
 }

@@ -19,6 +19,8 @@ package struct WatchRules: Hashable, Sendable {
   package var maximumLossRatio: Double? = 3
   /// The run ends when it has lasted so long.
   package var duration: Duration?
+  /// The run ends when it has used so much.
+  package var budget = RunBudget()
 
   package init() {}
 }

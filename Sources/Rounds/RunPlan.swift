@@ -39,6 +39,8 @@ package struct RunPlan: Sendable {
   package var isAbridged = false
   /// How long the run lasted before this process.
   package var elapsed: Duration = .zero
+  /// Bytes of messages from and to the run's workers before this process.
+  package var bytesMoved: UInt64 = 0
   /// Seeds the selection of cohorts.
   package var seed: UInt64
 

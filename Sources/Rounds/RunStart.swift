@@ -16,6 +16,8 @@ package struct RunStart: Sendable {
   package let round: RoundNumber
   /// What the run's versions say of their parents, oldest first.
   package let history: [MeasuredVersion]
+  /// Client updates in the run's versions, those in versions that were taken back too.
+  package let updates: UInt64
   /// What the coordinator's own data say of the run's versions, oldest first.
   package var centralHistory: [MeasuredVersion] = []
 
@@ -24,12 +26,14 @@ package struct RunStart: Sendable {
 
   /// The first round, on a model that was there before.
   package init(base: BaseModel, round: RoundNumber = 1) {
-    self.init(base: base, ancestors: [], newest: base.version, round: round, history: [])
+    self.init(base: base, ancestors: [], newest: base.version, round: round, history: [], updates: 0)
   }
 
   init(
-    base: BaseModel, ancestors: [BaseModel], newest: ModelVersion, round: RoundNumber, history: [MeasuredVersion]
+    base: BaseModel, ancestors: [BaseModel], newest: ModelVersion, round: RoundNumber, history: [MeasuredVersion],
+    updates: UInt64
   ) {
+    self.updates = updates
     self.base = base
     self.ancestors = ancestors
     self.newest = newest
@@ -62,6 +66,7 @@ package struct RunStart: Sendable {
     self.init(
       base: BaseModel(latest.manifest), ancestors: ancestors.reversed(),
       newest: versions.last?.manifest.version ?? latest.manifest.version,
-      round: own.map(\.manifest.round).max()?.next ?? 1, history: history)
+      round: own.map(\.manifest.round).max()?.next ?? 1, history: history,
+      updates: own.reduce(0) { $0 + $1.manifest.cohortSize })
   }
 }

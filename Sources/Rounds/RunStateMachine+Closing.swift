@@ -177,6 +177,7 @@ extension RunStateMachine {
           outcome: attempt.isEvaluation ? .evaluated : .committed(model.version, modelDigest: model.modelDigest))))
     state = .gathering
     if attempt.isEvaluation { return actions + finish(.completed(base.version)) }
+    updatesUsed += UInt64(attempt.reported)
     advance(to: model)
     if case .buffered(let buffer) = attempt.aggregator { return actions + goOn(with: buffer) }
     if stopsAfterCommit { return actions + finish(.stopped) }
@@ -197,6 +198,13 @@ extension RunStateMachine {
     if let duration = plan.watch.duration, lasted >= duration, round.value <= plan.rounds {
       endReason = endReason ?? "the run has lasted \(duration)"
     }
+    settleBudget()
+  }
+
+  /// Whether what the run has used lets it train on; the attempt in hand is not cut short.
+  mutating func settleBudget() {
+    let reason = plan.watch.budget.exhaustion(updates: updatesUsed, bytes: plan.bytesMoved + bytesMoved)
+    if round.value <= plan.rounds { endReason = endReason ?? reason }
   }
 
   /// - Parameter isOfBase: whether the attempt trained on the model in hand.

@@ -8,6 +8,7 @@ extension RunStateMachine {
   mutating func gather() -> [Action] {
     state = .gathering
     gatheringSince = time
+    settleBudget()
     let actions = select()
     return actions + impatience(after: plan.patience)
   }

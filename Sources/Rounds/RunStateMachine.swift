@@ -203,6 +203,10 @@ package struct RunStateMachine: Sendable {
   var sampling = SamplingHistory()
   /// Why the run ends before its last round: no further round trains, the evaluation at the end does not wait for it.
   package internal(set) var endReason: String?
+  /// Client updates in the versions that the run made, those of processes before this one too.
+  package internal(set) var updatesUsed: UInt64
+  /// Bytes of messages from and to the run's workers in this process: to be told before a commit and before a retry.
+  package var bytesMoved: UInt64 = 0
   package internal(set) var round: RoundNumber
   package internal(set) var attempt: AttemptNumber
   var attemptsThisRound: UInt32 = 0
@@ -254,6 +258,7 @@ package struct RunStateMachine: Sendable {
     ancestors = start.ancestors
     newest = start.newest
     round = start.round
+    updatesUsed = start.updates
     watch = ModelWatch(rules: plan.watch)
     central = plan.isMeasuredCentrally ? ModelWatch(rules: plan.watch) : nil
     self.attempt = attempt

@@ -87,7 +87,10 @@ package enum RoundChecks {
     _ signed: SignedCertificate, authority: SigningPublicKey, time: UInt64, role: Role, name: WorkerID? = nil,
     computations: any RoundComputations = DirectComputations()
   ) throws(Refusal) {
-    guard computations.isValid(signed.signature, over: signed.certificate.canonicalBytes, by: authority) else {
+    guard
+      computations.isValid(
+        signed.signature, over: signed.certificate.canonicalBytes, by: authority, isLasting: true)
+    else {
       throw .certificateNotSigned
     }
     try check(signed.certificate, time: time, role: role, name: name)

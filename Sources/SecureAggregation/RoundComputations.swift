@@ -38,7 +38,13 @@ extension RoundComputations {
   }
 
   /// Whether a signature verifies.
-  package func isValid(_ signature: Signature, over string: [UInt8], by key: SigningPublicKey) -> Bool {
+  ///
+  /// - Parameter isLasting: whether later attempts ask the same. Other signatures are remembered only by who serves many:
+  ///   a single party sees each once, and would keep those of all rounds.
+  package func isValid(
+    _ signature: Signature, over string: [UInt8], by key: SigningPublicKey, isLasting: Bool = false
+  ) -> Bool {
+    guard servesMany || isLasting else { return signature.isValid(over: string, by: key) }
     var claim = CanonicalBytes(label: "claim/signature")
     claim.append(key)
     claim.append(signature)
@@ -113,6 +119,9 @@ package final class RememberedComputations: RoundComputations {
     self.runner = runner
     self.claimsMax = claimsMax
   }
+
+  /// Claims that are remembered.
+  var claimCount: Int { memory.withLock { $0.young.union($0.old).count } }
 
   package func once(_ claim: Digest, _ check: () throws(Refusal) -> Void) throws(Refusal) {
     if memory.withLock({ $0.young.contains(claim) || $0.old.contains(claim) }) { return }

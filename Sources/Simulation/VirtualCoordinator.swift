@@ -284,6 +284,7 @@ final class VirtualCoordinator {
   /// The machine changes first; then its actions are carried out, in their order.
   private func handle(_ event: RunStateMachine.Event, cost: Duration = .zero) {
     guard var machine = machine.take() else { return }  // One owner: nothing is copied when it changes.
+    machine.bytesMoved = world.byteCount
     let actions = machine.handle(event, at: world.now)
     if world.checksPopulation { machine.checkInvariants() }
     self.machine = machine

@@ -212,12 +212,28 @@ package struct RoundRow: Hashable, Sendable {
   package let central: Evaluation?
   /// By how many versions the updates were behind; nil where all are of one version.
   package let staleness: Staleness?
+  /// Nil where it was not counted: in a simulation, and in an attempt that the coordinator's death cut short.
+  package let traffic: Traffic?
+
+  /// Bytes of messages from and to the workers that were asked, payload only.
+  package struct Traffic: Hashable, Sendable {
+    package var up: UInt64
+    package var down: UInt64
+
+    package init(up: UInt64 = 0, down: UInt64 = 0) {
+      self.up = up
+      self.down = down
+    }
+
+    package var total: UInt64 { up + down }
+  }
 
   package init(
     attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
     bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64,
-    central: Evaluation? = nil, staleness: Staleness? = nil
+    central: Evaluation? = nil, staleness: Staleness? = nil, traffic: Traffic? = nil
   ) {
+    self.traffic = traffic
     self.staleness = staleness
     self.central = central
     self.saturated = saturated

@@ -143,7 +143,8 @@ extension RoundRow {
       outcome: try Field.choice(message.outcome.rawValue, "round.outcome"),
       reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated,
       central: (message.central?.pointee).map(Evaluation.init),
-      staleness: (message.staleness?.pointee).map { Staleness(mean: $0.mean, largest: Int($0.largest)) })
+      staleness: (message.staleness?.pointee).map { Staleness(mean: $0.mean, largest: Int($0.largest)) },
+      traffic: (message.traffic?.pointee).map { Traffic(up: $0.up, down: $0.down) })
   }
 
   func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RoundRow> {
@@ -169,6 +170,12 @@ extension RoundRow {
         $0.staleness = arena.make(murmur__staleness_row__init) {
           $0.mean = staleness.mean
           $0.largest = UInt32(clamping: staleness.largest)
+        }
+      }
+      if let traffic {
+        $0.traffic = arena.make(murmur__traffic_row__init) {
+          $0.up = traffic.up
+          $0.down = traffic.down
         }
       }
     }

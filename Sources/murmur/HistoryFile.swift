@@ -102,6 +102,8 @@ private struct ClusterRunDocument: Decodable {
     let centralAccuracy: Double?
     let seconds: Double
     let bytesUpPerWorker: Double
+    let bytesUp: Double?
+    let bytesDown: Double?
     let version: Int?
   }
 
@@ -115,7 +117,8 @@ private struct ClusterRunDocument: Decodable {
       let attempt = RunHistory.Attempt(
         round: round.round, attempt: round.attempt, outcome: round.outcome, reason: round.reason, start: clock,
         end: clock + round.seconds, phases: nil, cohort: round.cohort, reported: round.reported,
-        bytesUp: round.bytesUpPerWorker * Double(round.reported), bytesDown: nil, baseVersion: latest,
+        bytesUp: round.bytesUp ?? round.bytesUpPerWorker * Double(round.reported), bytesDown: round.bytesDown,
+        baseVersion: latest,
         evaluation: round.loss.map { .init(loss: $0, accuracy: round.accuracy) },
         central: round.centralLoss.map { .init(loss: $0, accuracy: round.centralAccuracy) }, version: round.version)
       clock += round.seconds
@@ -124,7 +127,7 @@ private struct ClusterRunDocument: Decodable {
     }
     var history = RunHistory(
       isSimulation: false, name: run.run, program: "murmur run show", outcome: run.state, modelVersion: latest,
-      seconds: clock, bytes: attempts.reduce(0) { $0 + $1.bytesUp }, attempts: attempts)
+      seconds: clock, bytes: attempts.reduce(0) { $0 + $1.bytesUp + ($1.bytesDown ?? 0) }, attempts: attempts)
     history.roundsPlanned = run.roundsPlanned
     return history
   }

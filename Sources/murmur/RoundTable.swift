@@ -70,6 +70,9 @@ struct RoundResult: Codable {
   let stalenessLargest: Int?
   let seconds: Double
   let bytesUpPerWorker: UInt64
+  /// Of all messages from and to the workers that were asked; absent where it was not counted.
+  let bytesUp: UInt64?
+  let bytesDown: UInt64?
   /// Elements of updates that did not fit their integers.
   let saturated: UInt64
   let version: UInt64?
@@ -92,6 +95,7 @@ struct RoundResult: Codable {
     stalenessLargest = row.staleness?.largest
     seconds = row.seconds
     bytesUpPerWorker = row.bytesUpPerWorker
+    (bytesUp, bytesDown) = (row.traffic?.up, row.traffic?.down)
     saturated = row.saturated
     version = row.published?.version.value
     modelDigest = row.published.map { "sha256:\($0.modelDigest)" }

@@ -51,16 +51,26 @@ enum RunDetailText {
     }
     if !detail.cohort.isEmpty { facts.append(("cohort", detail.cohort.map(\.text).joined(separator: ", "))) }
     facts.append(("attempts", "\(rounds.count), in \(Readable.decimal(rounds.reduce(0) { $0 + $1.seconds }, 1)) s"))
-    facts.append(("received", Readable.bytes(Self.bytes(rounds))))
+    let (received, sent) = Self.bytes(rounds)
+    facts.append(("client updates", "\(Self.updates(rounds))"))
+    facts.append(("received, sent", "\(Readable.bytes(received)), \(Readable.bytes(sent))"))
     let width = facts.map(\.0.count).max() ?? 0
     return facts.map { "\(TextTable.pad($0, to: width, .left))  \($1)" }
       + ["", "configuration"] + detail.configuration.split(separator: "\n").map { "  \($0)" }
       + ["", rounds.isEmpty ? "no attempt has ended" : RoundTable.header] + rounds.map(RoundTable.line)
   }
 
-  /// From the workers in the sums, payload only.
-  static func bytes(_ rounds: [RoundRow]) -> UInt64 {
-    rounds.reduce(0) { $0 + $1.bytesUpPerWorker * UInt64($1.reported) }
+  /// From and to the workers, payload only.
+  static func bytes(_ rounds: [RoundRow]) -> (received: UInt64, sent: UInt64) {
+    (
+      rounds.reduce(0) { $0 + ($1.traffic?.up ?? $1.bytesUpPerWorker * UInt64($1.reported)) },
+      rounds.reduce(0) { $0 + ($1.traffic?.down ?? 0) }
+    )
+  }
+
+  /// In the versions that the run made.
+  static func updates(_ rounds: [RoundRow]) -> UInt64 {
+    rounds.reduce(0) { $0 + ($1.published == nil ? 0 : UInt64($1.reported)) }
   }
 
   static func time(_ seconds: UInt64) -> String {
@@ -78,6 +88,8 @@ struct RunDetailResult: Encodable {
   let suitedWorkers: UInt32
   let seconds: Double
   let bytesReceived: UInt64
+  let bytesSent: UInt64
+  let clientUpdates: UInt64
   let rounds: [RoundResult]
 
   init(_ detail: RunDetail, _ rounds: [RoundRow]) {
@@ -88,7 +100,8 @@ struct RunDetailResult: Encodable {
     cohort = detail.cohort.map(\.text)
     suitedWorkers = detail.suitedWorkers
     seconds = rounds.reduce(0) { $0 + $1.seconds }
-    bytesReceived = RunDetailText.bytes(rounds)
+    (bytesReceived, bytesSent) = RunDetailText.bytes(rounds)
+    clientUpdates = RunDetailText.updates(rounds)
     self.rounds = rounds.map(RoundResult.init)
   }
 }

@@ -73,6 +73,18 @@ import Testing
         "run.yaml:8: key 'stop.patience': found 0, expected an integer from 1 to 1000000"
       ),
       (
+        "stop: {updates: 0}", "minimum: 5",
+        "run.yaml:8: key 'stop.updates': found 0, expected an integer from 1 to 1000000000000"
+      ),
+      (
+        "stop: {bytes: 10 gigabytes}", "minimum: 5",
+        "run.yaml:8: key 'stop.bytes': found \"10 gigabytes\", expected a size of at least 1 kB, such as \"10 GB\""
+      ),
+      (
+        "stop: {bytes: 10 B}", "minimum: 5",
+        "run.yaml:8: key 'stop.bytes': found \"10 B\", expected a size of at least 1 kB, such as \"10 GB\""
+      ),
+      (
         "take-back: {loss-ratio: 1}", "minimum: 5",
         "run.yaml:8: key 'take-back.loss-ratio': found 1, expected a number above 1, or 'never'"
       ),

@@ -48,7 +48,7 @@ import Testing
       clip: 4
       cohort: {minimum: 5, goal: 7, sampling: loss, patience: 30m}
       deadlines: {input: 1h, derive-input: {quantile: 0.8, margin: 1.5, shortest: 700ms}}
-      stop: {measure: accuracy, accuracy: 0.97, loss: 0.05, patience: 12, after: 36h}
+      stop: {measure: accuracy, accuracy: 0.97, loss: 0.05, patience: 12, after: 36h, updates: 70, bytes: 10 GB}
       take-back: {loss-ratio: 1.5}
       evaluation: {central: true, deadline: 90s}
       """,

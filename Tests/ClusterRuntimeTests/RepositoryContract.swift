@@ -56,7 +56,8 @@ struct RepositoryContract {
       published: version.map { .init(version: ModelVersion($0), modelDigest: digest(UInt8($0))) },
       outcome: version == nil ? .abandoned : .committed, reason: reason, saturated: 3,
       central: accuracy.map { .init(loss: 2 - $0, accuracy: $0 / 2) },
-      staleness: accuracy.map { Staleness(mean: $0, largest: 3) })
+      staleness: accuracy.map { Staleness(mean: $0, largest: 3) },
+      traffic: version.map { RoundRow.Traffic(up: 4096 * $0, down: 512) })
   }
 
   static func version(_ number: UInt64, digest byte: UInt8 = 7) -> VersionRecord {

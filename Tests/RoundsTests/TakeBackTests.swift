@@ -139,6 +139,46 @@ struct TakeBackTests {
     #expect(cluster.run.endReason == "the run has lasted 3600.0 seconds")
   }
 
+  @Test("A run that has used its client updates commits the round in hand, evaluates, and ends", arguments: [10, 11])
+  func endsWithUpdates(budget: UInt64) throws {
+    var rules = WatchRules()
+    rules.budget.updates = budget
+    let cluster = try cluster(rounds: 100, watch: rules) { _ in 1 }.start().finish()
+    #expect(cluster.outcomes == [.completed(budget == 10 ? 2 : 3)])
+    #expect(
+      cluster.run.endReason == "the run has used \(budget == 10 ? 10 : 15) client updates, its budget is \(budget)")
+    #expect(cluster.reports.last?.outcome == .evaluated)
+  }
+
+  @Test("A budget that is used up when the run is taken up again leaves the evaluation at the end")
+  func usedUp() throws {
+    var rules = WatchRules()
+    rules.budget.bytes = 1000
+    let cluster = try cluster(rounds: 100, watch: rules) { _ in 1 }
+    var plan = cluster.members.plan(rounds: 100)
+    plan.watch = rules
+    plan.bytesMoved = 1000
+    cluster.run = cluster.members.run(plan)
+    cluster.start().finish()
+    #expect(cluster.outcomes == [.completed(0)] && cluster.reports.map(\.outcome) == [.evaluated])
+    #expect(cluster.run.endReason == "the run has moved 1000 bytes, its budget is 1000")
+  }
+
+  @Test("Bytes of attempts that were abandoned count, and end the run before it tries again")
+  func endsWithBytes() throws {
+    var rules = WatchRules()
+    rules.budget.bytes = 1000
+    let cluster = try cluster(rounds: 100, watch: rules) { _ in 1 }
+    cluster.committing = { [unowned cluster] order in
+      cluster.run.bytesMoved += 600
+      return order.attempt.round == 2 && order.attempt.attempt == 0 ? .sumRefused(reason: "no model") : nil
+    }
+    cluster.start().finish()
+    #expect(cluster.outcomes == [.completed(1)])
+    #expect(cluster.run.endReason == "the run has moved 1200 bytes, its budget is 1000")
+    #expect(cluster.reports.map(\.outcome).last == .evaluated && cluster.reports.count == 3)
+  }
+
   @Test("Each version that is better than all before is told, once")
   func tellsBest() throws {
     let losses: [ModelVersion: Double] = [0: 3, 1: 2, 2: 2.5, 3: 1]

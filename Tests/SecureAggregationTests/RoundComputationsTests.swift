@@ -61,6 +61,23 @@ struct RoundComputationsTests {
     #expect(counter.count == 12)
   }
 
+  @Test("A party of its own remembers certificates, and no signature of a message, however many rounds there are")
+  func remembersCertificates() throws {
+    let key = try SigningKey(seed: SecretBytes(copying: Array(repeating: 1, count: 32)))
+    let alone = RememberedComputations(servesMany: false), many = RememberedComputations(servesMany: true)
+    for computations in [alone, many] {
+      for round in 0..<50 as Range<UInt8> {
+        for (string, isLasting) in [([0], true), ([1, round], false)] as [([UInt8], Bool)] {
+          #expect(
+            computations.isValid(
+              key.signature(over: string), over: string, by: key.signingPublicKey, isLasting: isLasting))
+        }
+        #expect(!computations.isValid(key.signature(over: [2]), over: [3], by: key.signingPublicKey))
+      }
+    }
+    #expect(alone.claimCount == 1 && many.claimCount == 51)
+  }
+
   @Test("One advert of another offer is found wherever it stands, on any number of threads", arguments: [1, 2, 3])
   func parallelAdverts(_ threads: Int) throws {
     let federation = try ProtocolFederation(count: 9), context = federation.context()

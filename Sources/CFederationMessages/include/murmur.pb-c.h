@@ -89,6 +89,7 @@ typedef struct Murmur__EvaluationRow Murmur__EvaluationRow;
 typedef struct Murmur__StalenessRow Murmur__StalenessRow;
 typedef struct Murmur__PublishedRow Murmur__PublishedRow;
 typedef struct Murmur__RoundRow Murmur__RoundRow;
+typedef struct Murmur__TrafficRow Murmur__TrafficRow;
 typedef struct Murmur__CoordinatorStatus Murmur__CoordinatorStatus;
 typedef struct Murmur__RunEvent Murmur__RunEvent;
 typedef struct Murmur__RunEvents Murmur__RunEvents;
@@ -1376,10 +1377,28 @@ struct  Murmur__RoundRow
    * By how many versions the updates were behind; absent where all are of one version.
    */
   Murmur__StalenessRow *staleness;
+  /*
+   * Absent where it was not counted.
+   */
+  Murmur__TrafficRow *traffic;
 };
 #define MURMUR__ROUND_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__round_row__descriptor) \
-    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL, NULL }
+    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL, NULL, NULL }
+
+
+/*
+ * Bytes of messages from and to the workers of an attempt.
+ */
+struct  Murmur__TrafficRow
+{
+  ProtobufCMessage base;
+  uint64_t up;
+  uint64_t down;
+};
+#define MURMUR__TRAFFIC_ROW__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__traffic_row__descriptor) \
+    , 0, 0 }
 
 
 struct  Murmur__CoordinatorStatus
@@ -2870,6 +2889,25 @@ Murmur__RoundRow *
 void   murmur__round_row__free_unpacked
                      (Murmur__RoundRow *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__TrafficRow methods */
+void   murmur__traffic_row__init
+                     (Murmur__TrafficRow         *message);
+size_t murmur__traffic_row__get_packed_size
+                     (const Murmur__TrafficRow   *message);
+size_t murmur__traffic_row__pack
+                     (const Murmur__TrafficRow   *message,
+                      uint8_t             *out);
+size_t murmur__traffic_row__pack_to_buffer
+                     (const Murmur__TrafficRow   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__TrafficRow *
+       murmur__traffic_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__traffic_row__free_unpacked
+                     (Murmur__TrafficRow *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__CoordinatorStatus methods */
 void   murmur__coordinator_status__init
                      (Murmur__CoordinatorStatus         *message);
@@ -3208,6 +3246,9 @@ typedef void (*Murmur__PublishedRow_Closure)
 typedef void (*Murmur__RoundRow_Closure)
                  (const Murmur__RoundRow *message,
                   void *closure_data);
+typedef void (*Murmur__TrafficRow_Closure)
+                 (const Murmur__TrafficRow *message,
+                  void *closure_data);
 typedef void (*Murmur__CoordinatorStatus_Closure)
                  (const Murmur__CoordinatorStatus *message,
                   void *closure_data);
@@ -3315,6 +3356,7 @@ extern const ProtobufCMessageDescriptor murmur__evaluation_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__staleness_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__published_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__round_row__descriptor;
+extern const ProtobufCMessageDescriptor murmur__traffic_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__coordinator_status__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_event__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_events__descriptor;

@@ -4,6 +4,7 @@ import Federation
 import ModelRegistry
 import Rounds
 import Tensors
+import Wire
 import ZeroMQ
 
 /// One run in hand: its machine, and what the driver keeps beside it.
@@ -27,9 +28,19 @@ struct ActiveRun {
   var attemptStarted: MonotonicTime
   /// Whether this process has offered an attempt of the run.
   var hasOffered = false
-  var trafficAtStart: [WorkerID: UInt64]
+  var trafficAtStart: [WorkerID: RoundRow.Traffic]
+  /// Bytes of the attempts that have ended in this process.
+  var bytesMoved: UInt64 = 0
   /// The disk, and not the run, is why the run is about to end: it can be resumed.
   var isInterrupted = false
+
+  /// Bytes from and to the workers of the attempt in hand.
+  func traffic(_ ledger: TrafficLedger) -> RoundRow.Traffic {
+    let now = ledger.snapshot
+    return offeredTo.reduce(RoundRow.Traffic()) {
+      $0 + (now[$1] ?? RoundRow.Traffic()) - (trafficAtStart[$1] ?? RoundRow.Traffic())
+    }
+  }
 
   /// An attempt as history names it.
   func recorded(_ attempt: AttemptID) -> AttemptID {

@@ -23,6 +23,9 @@ actor BulkServer {
   private let traffic: TrafficLedger
   private let backlog: PeerBacklog
   private var deliver: (@Sendable (Delivery) -> Void)?
+  /// Whose link it is, for the last link of each worker.
+  private var owners: [RoutingID: WorkerID] = [:]
+  private var links: [WorkerID: RoutingID] = [:]
 
   init(
     loop: IOLoop, socket: consuming sending Socket, traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
@@ -47,12 +50,23 @@ actor BulkServer {
       KillPoint.reached(.coordinator, .beforeSend, message.kind)
       let outcome = try socket.send(frames, to: link)
       KillPoint.reached(.coordinator, .afterSend, message.kind)
-      if outcome != .sent {
+      if outcome == .sent {
+        if let worker = owners[link] { traffic.sent(frames.reduce(0) { $0 + $1.count }, to: worker) }
+      } else {
         logger.debug("bulk message not sent", metadata: ["kind": "\(message.kind)", "outcome": "\(outcome)"])
       }
     } catch {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
     }
+  }
+
+  private func note(_ link: RoutingID, of worker: WorkerID) {
+    guard let last = links.updateValue(link, forKey: worker), last != link else {
+      owners[link] = worker
+      return
+    }
+    owners[last] = nil
+    owners[link] = worker
   }
 
   private func receive(_ event: SocketEvent) {
@@ -71,6 +85,7 @@ actor BulkServer {
     guard let link = message.origin, let worker = message.userID.flatMap({ WorkerID($0) }) else { return }
     let byteCount = message.frames.reduce(0) { $0 + $1.count }
     traffic.received(byteCount, from: worker)
+    note(link, of: worker)
     do throws(WireError) {
       guard message.frames.count <= 2 else {
         throw .badField("frames", found: "\(message.frames.count)", expected: "1 or 2")

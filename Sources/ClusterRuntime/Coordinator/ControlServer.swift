@@ -28,6 +28,7 @@ actor ControlServer {
   private var deliver: (@Sendable (Delivery) -> Void)?
   private var progress: [WorkerID: ReportedProgress] = [:]
   private var sessions: [WorkerID: SessionID] = [:]
+  private var deadlines = RunDeadlines<LoopTimer>()
 
   /// Binds the socket; nothing is read until `start`.
   init(
@@ -58,7 +59,7 @@ actor ControlServer {
     }
     guard let link = table.link(of: worker) else { return }
     KillPoint.reached(.coordinator, .beforeSend, message.kind)
-    send(.round(message), to: link)
+    send(.round(message), to: link, of: worker)
     KillPoint.reached(.coordinator, .afterSend, message.kind)
     _ = table.handle(.sent(to: link, at: .now))
   }
@@ -66,6 +67,27 @@ actor ControlServer {
   /// The worker is not needed for a while.
   func dismiss(_ worker: WorkerID, for duration: Duration) {
     perform(table.handle(.dismissed(worker, for: duration, at: .now)))
+  }
+
+  /// Calls `elapsed` when the deadline has passed, unless its attempt or its run ends before.
+  func start(
+    _ deadline: RunStateMachine.DeadlineID, after duration: Duration, of run: RunID,
+    elapsed: @escaping @Sendable () -> Void
+  ) {
+    deadlines.add(deadline, of: run) { number in
+      loop.schedule(after: duration, for: self) { server in
+        server.deadlines.passed(number, of: run)
+        elapsed()
+      }
+    }
+  }
+
+  func cancelDeadlines(of attempt: AttemptID, of run: RunID) {
+    for timer in deadlines.ended(attempt, of: run) { timer.cancel() }
+  }
+
+  func cancelDeadlines(of run: RunID) {
+    for timer in deadlines.ended(run) { timer.cancel() }
   }
 
   func goodbye() {
@@ -175,14 +197,16 @@ actor ControlServer {
     deliver?(news)
   }
 
-  private func send(_ message: ControlToWorker, to link: LinkID) {
-    if !transmit(message, to: link) { perform(table.handle(.linkRefused(link, at: .now))) }
+  /// - Parameter worker: whom the message is counted for, if it is one of a round.
+  private func send(_ message: ControlToWorker, to link: LinkID, of worker: WorkerID? = nil) {
+    if !transmit(message, to: link, of: worker) { perform(table.handle(.linkRefused(link, at: .now))) }
   }
 
   /// False if nobody is behind the link, or its queue is full.
-  private func transmit(_ message: ControlToWorker, to link: LinkID) -> Bool {
+  private func transmit(_ message: ControlToWorker, to link: LinkID, of worker: WorkerID? = nil) -> Bool {
     do {
       let header = try message.encoded()
+      if let worker { traffic.sent(header.count, to: worker) }
       return try socket.send([Frame(copying: header)], to: RoutingID(bytes: link.bytes)) == .sent
     } catch {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
@@ -202,15 +226,4 @@ private struct ReportedProgress {
   func stalledSeconds(at time: MonotonicTime) -> UInt32 {
     stalled == 0 ? 0 : stalled + UInt32(clamping: Int64(time.since(reportedAt).seconds))
   }
-}
-
-/// Bytes received from each worker, over both sockets.
-final class TrafficLedger: Sendable {
-  private let bytes = Locked<[WorkerID: UInt64]>([:])
-
-  func received(_ count: Int, from worker: WorkerID) {
-    bytes.withLock { $0[worker, default: 0] += UInt64(count) }
-  }
-
-  var snapshot: [WorkerID: UInt64] { bytes.withLock { $0 } }
 }

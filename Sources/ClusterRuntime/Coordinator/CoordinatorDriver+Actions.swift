@@ -1,3 +1,4 @@
+import ClusterConfiguration
 import Federation
 import Logging
 import ModelRegistry
@@ -33,7 +34,9 @@ extension CoordinatorDriver {
     case .commit(let order): commit(order, of: run)
     case .takeBack(let version, let base, let reason): return takeBack(version, to: base, reason: reason, of: run)
     case .foundBest(let version): return move(.best, to: version, of: run)
-    case .report(let report): return self.report(report, of: run)
+    case .report(let report):
+      control.loop.post(to: control) { $0.cancelDeadlines(of: report.attempt, of: run) }
+      return self.report(report, of: run)
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
     case .blocked(let reason):
@@ -49,14 +52,22 @@ extension CoordinatorDriver {
 
   private func startDeadline(_ deadline: RunStateMachine.DeadlineID, after duration: Duration, of run: RunID) {
     control.loop.post(to: control) { [self] server in
-      server.loop.schedule(after: duration, for: server) { _ in
-        self.elapsed(deadline, of: run)
-      }
+      server.start(deadline, after: duration, of: run) { self.elapsed(deadline, of: run) }
     }
   }
 
   nonisolated private func elapsed(_ deadline: RunStateMachine.DeadlineID, of run: RunID) {
-    thread.post(to: self) { $0.feed(.deadlinePassed(deadline, now: unixTime()), to: run) }
+    thread.post(to: self) { driver in
+      if deadline.kind == .retry { driver.tellBytesMoved(of: run) }
+      driver.feed(.deadlinePassed(deadline, now: unixTime()), to: run)
+    }
+  }
+
+  /// What has been used of the run's budget of bytes, up to now.
+  func tellBytesMoved(of run: RunID) {
+    guard let current = active[run], current.configuration.watch.budget.bytes != nil else { return }
+    let isOpen = !current.machine.cohort.isEmpty
+    active[run]?.machine.bytesMoved = current.bytesMoved + (isOpen ? current.traffic(traffic).total : 0)
   }
 
   /// False if the attempt cannot be recorded, or was before: it is not offered, and the run ends or is set aside.
@@ -139,6 +150,7 @@ extension CoordinatorDriver {
     }
     log(row, as: report.attempt)
     note(row)
+    active[run]?.bytesMoved += row.traffic?.total ?? 0
     do throws(RepositoryError) {
       try repository.end(row, version: record, at: unixTime())
     } catch {
@@ -150,8 +162,7 @@ extension CoordinatorDriver {
   }
 
   private func row(of report: RoundReport, in run: ActiveRun) -> RoundRow {
-    let now = traffic.snapshot
-    let bytes = run.offeredTo.reduce(UInt64(0)) { $0 + (now[$1] ?? 0) - (run.trafficAtStart[$1] ?? 0) }
+    let moved = run.traffic(traffic)
     var published: RoundRow.Published?
     var outcome = AttemptOutcome.abandoned
     var reason = ""
@@ -167,9 +178,9 @@ extension CoordinatorDriver {
       attempt: run.recorded(report.attempt), cohort: UInt32(report.cohort), reported: UInt32(report.reported),
       dropped: UInt32(report.dropped), evaluation: report.summary.flatMap { .init($0.metrics) },
       seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
-      bytesUpPerWorker: bytes / UInt64(max(1, report.reported)), published: published, outcome: outcome,
+      bytesUpPerWorker: moved.up / UInt64(max(1, report.reported)), published: published, outcome: outcome,
       reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) },
-      staleness: report.staleness)
+      staleness: report.staleness, traffic: moved)
   }
 
   private func log(_ row: RoundRow, as attempt: AttemptID) {

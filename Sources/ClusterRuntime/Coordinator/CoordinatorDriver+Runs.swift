@@ -214,6 +214,7 @@ extension CoordinatorDriver {
     var plan = configuration.plan(membership: membership, architecture: architecture)
     plan.run = record.identity
     plan.elapsed = try lasted(record.name)
+    plan.bytesMoved = try bytesMoved(by: record.name)
     var machine = RunStateMachine(
       plan: plan, membership: membership, certificate: home.certificate.certificate, signingKey: home.signingKey,
       start: beginning, attempt: try repository.nextAttempt(of: record.name, round: beginning.round))
@@ -235,6 +236,11 @@ extension CoordinatorDriver {
       }
       return MeasuredVersion(version: published.version, loss: central.loss, accuracy: central.accuracy)
     }
+  }
+
+  /// As the run's history has it: those of an attempt that the coordinator's death cut short are not known.
+  private func bytesMoved(by name: RunID) throws(RepositoryError) -> UInt64 {
+    try repository.attempts(of: name).reduce(0) { $0 + ($1.result?.traffic?.total ?? 0) }
   }
 
   /// How long ago the run made its first offer; what it was paused, or its coordinator away, counts too.
@@ -289,6 +295,7 @@ extension CoordinatorDriver {
     serveControl(of: name)
     scheduler.remove(name)
     post { $0.forget(name) }
+    control.loop.post(to: control) { $0.cancelDeadlines(of: name) }
     switch outcome {
     case .completed: change(name, to: .completed, reason: early)
     case .failed(let reason): change(name, to: isInterrupted ? .paused : .failed, reason: reason)

@@ -64,6 +64,7 @@ extension CoordinatorDriver {
       active[run]?.candidate = nil
       serveControl(of: run)
       removeOutdatedStates(order)
+      tellBytesMoved(of: run)
       handle(.committed(closed.release.base), of: run)
     } catch {
       end(run, because: error, doing: "version \(order.version) cannot be published")

@@ -175,6 +175,7 @@ final class FastFederation {
   /// The machine changes first; then its actions are carried out, in their order.
   private func handle(_ event: RunStateMachine.Event) {
     guard var machine = machine.take() else { return }  // One owner: nothing is copied when it changes.
+    machine.bytesMoved = byteCount
     let actions = machine.handle(event, at: now)
     machine.checkInvariants()
     self.machine = machine

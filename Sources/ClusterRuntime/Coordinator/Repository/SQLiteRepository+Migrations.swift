@@ -53,6 +53,12 @@ extension SQLiteRepository {
         table.add(column: "staleness_largest", .integer)
       }
     }
+    migrator.registerMigration("4") { database in
+      try database.alter(table: "attempt") { table in
+        table.add(column: "traffic_up", .integer)
+        table.add(column: "traffic_down", .integer)
+      }
+    }
     return migrator
   }
 

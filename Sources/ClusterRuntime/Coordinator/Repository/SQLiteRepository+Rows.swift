@@ -41,7 +41,7 @@ extension RoundRow {
       reported: UInt32(clamping: row.number("reported")), dropped: UInt32(clamping: row.number("dropped")),
       evaluation: Evaluation(row), seconds: row["seconds"] ?? 0, bytesUpPerWorker: row.number("bytes_up"),
       published: published, outcome: outcome, reason: row["reason"] ?? "", saturated: row.number("saturated"),
-      central: Evaluation(row, "central_"), staleness: Staleness(row))
+      central: Evaluation(row, "central_"), staleness: Staleness(row), traffic: Traffic(row))
   }
 }
 
@@ -51,6 +51,13 @@ extension RoundRow.Evaluation {
       return nil
     }
     self.init(loss: loss, accuracy: accuracy)
+  }
+}
+
+extension RoundRow.Traffic {
+  fileprivate init?(_ row: Row) {
+    guard row["traffic_up"] as Int64? != nil else { return nil }
+    self.init(up: row.number("traffic_up"), down: row.number("traffic_down"))
   }
 }
 
