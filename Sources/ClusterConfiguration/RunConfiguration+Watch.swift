@@ -27,10 +27,12 @@ extension RunConfiguration {
       rules.duration = try section.duration("after", in: .seconds(1)...Duration.seconds(366 * 24 * 3600))
     }
     if section.has("updates") { rules.budget.updates = try section.integer("updates", in: 1...updatesMax) }
-    if section.has("bytes") {
-      rules.budget.bytes = try section.text("bytes", expected: "a size of at least 1 kB, such as \"10 GB\"") {
-        Quantity.bytes($0).flatMap { $0 >= 1000 ? $0 : nil }
-      }
+    if section.has("bytes") { rules.budget.bytes = try bytes(in: section) }
+  }
+
+  private static func bytes(in section: ConfigurationSection) throws(ConfigurationError) -> UInt64 {
+    try section.text("bytes", expected: "a size of at least 1 kB, such as \"10 GB\"") { found -> UInt64? in
+      Quantity.bytes(found).flatMap { $0 >= 1000 ? $0 : nil }
     }
   }
 

@@ -22,7 +22,7 @@ package struct DownloadPool<Link: Hashable & Sendable>: Sendable {
     /// Bytes sent and not acknowledged, over all downloads; at least one chunk.
     package var poolBytes = TransferLimits.downloadPoolBytes
     /// A worker that acknowledges nothing for so long gives its credit back.
-    package var stallLimit = Duration.seconds(5)
+    package var stallLimit = Duration.seconds(10)
     package init() {}
   }
 

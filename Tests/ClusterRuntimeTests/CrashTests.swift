@@ -108,9 +108,11 @@ extension HostileTests {
       try federation.checkHistory()
     }
 
-    @Test("With two runs in hand too: both go on by themselves, and no round of either counts twice", arguments: 0..<2)
-    func coordinatorOfTwoDies(half: Int) async throws {
-      let points = Self.inRounds.enumerated().filter { $0.offset % 2 == half }.map(\.element)
+    /// Every point is one of `coordinatorDies`; two runs differ in whose round it is.
+    @Test("With two runs in hand too: both go on by themselves, and no round of either counts twice")
+    func coordinatorOfTwoDies() async throws {
+      let points = Self.inRounds.enumerated().filter { $0.offset % 4 == 0 || $0.element.contains("record") }
+        .map(\.element)
       let federation = try ProcessFederation(workers: 5, rounds: UInt64(points.count + 8))
       for number in 1...5 {
         try "maximum-attempts-per-model: 10\n".write(

@@ -168,7 +168,7 @@ struct ModelFetchTests {
     let large = Self.tensor("a", elements: chunkBytes / 2)
     var fetch = ModelFetch()
     #expect(fetch.handle(Self.wanted([large])) == [.begin, Self.request(large, chunks: 2)])
-    #expect(fetch.handle(Self.chunk(large)) == [.write])
+    #expect(fetch.handle(Self.chunk(large)) == [.write, Self.request(large, chunks: 0)])
     let rest = Self.request(large, offset: UInt64(chunkBytes))
     #expect(fetch.handle(.linkLost) == [])
     #expect(fetch.handle(Self.chunk(large, offset: UInt64(chunkBytes))) == [])
@@ -176,7 +176,9 @@ struct ModelFetchTests {
     let due = Self.start + BlobDownload.patience
     #expect(fetch.nextDeadline == due)
     #expect(fetch.handle(.tick(at: due)) == [rest])
-    #expect(fetch.handle(Self.chunk(large, offset: UInt64(chunkBytes))) == [.write, .verify(large.digest)])
+    let taken = Self.request(large, offset: UInt64(chunkBytes), chunks: 0)
+    #expect(
+      fetch.handle(Self.chunk(large, offset: UInt64(chunkBytes))) == [.write, taken, .verify(large.digest)])
   }
 
   /// Of three chunks, of which the first has come.
@@ -198,9 +200,12 @@ struct ModelFetchTests {
     let small = Self.tensor("a")
     let rest = Self.request(Self.large, offset: Self.chunkBytes, chunks: 2)
     #expect(fetch.handle(Self.wanted([small, Self.large], attempt: Self.next)) == [rest])
-    #expect(fetch.handle(Self.chunk(Self.large, offset: Self.chunkBytes)) == [.write])
+    func taken(_ offset: UInt64) -> ModelFetch.Action { Self.request(Self.large, offset: offset, chunks: 0) }
     #expect(
-      fetch.handle(Self.chunk(Self.large, offset: 2 * Self.chunkBytes)) == [.write, .verify(Self.large.digest)])
+      fetch.handle(Self.chunk(Self.large, offset: Self.chunkBytes)) == [.write, taken(Self.chunkBytes)])
+    #expect(
+      fetch.handle(Self.chunk(Self.large, offset: 2 * Self.chunkBytes))
+        == [.write, taken(2 * Self.chunkBytes), .verify(Self.large.digest)])
     #expect(
       fetch.handle(.verified(true, at: Self.start)) == [.keep(Self.large.digest), .begin, Self.request(small)])
   }

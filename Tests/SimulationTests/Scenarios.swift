@@ -9,7 +9,7 @@ let repository = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "
 func smallScenario(
   network: String = "{latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}", seed: UInt64 = 7,
   workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, input: String = "20s",
-  run: String = ""
+  architecture: String = "mlp 64-16-10", learningRate: String = "0.1", run: String = ""
 ) throws -> SimulationScenario {
   let text = """
     purpose: A test.
@@ -23,10 +23,10 @@ func smallScenario(
     expectations: {rounds: \(rounds), accuracy: \(accuracy)}
     run:
       name: small
-      model: {name: small, architecture: mlp 64-16-10, seed: 1}
+      model: {name: small, architecture: \(architecture), seed: 1}
       data: {features: 64, classes: 10, scale: 16}
       rounds: \(rounds)
-      training: {learning-rate: 0.1, local-epochs: 1, batch-size: 16}
+      training: {learning-rate: \(learningRate), local-epochs: 1, batch-size: 16}
       clip: 4
       maximum-weight: 1024
       cohort: {minimum: 3}

@@ -6,7 +6,9 @@ import Testing
 /// `murmur simulate --sweep`.
 @Suite struct SweepTests {
   private static func arguments(_ workspace: Workspace, _ more: String...) -> [String] {
-    ReportTests.short + ["--sweep", "lr=0.01,0.1", "--output", workspace.path + "/sweep"] + more
+    ReportTests.short + [
+      "--set", "fidelity=fast", "--sweep", "lr=0.01,0.1", "--output", workspace.path + "/sweep",
+    ] + more
   }
 
   private static func cells(_ workspace: Workspace) throws -> [String] {

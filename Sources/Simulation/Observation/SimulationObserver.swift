@@ -32,11 +32,12 @@ package struct SimulationObservers {
   package var recorder: SimulationRecorder?
   package var trace: RoundTrace?
   package var progress: ProgressMeter?
+  var others: [any SimulationObserver] = []
 
   package init() {}
 
   var all: [any SimulationObserver] {
     let candidates: [(any SimulationObserver)?] = [recorder, trace, progress]
-    return candidates.compactMap { $0 }
+    return candidates.compactMap { $0 } + others
   }
 }
