@@ -41,6 +41,56 @@ extension ConfigurationFile {
     }
   }
 
+  /// The same file without these keys; those that are not there are left out already.
+  ///
+  /// - Parameter keys: dotted paths from the top.
+  package func without(_ keys: [String]) throws(ConfigurationError) -> ConfigurationFile {
+    var root = try composed()
+    for key in keys { root = Self.removing(key.split(separator: ".").map(String.init)[...], from: root) }
+    return try written(root, at: path)
+  }
+
+  /// The same content for another place: relative paths in it lead to where they led.
+  ///
+  /// - Parameters:
+  ///   - path: of the new file.
+  ///   - keys: dotted paths of texts that are paths of files.
+  package func moved(to path: String, pathsAt keys: [String]) throws(ConfigurationError) -> ConfigurationFile {
+    var root = try composed()
+    for key in keys {
+      let steps = key.split(separator: ".").map(String.init)
+      guard let old = Self.text(at: steps[...], in: root), !old.hasPrefix("/") else { continue }
+      let new = RelativePath.of(resolve(old), fromFolderOf: path)
+      root = Self.replacing(in: root, steps[...], Node(new)) ?? root
+    }
+    return try written(root, at: path)
+  }
+
+  private func written(_ root: Node, at path: String) throws(ConfigurationError) -> ConfigurationFile {
+    do {
+      return ConfigurationFile(path: path, text: try Yams.serialize(node: root), isOnDisk: true)
+    } catch {
+      throw ConfigurationError(file: path, line: nil, key: "", found: "\(error)", expected: "YAML")
+    }
+  }
+
+  private static func removing(_ steps: ArraySlice<String>, from node: Node) -> Node {
+    guard let step = steps.first, case .mapping(var mapping) = node, let below = mapping[Node(step)] else {
+      return node
+    }
+    mapping[Node(step)] = steps.count == 1 ? nil : removing(steps.dropFirst(), from: below)
+    return .mapping(mapping)
+  }
+
+  private static func text(at steps: ArraySlice<String>, in node: Node) -> String? {
+    guard let step = steps.first else {
+      guard case .scalar(let scalar) = node else { return nil }
+      return scalar.string
+    }
+    guard case .mapping(let mapping) = node, let below = mapping[Node(step)] else { return nil }
+    return text(at: steps.dropFirst(), in: below)
+  }
+
   private func composed() throws(ConfigurationError) -> Node {
     let root: Node? = try? Yams.compose(yaml: text)
     guard let root else {

@@ -2,10 +2,11 @@ import Federation
 
 /// Durations, ratios, rates and byte counts as people write them in configurations.
 enum Quantity {
-  /// `250us`, `500ms`, `10s`, `5m` or `2h`: a whole number and a unit; nil for anything else.
+  /// `15ns`, `250us`, `500ms`, `10s`, `5m` or `2h`: a whole number and a unit; nil for anything else.
   static func duration(_ text: String) -> Duration? {
     let units: [(suffix: String, nanoseconds: Int64)] = [
-      ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+      ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000),
+      ("h", 3_600_000_000_000),
     ]
     for unit in units where text.hasSuffix(unit.suffix) {
       guard let count = whole(text.dropLast(unit.suffix.count)) else { continue }

@@ -7,7 +7,8 @@ extension SimulationScenario {
   ]
 
   private static let keys = [
-    "purpose", "population", "network", "seed", "costs", "faults", "chaos", "policy", "expectations",
+    "purpose", "population", "network", "seed", "costs", "faults", "chaos", "misfortunes", "malicious", "policy",
+    "expectations",
     "fidelity", "run",
   ]
 

@@ -13,6 +13,8 @@ extension SimulationScenario {
   package var objectionToFast: (key: String, found: String, expected: String)? {
     let full = "'fidelity: full', or a scenario without it"
     if chaos != .none { return ("chaos", "misfortunes by chance", full) }
+    if !misfortunes.isEmpty { return ("misfortunes", "\(misfortunes.count) of them", full) }
+    if let (party, kind) = malice.first { return ("malicious.\(party)", "'\(kind)'", full) }
     for (key, value) in [
       ("loss", network.loss), ("duplication", network.duplication), ("reordering", network.reordering),
     ] where value > 0 {

@@ -130,7 +130,7 @@ package struct SimulationScenario: Hashable, Sendable {
     /// Rounds, from the first, in which anything of this happens.
     package var rounds: UInt64
 
-    static let none = Chaos(
+    package static let none = Chaos(
       workerCrash: 0, partition: 0, coordinatorCrash: 0, outageMinimum: .zero, outageMaximum: .zero, rounds: 0)
   }
 
@@ -140,6 +140,8 @@ package struct SimulationScenario: Hashable, Sendable {
     package var rounds: UInt64
     /// Least accuracy of the last version on the held-out data; nil to claim nothing.
     package var accuracy: Double?
+    /// Whether every malicious party has to be found out, in the way that the catalogue says of its kind.
+    package var isMaliceNoticed = false
   }
 
   /// One sentence: what the scenario shows.
@@ -153,6 +155,10 @@ package struct SimulationScenario: Hashable, Sendable {
   package var slowness: [WorkerID: Double]
   package var faults: [Fault]
   package var chaos: Chaos
+  /// At steps that are known beforehand; those of `chaos` come beside them.
+  package var misfortunes: [Misfortune] = []
+  /// Who breaks the protocol.
+  package var malice = Malice()
   /// Every worker's own law.
   package var policy: WorkerPolicy
   package var expectations: Expectations
@@ -171,13 +177,13 @@ package struct SimulationScenario: Hashable, Sendable {
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> SimulationScenario {
     let top = try file.top(
       keys: [
-        "purpose", "population", "network", "seed", "costs", "slow-workers", "faults", "chaos", "policy",
-        "expectations", "fidelity", "run",
+        "purpose", "population", "network", "seed", "costs", "slow-workers", "faults", "chaos", "misfortunes",
+        "malicious", "policy", "expectations", "fidelity", "run",
       ])
     let population = try Population(top.section("population", keys: Population.keys))
     let run = try RunConfiguration(top.section("run", keys: RunConfiguration.keys))
     try run.check(against: population, in: top)
-    let scenario = try SimulationScenario(
+    var scenario = try SimulationScenario(
       purpose: top.text("purpose", expected: "one sentence that says what the scenario shows"),
       population: population, network: network(in: top), seed: top.integer("seed", in: 0...UInt64.max),
       costs: costs(in: top), slowness: slowness(in: top, population: population),
@@ -185,6 +191,9 @@ package struct SimulationScenario: Hashable, Sendable {
       chaos: chaos(in: top, run: run), policy: policy(in: top, run: run),
       expectations: expectations(in: top, run: run),
       fidelity: top.choice("fidelity", default: .full, of: ["full": .full, "fast": .fast]), run: run)
+    scenario.misfortunes = try misfortunes(in: top, population: population)
+    scenario.malice = try malice(
+      in: top, population: population, run: run, isNoticed: scenario.expectations.isMaliceNoticed)
     if scenario.fidelity == .fast, let (key, found, expected) = scenario.objectionToFast {
       throw top.error(at: "fidelity", found: "'fast' beside '\(key)': \(found)", expected: expected)
     }
@@ -308,10 +317,11 @@ package struct SimulationScenario: Hashable, Sendable {
   private static func expectations(in top: ConfigurationSection, run: RunConfiguration) throws(ConfigurationError)
     -> Expectations
   {
-    let section = try top.section("expectations", keys: ["rounds", "accuracy"])
+    let section = try top.section("expectations", keys: ["rounds", "accuracy", "malicious"])
     return try Expectations(
       rounds: section.integer("rounds", in: 0...run.rounds),
       accuracy: section.has("accuracy")
-        ? section.number("accuracy", expected: "a number from 0 to 1") { (0...1).contains($0) } : nil)
+        ? section.number("accuracy", expected: "a number from 0 to 1") { (0...1).contains($0) } : nil,
+      isMaliceNoticed: isMaliceNoticed(in: section, of: top))
   }
 }

@@ -1,27 +1,6 @@
 import ClusterConfiguration
 import Federation
 
-/// Which process dies in a simulation, at which of its steps, and for how long.
-package struct PlannedKill: Hashable, Sendable {
-  package enum Party: Hashable, Sendable {
-    case coordinator
-    /// By its place among the workers.
-    case worker(Int)
-  }
-
-  package var party: Party
-  /// The party dies when it comes to its `step`-th moment at which it could, from 1: between two actions of its machine,
-  /// behind each durable record, and behind each message.
-  package var step: Int
-  package var outage: Duration
-
-  package init(_ party: Party, step: Int, outage: Duration = .milliseconds(700)) {
-    self.party = party
-    self.step = step
-    self.outage = outage
-  }
-}
-
 /// How often the parties of a simulation came to a moment at which they could die.
 package struct KillableSteps: Hashable, Sendable {
   package internal(set) var coordinator = 0
@@ -32,7 +11,7 @@ package struct KillableSteps: Hashable, Sendable {
   /// Counts a moment of a party.
   ///
   /// - Returns: how many there were.
-  mutating func count(_ party: PlannedKill.Party) -> Int {
+  mutating func count(_ party: SimulationScenario.Misfortune.Party) -> Int {
     switch party {
     case .coordinator:
       coordinator += 1
@@ -59,6 +38,9 @@ package struct KillSweep: Sendable {
     package fileprivate(set) var recoveries: [Duration] = []
   }
 
+  /// Who dies is away so long.
+  static let outage = Duration.milliseconds(700)
+
   private let simulation: SimulationRun
   private let jobs: Int
 
@@ -70,18 +52,22 @@ package struct KillSweep: Sendable {
   }
 
   /// The deaths of a sweep: all of them, or `atMost` that are spread evenly over the steps.
-  package func kills(atMost: Int) throws(SimulationError) -> [PlannedKill] {
+  package func kills(atMost: Int) throws(SimulationError) -> [SimulationScenario.Misfortune] {
     let steps = try simulation.run().steps
     let all =
-      (1...max(1, steps.coordinator)).map { PlannedKill(.coordinator, step: $0) }
-      + (1...max(1, steps.workers[0])).map { PlannedKill(.worker(0), step: $0) }
+      (1...max(1, steps.coordinator)).map { Self.kill(.coordinator, step: $0) }
+      + (1...max(1, steps.workers[0])).map { Self.kill(.worker(0), step: $0) }
     guard all.count > atMost else { return all }
     return (0..<atMost).map { all[$0 * all.count / atMost] }
   }
 
+  private static func kill(_ party: SimulationScenario.Misfortune.Party, step: Int) -> SimulationScenario.Misfortune {
+    SimulationScenario.Misfortune(party, step: step, duration: outage)
+  }
+
   /// - Parameter report: hears how many runs have ended.
   package func run(
-    _ kills: [PlannedKill], report: @Sendable (Int) -> Void = { _ in }
+    _ kills: [SimulationScenario.Misfortune], report: @Sendable (Int) -> Void = { _ in }
   ) async throws(SimulationError) -> Summary {
     var results: [Int: Result<SimulationResult, SimulationError>] = [:]
     await withTaskGroup(of: (Int, Result<SimulationResult, SimulationError>).self) { group in
@@ -93,7 +79,7 @@ package struct KillSweep: Sendable {
         let simulation = simulation
         group.addTask {
           do throws(SimulationError) {
-            return (index, .success(try simulation.run(killing: kills[index])))
+            return (index, .success(try simulation.suffering([kills[index]]).run()))
           } catch {
             return (index, .failure(error))
           }
@@ -116,7 +102,7 @@ package struct KillSweep: Sendable {
 }
 
 extension KillSweep.Summary {
-  fileprivate mutating func add(_ result: SimulationResult, of kill: PlannedKill, rounds: UInt64) {
+  fileprivate mutating func add(_ result: SimulationResult, of kill: SimulationScenario.Misfortune, rounds: UInt64) {
     runs += 1
     if result.outcome == nil { hungRuns += 1 }
     lostRounds += Int(rounds > result.version.value ? rounds - result.version.value : result.version.value - rounds)

@@ -1,3 +1,4 @@
+import ClusterConfiguration
 import Federation
 import Rounds
 import SecureAggregation
@@ -11,6 +12,8 @@ package enum PlantedBug: Hashable, Sendable {
   case bufferKept
   /// One bit of a worker's input changes between its arrival and the sum.
   case inputAltered(WorkerID)
+  /// The same of everyone's input, once each of these parties has died.
+  case inputsAlteredAfterDeaths(Set<SimulationScenario.Misfortune.Party>)
   /// A worker releases, for the same owners, shares of the other kind too.
   case bothSharesReleased(WorkerID)
   /// A worker agrees to a second set of survivors.
@@ -22,6 +25,15 @@ package enum PlantedBug: Hashable, Sendable {
 }
 
 extension PlantedBug {
+  /// Whether the coordinator changes a bit of a worker's input.
+  func altersInput(of worker: WorkerID, after deaths: Set<SimulationScenario.Misfortune.Party>) -> Bool {
+    switch self {
+    case .inputAltered(worker): true
+    case .inputsAlteredAfterDeaths(let parties): parties.isSubset(of: deaths)
+    default: false
+    }
+  }
+
   /// What a planted mistake makes a worker say beside its own message.
   func extra(_ message: WorkerMessage, from worker: WorkerID) -> WorkerMessage? {
     switch (self, message) {

@@ -7,13 +7,15 @@ package struct SimulationCampaign: Sendable {
     package let seed: UInt64
     /// In words; never empty.
     package let problems: [String]
+    /// Where it was filed; nil if nobody asked for that.
+    package var file: String?
   }
 
   /// What `run` tells of, in the order in which it happens; from one task.
   package enum Progress: Sendable {
-    case began(seed: UInt64)
+    case began(SimulationRun)
     case failed(Failure)
-    case ended(seed: UInt64)
+    case ended(SimulationRun)
   }
 
   /// What came out of all seeds; the same for the same seeds, whatever the number of threads.
@@ -48,28 +50,26 @@ package struct SimulationCampaign: Sendable {
 
   /// Runs all seeds, the failing ones too.
   ///
-  /// - Parameter report: hears of each seed, and of each failure when it is found.
-  package func run(report: @Sendable (Progress) -> Void = { _ in }) async -> Summary {
+  /// - Parameters:
+  ///   - file: writes a failing simulation down and says where, on the thread that found it.
+  ///   - report: hears of each seed, and of each failure when it is found.
+  package func run(
+    filing file: (@Sendable (SimulationRun) -> String?)? = nil, report: @Sendable (Progress) -> Void = { _ in }
+  ) async -> Summary {
     var summary = Summary()
-    await withTaskGroup(of: (UInt64, Result<SimulationResult, SimulationError>).self) { group in
+    await withTaskGroup(of: Ended.self) { group in
       var next: UInt64? = seeds.lowerBound
       func begin() {
         guard let seed = next else { return }
         next = seed < seeds.upperBound ? seed + 1 : nil
         let simulation = simulation.seeded(seed)
-        report(.began(seed: seed))
-        group.addTask {
-          do throws(SimulationError) {
-            return (seed, .success(try simulation.run()))
-          } catch {
-            return (seed, .failure(error))
-          }
-        }
+        report(.began(simulation))
+        group.addTask { Ended(simulation, filing: file) }
       }
       for _ in 0..<jobs { begin() }
-      while let (seed, result) = await group.next() {
-        if let failure = summary.add(result, seed: seed) { report(.failed(failure)) }
-        report(.ended(seed: seed))
+      while let ended = await group.next() {
+        if let failure = summary.add(ended) { report(.failed(failure)) }
+        report(.ended(ended.simulation))
         begin()
       }
     }
@@ -83,25 +83,42 @@ package struct SimulationCampaign: Sendable {
   }
 }
 
+/// One seed, done.
+private struct Ended: Sendable {
+  let simulation: SimulationRun
+  let result: Result<SimulationResult, SimulationError>
+  /// Nil if it passed.
+  private(set) var failure: SimulationCampaign.Failure?
+
+  init(_ simulation: SimulationRun, filing file: (@Sendable (SimulationRun) -> String?)?) {
+    self.simulation = simulation
+    do throws(SimulationError) {
+      result = .success(try simulation.run())
+    } catch {
+      result = .failure(error)
+    }
+    let problems =
+      switch result {
+      case .success(let result): result.violations + result.failedExpectations
+      case .failure(let error): [error.description]
+      }
+    guard !problems.isEmpty else { return }
+    failure = SimulationCampaign.Failure(seed: simulation.seed, problems: problems, file: file?(simulation))
+  }
+}
+
 extension SimulationCampaign.Summary {
-  fileprivate mutating func add(_ result: Result<SimulationResult, SimulationError>, seed: UInt64)
-    -> SimulationCampaign.Failure?
-  {
-    let problems: [String]
-    switch result {
-    case .success(let result):
+  fileprivate mutating func add(_ ended: Ended) -> SimulationCampaign.Failure? {
+    if case .success(let result) = ended.result {
       roundsCommitted += result.roundsCommitted
       attempts += UInt64(result.rounds.count)
       outages += result.outages
       messages += result.messages
-      problems = result.violations + result.failedExpectations
-    case .failure(let error): problems = [error.description]
     }
-    guard !problems.isEmpty else {
+    guard let failure = ended.failure else {
       passed += 1
       return nil
     }
-    let failure = SimulationCampaign.Failure(seed: seed, problems: problems)
     if failures.count < SimulationCampaign.failuresMax {
       failures.append(failure)
     } else {

@@ -86,25 +86,43 @@ package struct SimulationRun: Sendable {
     }
   }
 
-  /// As `run`, with a process that dies at one of its steps.
-  package func run(killing kill: PlannedKill) throws(SimulationError) -> SimulationResult {
+  /// The same scenario, seed and data with these misfortunes beside its own.
+  package func suffering(_ misfortunes: [SimulationScenario.Misfortune]) -> SimulationRun {
+    var copy = self
+    copy.scenario.misfortunes += misfortunes
+    return copy
+  }
+
+  /// What came of a simulation, be it in order or not.
+  struct Trial {
+    /// Everything that is wrong, the worst first; empty if it ended as its scenario claims.
+    var claims: [FailureClaim]
+    /// What chance drew until the end.
+    var drawn: [SimulationScenario.Misfortune]
+  }
+
+  func trial(_ plantedBug: PlantedBug?) -> Trial {
+    var trial = Trial(claims: [], drawn: [])
     do {
-      return try play(nil, kill, log: { _ in }, report: { _ in })
-    } catch let error as SimulationError {
-      throw error
+      let result =
+        scenario.fidelity == .fast
+        ? try run() : try play(plantedBug, log: { _ in }, report: { _ in }, drawn: { trial.drawn = $0 })
+      trial.claims = (result.violations + result.failedExpectations).map(FailureClaim.init)
     } catch {
-      throw .node("\(error)")
+      trial.claims = [FailureClaim("\(error)")]
     }
+    return trial
   }
 
   private func play(
-    _ plantedBug: PlantedBug?, _ kill: PlannedKill? = nil, until: Duration? = nil,
+    _ plantedBug: PlantedBug?, until: Duration? = nil,
     observers: [any SimulationObserver] = [], log: @escaping (String) -> Void,
-    report: @escaping (SimulatedRound) -> Void
+    report: @escaping (SimulatedRound) -> Void, drawn: ([SimulationScenario.Misfortune]) -> Void = { _ in }
   ) throws -> SimulationResult {
     let world = World(
       scenario: scenario, seed: seed, parties: try VirtualParties(scenario.population, seed: seed),
-      threads: threads, plantedBug: plantedBug, plannedKill: kill, observers: observers, log: log)
+      threads: threads, plantedBug: plantedBug, observers: observers, log: log)
+    defer { drawn(world.misfortunes.drawn) }
     let disk = CoordinatorDisk()
     let coordinator = VirtualCoordinator(
       world: world, disk: disk, judge: { try self.judge($0) }, report: report)
@@ -129,15 +147,16 @@ package struct SimulationRun: Sendable {
     let parameters = try ParameterSet(artifact.tensors, expecting: scenario.run.model.architecture.layout)
     let metrics = try judge(parameters)
     let ended = coordinator.endedAt ?? (isCutShort ? deadline : world.now)
-    let unmet = failures(
-      coordinator.outcome, committed: world.checkers.lineage.latest?.manifest.version.value ?? 0,
-      faultsLeft: world.faultsLeft, metrics)
+    let unmet =
+      failures(
+        coordinator.outcome, committed: world.checkers.lineage.latest?.manifest.version.value ?? 0,
+        faultsLeft: world.faultsLeft, metrics) + failures(of: world)
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, parameters: parameters.values,
       controls: controls(coordinator, workers), heldOut: metrics, seconds: ended.seconds,
       events: world.eventCount, messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
-      steps: world.steps, recoveries: coordinator.recoveries, violations: world.checkers.violations,
+      steps: world.misfortunes.steps, recoveries: coordinator.recoveries, violations: world.checkers.violations,
       failedExpectations: isCutShort ? [] : unmet, unjudged: isCutShort ? unmet : [], isCutShort: isCutShort,
       logLines: world.log.lineCount,
       logDigest: world.log.digest)
@@ -157,6 +176,14 @@ package struct SimulationRun: Sendable {
     let examples = heldOut.scaled(by: Float(scenario.run.data.scale))
     let trainer = try LocalTrainer(architecture, training: examples, holdOut: examples, threads: threads)
     return try trainer.evaluate(parameters)
+  }
+
+  /// What the scenario says of steps and of malicious parties.
+  private func failures(of world: World) -> [String] {
+    world.misfortunes.unmet.map { misfortune in
+      "misfortunes: \(misfortune.party) never came to step \(misfortune.step), "
+        + "expected a \(misfortune.kind.rawValue) there"
+    } + (scenario.expectations.isMaliceNoticed ? world.malice.unnoticed : [])
   }
 
   func failures(
@@ -188,10 +215,11 @@ extension SimulationScenario {
   var timeLimit: Duration {
     let deadlines = run.deadlines
     let setup = deadlines.advert + deadlines.share + deadlines.share
+    let outageMaximum = max(chaos.outageMaximum, misfortunes.map(\.duration).max() ?? .zero)
     let attempt: Duration =
-      setup + deadlines.input + deadlines.agree + deadlines.unmask + chaos.outageMaximum + .seconds(60)
+      setup + deadlines.input + deadlines.agree + deadlines.unmask + outageMaximum + .seconds(60)
     let attempts = min(run.rounds + 1, 1 << 40) * UInt64(run.maximumAttempts)
-    let longest = faults.compactMap(\.duration).max() ?? .zero
+    let longest = (faults.compactMap(\.duration) + misfortunes.map(\.duration)).max() ?? .zero
     return attempt * Int(clamping: attempts) + longest + .seconds(60)
   }
 }

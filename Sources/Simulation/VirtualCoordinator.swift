@@ -155,6 +155,7 @@ final class VirtualCoordinator {
     let stored = try disk.models.keep(release.manifest, artifact: release.artifact)
     for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
     world.checkers.sum.published()
+    world.malice.published(stored.manifest.madeBy)
     if machine != nil, world.mayStrikeCoordinator() { return }
     try disk.models.restoreLatest(of: release.model)
     parameters = release.parameters
@@ -197,6 +198,10 @@ final class VirtualCoordinator {
     case .round(let body):
       perform(table.handle(.heard(from: worker, link: link, at: world.now)))
       guard table.isCurrent(link: link, of: worker) else { return }
+      if let answers = world.malice.coordinator?.hearing(body, from: worker) {
+        for (message, reader) in answers { say(message, to: reader) }
+        return
+      }
       handle(.received(body, from: worker), cost: world.costs.receiving(body))
     }
   }
@@ -249,18 +254,23 @@ final class VirtualCoordinator {
       schedule(.poolTick, at: world.now + Self.poolTickInterval)
     case .deadline(let deadline): handle(.deadlinePassed(deadline, now: world.calendar))
     case .send(let message, let worker):
-      guard let link = table.link(of: worker) else { return }
-      for claim in world.checkers.frames.sent(message) { world.violated(claim) }
-      if send(.round(message), to: link) {
-        _ = table.handle(.sent(to: link, at: world.now))
-      } else {
-        perform(table.handle(.linkRefused(link, at: world.now)))
-      }
+      for said in world.said(message, to: worker, blob: { try? self.disk.models.blob($0) }) { say(said, to: worker) }
       _ = world.mayStrikeCoordinator()
     case .dismiss(let worker, let rest): perform(table.handle(.dismissed(worker, for: rest, at: world.now)))
     case .sendBulk(let message, let payload, let worker, let connection):
       try world.send(message, payload: payload, .toWorker, worker: worker, .bulk, connection: connection)
     case .desk(let delivery): receive(delivery)
+    }
+  }
+
+  private func say(_ message: CoordinatorMessage, to worker: WorkerID) {
+    guard let link = table.link(of: worker) else { return }
+    // Of a malicious coordinator it is known that it shows different things; what workers release is judged all the same.
+    for claim in world.checkers.frames.sent(message) where world.malice.coordinator == nil { world.violated(claim) }
+    if send(.round(message), to: link) {
+      _ = table.handle(.sent(to: link, at: world.now))
+    } else {
+      perform(table.handle(.linkRefused(link, at: world.now)))
     }
   }
 
@@ -335,6 +345,7 @@ final class VirtualCoordinator {
     case .report(let report): self.report(report)
     case .blame(let worker, let fault):
       world.note("coordinator", "blamed", ["worker": .text(worker.text), "fault": .text(fault)])
+      world.malice.blamed(worker, fault: fault)
     case .blocked(let reason): world.note("coordinator", "blocked", ["reason": .text(reason)])
     case .keepEvidence(let evidence): world.keep(evidence, by: "coordinator")
     case .ignored(let worker, let why):

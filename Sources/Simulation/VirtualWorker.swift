@@ -299,7 +299,7 @@ final class VirtualWorker {
     switch order {
     case .secure(let id, _, let rules), .plain(let id, _, let rules): (attempt, configuration) = (id, rules)
     }
-    guard let update = process?.update else { return }
+    guard let update = process?.update.map({ world.learnt($0, by: name, in: attempt) }) else { return }
     do {
       let source = try UploadSource(order, update: update)
       world.checkers.sum.contributed(order, update: update, by: name)
@@ -318,8 +318,10 @@ final class VirtualWorker {
   /// machine its statements.
   private func send(_ message: WorkerMessage) {
     guard let process, process.session.isConnected, !process.isDoomed else { return }
-    transmit(.round(message))
-    sent(message)
+    for said in world.said(message, by: name, in: process.machine.attempt) {
+      transmit(.round(said))
+      sent(said)
+    }
     if let claim = world.plantedBug?.extra(message, from: name) {
       transmit(.round(claim))
       sent(claim)
@@ -337,7 +339,8 @@ final class VirtualWorker {
 
   private func sendBulk(_ message: BulkToCoordinator, _ payload: [UInt8]?) throws {
     guard let process, !process.isDoomed else { return }
-    for (message, payload) in [(message, payload)] + (world.plantedBug?.extra(message, payload, from: name) ?? []) {
+    let own = world.uploaded(message, payload, by: name, in: process.machine.attempt)
+    for (message, payload) in [own] + (world.plantedBug?.extra(message, payload, from: name) ?? []) {
       if try world.send(message, payload: payload, .toCoordinator, worker: index, .bulk) {
         sent(message, payload)
       } else if process.waiting.count < Self.waitingMax {
@@ -365,11 +368,13 @@ final class VirtualWorker {
   private func log(_ note: WorkerStateMachine.Note) {
     switch note {
     case .declined(let attempt, let reason, let detail):
+      world.malice.refused(detail, by: name)
       world.note(
         name.text, "declined",
         ["attempt": .text(attempt.description), "reason": .text("\(reason)"), "detail": .text(detail)])
     case .ignored(let kind, let why): world.note(name.text, "ignored", ["kind": .text(kind), "why": .text(why)])
     case .ended(let attempt, let ending):
+      world.malice.refused(ending.text, by: name)
       world.note(name.text, "ended", ["attempt": .text(attempt.description), "ending": .text(ending.text)])
     }
   }

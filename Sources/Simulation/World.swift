@@ -26,6 +26,7 @@ final class World {
   let parties: VirtualParties
   let costs: WorkCosts
   let plantedBug: PlantedBug?
+  let malice: Malice
   private let observers: [any SimulationObserver]
   /// What logs and observers call the coordinator.
   static let coordinatorName = "coordinator"
@@ -43,9 +44,7 @@ final class World {
   private(set) var log: EventLog
   var checkers: Checkers
   private var faults: FaultSchedule
-  private var chaos: ChaosSchedule
-  private let plannedKill: PlannedKill?
-  private(set) var steps: KillableSteps
+  private(set) var misfortunes: MisfortuneSchedule
   /// Workers that nothing gets through to.
   private var partitioned: Set<Int> = []
 
@@ -54,6 +53,8 @@ final class World {
   private(set) var byteCount: UInt64 = 0
   /// Deaths of processes and partitions.
   private(set) var outageCount: UInt64 = 0
+  /// Parties whose process has died.
+  private(set) var deaths: Set<SimulationScenario.Misfortune.Party> = []
 
   private(set) var coordinator: VirtualCoordinator?
   private(set) var workers: [VirtualWorker] = []
@@ -61,7 +62,7 @@ final class World {
 
   init(
     scenario: SimulationScenario, seed: UInt64, parties: VirtualParties, threads: Int, plantedBug: PlantedBug?,
-    plannedKill: PlannedKill? = nil, observers: [any SimulationObserver] = [], log: @escaping (String) -> Void
+    observers: [any SimulationObserver] = [], log: @escaping (String) -> Void
   ) {
     self.observers = observers
     self.scenario = scenario
@@ -69,14 +70,13 @@ final class World {
     self.threads = threads
     self.parties = parties
     self.plantedBug = plantedBug
-    self.plannedKill = plannedKill
-    steps = KillableSteps(workers: parties.workers.count)
+    malice = Malice(scenario.malice, parties: parties)
     costs = WorkCosts(table: scenario.costs)
     network = VirtualNetwork(scenario.network, workers: parties.workers.map(\.name), seed: seed)
     self.log = EventLog(log)
     checkers = Checkers(parties: parties, contributionsMax: scenario.policy.maximumAttemptsPerModel)
     faults = FaultSchedule(scenario.faults)
-    chaos = ChaosSchedule(scenario.chaos, parties: parties, seed: seed)
+    misfortunes = MisfortuneSchedule(scenario, parties: parties, seed: seed)
     indices = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
   }
 
@@ -268,6 +268,7 @@ final class World {
     observe { $0.outageBegan(kind, of: workers[worker].name.text, at: now) }
     switch kind {
     case .crash:
+      deaths.insert(.worker(worker))
       workers[worker].crash()
       for socket in VirtualSocket.allCases { disconnect(worker, socket, deliversRest: true) }
     case .partition:
@@ -290,48 +291,37 @@ final class World {
     }
   }
 
-  // MARK: Chaos
+  // MARK: Misfortunes
 
-  /// Lets chance strike a worker where it stands.
+  /// Lets a misfortune strike a worker where it stands.
   ///
   /// - Returns: whether its process is gone.
   func mayStrike(worker: Int) -> Bool {
-    if workers[worker].isAlive, let outage = plannedOutage(of: .worker(worker)) {
-      note(workers[worker].name.text, "killed")
-      strike(.crash, worker, for: outage)
-      return true
-    }
-    guard isChaotic, workers[worker].isAlive, let (kind, duration) = chaos.strikes(worker: worker) else { return false }
-    if kind == .partition && partitioned.contains(worker) { return false }
-    note(workers[worker].name.text, "chaos", ["kind": .text(kind.rawValue)])
-    strike(kind, worker, for: duration)
-    return kind == .crash
+    guard workers[worker].isAlive,
+      let (misfortune, isDrawn) = misfortunes.strikes(
+        .worker(worker), round: coordinator?.lastRound ?? 0, isPartitioned: partitioned.contains(worker))
+    else { return false }
+    note(workers[worker].name.text, isDrawn ? "chaos" : "misfortune", ["kind": .text(misfortune.kind.rawValue)])
+    strike(misfortune.kind, worker, for: misfortune.duration)
+    return misfortune.kind == .crash
   }
 
-  /// Lets chance strike the coordinator where it stands: what it has not sent yet, and what is on its way, is lost.
+  /// Lets a misfortune strike the coordinator where it stands: what it has not sent yet, and what is on its way, is lost.
   ///
   /// - Returns: whether its process is gone.
   func mayStrikeCoordinator() -> Bool {
-    guard let coordinator, coordinator.isAlive, coordinator.outcome == nil else { return false }
-    if let outage = plannedOutage(of: .coordinator) {
-      note("coordinator", "killed")
-      return strike(coordinator, for: outage)
-    }
-    guard isChaotic, let duration = chaos.strikesCoordinator() else { return false }
-    note("coordinator", "chaos", ["kind": "crash"])
-    return strike(coordinator, for: duration)
+    guard let coordinator, coordinator.isAlive, coordinator.outcome == nil,
+      let (misfortune, isDrawn) = misfortunes.strikes(.coordinator, round: coordinator.lastRound)
+    else { return false }
+    note("coordinator", isDrawn ? "chaos" : "misfortune", ["kind": "crash"])
+    strike(coordinator, for: misfortune.duration)
+    return true
   }
 
-  /// How long a party is away that is to die at this very step.
-  private func plannedOutage(of party: PlannedKill.Party) -> Duration? {
-    let step = steps.count(party)
-    guard let plannedKill, plannedKill.party == party, plannedKill.step == step else { return nil }
-    return plannedKill.outage
-  }
-
-  private func strike(_ coordinator: VirtualCoordinator, for duration: Duration) -> Bool {
+  private func strike(_ coordinator: VirtualCoordinator, for duration: Duration) {
     outageCount += 1
     observe { $0.outageBegan(.crash, of: Self.coordinatorName, at: now) }
+    deaths.insert(.coordinator)
     coordinator.crash()
     for worker in workers.indices {
       for socket in VirtualSocket.allCases where network.isUp(worker, socket) {
@@ -340,10 +330,7 @@ final class World {
       }
     }
     schedule(.coordinatorReturns, after: duration)
-    return true
   }
-
-  private var isChaotic: Bool { (coordinator?.lastRound ?? 0).value <= scenario.chaos.rounds }
 }
 
 /// The faults that have not happened yet.

@@ -8,6 +8,7 @@ extension SimulateCommand {
     try exclude("--calibrate", calibrate, "it simulates nothing")
     try exclude("--sweep", !sweep.isEmpty, "it is for many simulations")
     try exclude("--seeds", seeds != nil && sweep.isEmpty, "it is for many simulations")
+    try exclude("--minimize", minimize, "it is for one seed that fails, again and again")
     if calibrate, central { throw ValidationError("--calibrate excludes --central: each measures something else") }
     if seeds != nil, seed != nil { throw ValidationError("--seeds excludes --seed") }
     if trace != nil, output.json { throw ValidationError("--trace excludes --json: it is a text") }
@@ -25,14 +26,22 @@ extension SimulateCommand {
       guard seeds != nil || !sweep.isEmpty else { throw ValidationError("--jobs is for --seeds and --sweep") }
       guard (1...1024).contains(jobs) else { throw ValidationError("--jobs: found \(jobs), expected 1 to 1024") }
     }
-    guard outputFolder == nil || !sweep.isEmpty else { throw ValidationError("--output is for --sweep") }
+    guard outputFolder == nil || !sweep.isEmpty || minimize else {
+      throw ValidationError("--output is for --sweep and --minimize")
+    }
+    guard failureFolder == nil || seeds != nil && sweep.isEmpty else {
+      throw ValidationError("--file-failures is for --seeds without --sweep")
+    }
   }
 
   private func exclude(_ name: String, _ isGiven: Bool, _ reason: String) throws {
     guard isGiven else { return }
     var others = [("--log", log != nil), ("--report", report != nil), ("--trace", trace != nil)]
     if name != "--sweep" { others += [("--until", until != nil)] }
-    if central || calibrate { others += [("--seeds", seeds != nil), ("--sweep", !sweep.isEmpty)] }
+    if name == "--minimize" { others += [("--central", central), ("--calibrate", calibrate)] }
+    if central || calibrate || name == "--minimize" {
+      others += [("--seeds", seeds != nil), ("--sweep", !sweep.isEmpty)]
+    }
     guard let other = others.first(where: \.1) else { return }
     throw ValidationError("\(name) excludes \(other.0): \(reason)")
   }

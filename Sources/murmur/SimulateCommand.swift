@@ -23,7 +23,12 @@ struct SimulateCommand: AsyncParsableCommand {
       With --central, the scenario's model is trained on the data of all workers in one place instead, with the same \
       local optimizer: what the federation is measured against.
 
-      With --seeds, all of these seeds are simulated, and a summary is printed instead of rounds.
+      With --seeds, all of these seeds are simulated, and a summary is printed instead of rounds; with --file-failures, \
+      each that fails is made small and filed as a scenario.
+
+      With --minimize, a simulation that fails is made small: what chance did is written down as a list of misfortunes, \
+      the list and the planned faults are shrunk until nothing of them can be left out, then lost messages, rounds and \
+      workers as far as it fails for the same reason without them. What is left is written as a scenario file.
 
       With --sweep, every combination of values is simulated as a process of its own, under each of the seeds. A key is \
       a path in the scenario's mapping 'run', such as training.learning-rate, or a whole path, such as \
@@ -36,7 +41,9 @@ struct SimulateCommand: AsyncParsableCommand {
           murmur simulate Simulations/digits.yaml
           murmur simulate Simulations/digits.yaml --seed 9 --log events.jsonl
           murmur simulate Simulations/mnist-2nn.yaml --central --epochs 10
-          murmur simulate Simulations/hostile-network.yaml --seeds 1..1000 --jobs 2
+          murmur simulate Simulations/hostile-network.yaml --seeds 1..1000 --jobs 2 --file-failures failures
+          murmur simulate Simulations/hostile-network.yaml --seed 7 --minimize --output small.yaml
+          murmur simulate Simulations/malicious-coordinator.yaml --set malicious.coordinator=split-survivors
           murmur simulate Simulations/digits.yaml --report reports/digits --trace 3
           murmur simulate Simulations/digits.yaml --sweep lr=0.01,0.1 --sweep epochs=1,2 --jobs 2
       """)
@@ -96,9 +103,21 @@ struct SimulateCommand: AsyncParsableCommand {
   @Option(
     name: .customLong("output"),
     help: ArgumentHelp(
-      "Where results of --sweep go, and where they are found again; .murmur/sweeps/NAME without it.",
-      valueName: "folder"))
+      "Where results of --sweep go, and where they are found again; .murmur/sweeps/NAME without it. The file that "
+        + "--minimize writes; NAME-seed-N.yaml without it.",
+      valueName: "path"))
   var outputFolder: String?
+
+  @Flag(
+    name: .long,
+    help: "Shrink what goes wrong in a simulation that fails, and write what is left as a scenario file.")
+  var minimize = false
+
+  @Option(
+    name: .customLong("file-failures"),
+    help: ArgumentHelp(
+      "Minimize each of --seeds that fails, and write it as a scenario file into this folder.", valueName: "folder"))
+  var failureFolder: String?
 
   @Flag(name: .long, help: "Train on all data in one place instead.")
   var central = false
@@ -135,6 +154,7 @@ struct SimulateCommand: AsyncParsableCommand {
       throw CommandFailure(.usage, "\(error)")
     }
     if seeds == nil { simulation.threads = ThreadPool.coreCount }
+    if minimize { return try minimize(simulation) }
     if central { return try trainCentrally(simulation, scenario) }
     if calibrate { return try printCosts(simulation) }
     if let seeds {
@@ -204,52 +224,12 @@ struct SimulateCommand: AsyncParsableCommand {
   /// The one command that does it again.
   ///
   /// - Parameter seed: nil to leave it to whoever completes the command.
-  private func replay(seed: UInt64?) -> String {
+  func replay(seed: UInt64?) -> String {
     var words = ["murmur", "simulate", file]
     for change in changes { words += ["--set", change.change.description] }
     if let until { words += ["--until", until.text] }
     if let seed { words += ["--seed", "\(seed)"] }
     return ShellText.command(words)
-  }
-
-  private func runAll(_ campaign: SimulationCampaign, _ scenario: SimulationScenario) async throws {
-    if !output.json { Terminal.print(scenario.purpose) }
-    SeedsInHand.report(command: "murmur: a core broke its own invariant; again: \(replay(seed: nil)) --seed ")
-    let bar = ProgressBar(isWanted: !output.json)
-    let ended = Guarded<UInt64>(0)
-    let total = (campaign.seeds.upperBound - campaign.seeds.lowerBound) &+ 1
-    let summary = await campaign.run { progress in
-      switch progress {
-      case .began(let seed): SeedsInHand.began(seed)
-      case .failed(let failure):
-        for problem in failure.problems { Terminal.complain("seed \(failure.seed): \(problem)") }
-      case .ended(let seed):
-        SeedsInHand.ended(seed)
-        let count = ended.with { count in
-          count += 1
-          return count
-        }
-        bar.update(count, of: total, "seeds")
-      }
-    }
-    bar.end()
-    let first = summary.failures.first
-    let again = first.map { replay(seed: $0.seed) }
-    if output.json {
-      Terminal.print(try JSONOutput.document(CampaignSummary(summary, seeds: campaign.seeds, replay: again)))
-    } else {
-      Terminal.print("")
-      Terminal.print(
-        "seeds     \(campaign.seeds.lowerBound)..\(campaign.seeds.upperBound): \(summary.passed) passed, "
-          + "\(summary.failed) failed")
-      Terminal.print(
-        "in them   \(summary.roundsCommitted) rounds committed, \(summary.attempts) attempts, "
-          + "\(summary.outages) deaths and partitions, \(summary.messages) messages")
-      if let first { Terminal.print("first     seed \(first.seed): \(first.problems.first ?? "")") }
-    }
-    guard let again else { return }
-    Terminal.note("again: \(again)")
-    throw CommandFailure(silent: .failed)
   }
 
   private func conclude(_ result: SimulationResult) throws {
@@ -377,37 +357,5 @@ struct SimulationSummary: Codable {
     violations = result.violations
     failedExpectations = result.failedExpectations
     unjudged = result.isCutShort ? result.unjudged : nil
-  }
-}
-
-/// The JSON form of a campaign's result.
-private struct CampaignSummary: Encodable {
-  struct Failed: Encodable {
-    let seed: UInt64
-    let problems: [String]
-  }
-
-  let firstSeed: UInt64
-  let lastSeed: UInt64
-  let passed: UInt64
-  let failed: UInt64
-  let roundsCommitted: UInt64
-  let attempts: UInt64
-  let outages: UInt64
-  let messages: UInt64
-  let failures: [Failed]
-  let replay: String?
-
-  init(_ summary: SimulationCampaign.Summary, seeds: ClosedRange<UInt64>, replay: String?) {
-    firstSeed = seeds.lowerBound
-    lastSeed = seeds.upperBound
-    passed = summary.passed
-    failed = summary.failed
-    roundsCommitted = summary.roundsCommitted
-    attempts = summary.attempts
-    outages = summary.outages
-    messages = summary.messages
-    failures = summary.failures.map { Failed(seed: $0.seed, problems: $0.problems) }
-    self.replay = replay
   }
 }

@@ -11,6 +11,18 @@ func smallScenario(
   workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, input: String = "20s",
   architecture: String = "mlp 64-16-10", learningRate: String = "0.1", run: String = ""
 ) throws -> SimulationScenario {
+  try SimulationScenario.read(
+    smallScenarioFile(
+      network: network, seed: seed, workers: workers, faults: faults, rounds: rounds, accuracy: accuracy, input: input,
+      run: run))
+}
+
+/// The file of such a scenario, in memory.
+func smallScenarioFile(
+  network: String = "{latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}", seed: UInt64 = 7,
+  workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, input: String = "20s",
+  run: String = "", changes: KeyValuePairs<String, String> = [:]
+) throws -> ConfigurationFile {
   let text = """
     purpose: A test.
     population:
@@ -34,7 +46,8 @@ func smallScenario(
       seed: 1
       \(run)
     """
-  return try SimulationScenario.read(ConfigurationFile(path: "small.yaml", text: text))
+  return try ConfigurationFile(path: "small.yaml", text: text).changed(
+    by: changes.map { ConfigurationChange(key: $0.key, value: $0.value) })
 }
 
 /// Everything that a run says.
