@@ -118,7 +118,8 @@ extension SimulationScenario {
     case nonFinite = "non-finite"
     /// Its update is longer than the clip bound, likewise.
     case overNorm = "over-norm"
-    /// Its update leads away from where its data lead. It keeps every rule: no party can tell.
+    /// Its update leads away from where its data lead, ten times as far, and is clipped as it should be. It keeps every
+    /// rule: no party can tell.
     case signFlip = "sign-flip"
 
     /// What the coordinator blames it for, a part of the words; nil if nobody can tell.

@@ -10,6 +10,9 @@ import Wire
 final class MaliciousWorker {
   typealias Kind = SimulationScenario.WorkerMalice
 
+  /// How much longer an update is that was turned around: as long as the clip bound lets it be.
+  private static let flipFactor: Float = 10
+
   let kind: Kind
   private let conduct: SimulationScenario.Conduct<Kind>
   private let party: VirtualParties.Party
@@ -29,7 +32,7 @@ final class MaliciousWorker {
   func learning(_ update: ClientUpdate) -> ClientUpdate {
     guard kind == .signFlip else { return update }
     var flipped = update
-    flipped.difference = update.difference.map { -$0 }
+    flipped.difference = update.difference.map { -Self.flipFactor * $0 }
     return flipped
   }
 
