@@ -4,26 +4,48 @@ import Federation
 package struct Population: Hashable, Sendable {
   package var name: FederationID
   package var workers: Int
-  /// Worker i belongs to organisation i mod organisations, both from 0.
-  package var organisations: Int
+  /// Workers with organisations of their own, one block behind the other: worker i of a block belongs to its
+  /// organisation i mod organisations, both from 0.
+  package var blocks: [Block]
   package var servingNodes: Int
   package var data: DataPlan
+
+  package struct Block: Hashable, Sendable {
+    package var workers: Int
+    package var organisations: Int
+  }
+
+  /// Of all blocks.
+  package var organisations: Int { blocks.reduce(0) { $0 + $1.organisations } }
 
   static let keys = ["name", "workers", "organisations", "serving-nodes", "data"]
 
   init(_ section: ConfigurationSection) throws(ConfigurationError) {
     name = try section.name("name")
     workers = try section.integer("workers", in: 1...100_000)
-    organisations = try section.integer("organisations", default: workers, in: 1...workers)
+    blocks = [
+      Block(workers: workers, organisations: try section.integer("organisations", default: workers, in: 1...workers))
+    ]
     servingNodes = try section.integer("serving-nodes", default: 1, in: 0...64)
     data = try section.section("data", keys: ConfigurationSection.planKeys).dataPlan()
   }
 
   /// Names and organisations of the workers: `worker-1` of `organisation-1`, and so on.
   package var workerNames: [(name: WorkerID, organisation: OrganisationID)] {
-    (0..<workers).map { i in
-      (WorkerID(unchecked: "worker-\(i + 1)"), OrganisationID(unchecked: "organisation-\(i % organisations + 1)"))
+    var names: [(name: WorkerID, organisation: OrganisationID)] = []
+    names.reserveCapacity(workers)
+    var first = 0
+    for block in blocks {
+      for i in 0..<block.workers {
+        names.append(
+          (
+            WorkerID(unchecked: "worker-\(names.count + 1)"),
+            OrganisationID(unchecked: "organisation-\(first + i % block.organisations + 1)")
+          ))
+      }
+      first += block.organisations
     }
+    return names
   }
 }
 

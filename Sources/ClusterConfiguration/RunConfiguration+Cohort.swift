@@ -73,6 +73,13 @@ extension RunConfiguration {
   }
 }
 
+extension RunConfiguration {
+  /// Whether a worker with these traits may serve this run.
+  package func suits(_ traits: WorkerTraits) -> Bool {
+    traits.labels.contains(cohort.labels) && traits.threads >= cohort.minimumThreads
+  }
+}
+
 extension RunConfiguration.Cohort {
   static let keys = [
     "minimum", "maximum", "goal", "over-selection", "minimum-organisations", "organisation-cap",

@@ -6,12 +6,6 @@ extension SimulationScenario {
     "cohort": "run.cohort.maximum", "loss": "network.loss", "workers": "population.workers",
   ]
 
-  private static let keys = [
-    "purpose", "population", "network", "seed", "costs", "faults", "chaos", "misfortunes", "malicious", "policy",
-    "expectations",
-    "fidelity", "run",
-  ]
-
   /// The path from the top of a scenario file that a user means: a short name, a path in its mapping `run`, or the whole
   /// path. What is unknown stays as it is, so that the file's reader names it.
   package static func path(ofKey key: String) -> String {

@@ -15,10 +15,16 @@ extension SimulationScenario {
     if chaos != .none { return ("chaos", "misfortunes by chance", full) }
     if !misfortunes.isEmpty { return ("misfortunes", "\(misfortunes.count) of them", full) }
     if let (party, kind) = malice.first { return ("malicious.\(party)", "'\(kind)'", full) }
-    for (key, value) in [
-      ("loss", network.loss), ("duplication", network.duplication), ("reordering", network.reordering),
-    ] where value > 0 {
-      return ("network.\(key)", "\(value)", full)
+    for (place, links) in [("network", network)]
+      + groups.compactMap({ group in
+        group.network.map { ("population.groups.\(group.name).network", $0) }
+      })
+    {
+      for (key, value) in [
+        ("loss", links.loss), ("duplication", links.duplication), ("reordering", links.reordering),
+      ] where value > 0 {
+        return ("\(place).\(key)", "\(value)", full)
+      }
     }
     guard run.strategy.method != .fedBuff else {
       return ("run.strategy", "'\(run.strategy.method.rawValue)'", full)

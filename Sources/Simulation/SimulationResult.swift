@@ -52,6 +52,8 @@ package struct SimulationResult: Hashable, Sendable {
   package let events: UInt64
   package let messages: UInt64
   package let bytes: UInt64
+  /// Of those, of messages from workers.
+  package let bytesUp: UInt64
   /// Deaths of processes and partitions.
   package let outages: UInt64
   /// Moments at which each party could have died.

@@ -147,6 +147,7 @@ package struct SimulationRun: Sendable {
     let parameters = try ParameterSet(artifact.tensors, expecting: scenario.run.model.architecture.layout)
     let metrics = try judge(parameters)
     let ended = coordinator.endedAt ?? (isCutShort ? deadline : world.now)
+    let excesses = excesses(bytes: world.byteCount, up: world.upByteCount, seconds: ended.seconds)
     let unmet =
       failures(
         coordinator.outcome, committed: world.checkers.lineage.latest?.manifest.version.value ?? 0,
@@ -155,9 +156,11 @@ package struct SimulationRun: Sendable {
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, parameters: parameters.values,
       controls: controls(coordinator, workers), heldOut: metrics, seconds: ended.seconds,
-      events: world.eventCount, messages: world.messageCount, bytes: world.byteCount, outages: world.outageCount,
+      events: world.eventCount, messages: world.messageCount, bytes: world.byteCount,
+      bytesUp: world.upByteCount, outages: world.outageCount,
       steps: world.misfortunes.steps, recoveries: coordinator.recoveries, violations: world.checkers.violations,
-      failedExpectations: isCutShort ? [] : unmet, unjudged: isCutShort ? unmet : [], isCutShort: isCutShort,
+      failedExpectations: (isCutShort ? [] : unmet) + excesses, unjudged: isCutShort ? unmet : [],
+      isCutShort: isCutShort,
       logLines: world.log.lineCount,
       logDigest: world.log.digest)
   }
@@ -185,29 +188,6 @@ package struct SimulationRun: Sendable {
         + "expected a \(misfortune.kind.rawValue) there"
     } + (scenario.expectations.isMaliceNoticed ? world.malice.unnoticed : [])
   }
-
-  func failures(
-    _ outcome: RunStateMachine.Outcome?, committed: UInt64, faultsLeft: [SimulationScenario.Fault],
-    _ metrics: RoundMetrics?
-  ) -> [String] {
-    var failures: [String] = []
-    let expected = scenario.expectations
-    if committed < expected.rounds {
-      failures.append("rounds: found \(committed) committed, expected \(expected.rounds)")
-      if case .failed(let reason)? = outcome { failures.append("the run failed: \(reason)") }
-    }
-    if let least = expected.accuracy, (metrics?.accuracy ?? 0) < least {
-      failures.append(
-        "accuracy: found \(metrics?.accuracy.map { "\($0)" } ?? "no held-out data"), expected at least \(least)")
-    }
-    for fault in faultsLeft {
-      failures.append(
-        "faults: \(fault.worker) never came to '\(fault.at.rawValue)' of round \(fault.round), "
-          + "expected a \(fault.kind.rawValue) there"
-      )
-    }
-    return failures
-  }
 }
 
 extension SimulationScenario {
@@ -216,10 +196,16 @@ extension SimulationScenario {
     let deadlines = run.deadlines
     let setup = deadlines.advert + deadlines.share + deadlines.share
     let outageMaximum = max(chaos.outageMaximum, misfortunes.map(\.duration).max() ?? .zero)
+    // Where workers come and go an attempt may have to wait for some.
+    let wait = hasAbsences ? run.cohort.patience : .zero
     let attempt: Duration =
-      setup + deadlines.input + deadlines.agree + deadlines.unmask + outageMaximum + .seconds(60)
+      wait + setup + deadlines.input + deadlines.agree + deadlines.unmask + outageMaximum + .seconds(60)
     let attempts = min(run.rounds + 1, 1 << 40) * UInt64(run.maximumAttempts)
     let longest = (faults.compactMap(\.duration) + misfortunes.map(\.duration)).max() ?? .zero
-    return attempt * Int(clamping: attempts) + longest + .seconds(60)
+    let latest = groups.map(\.joins).max() ?? .zero
+    // Ten years are the end of every simulation: nanoseconds of more would not be counted.
+    return min(attempt * Int(clamping: attempts) + longest + latest + .seconds(60), Self.longestTime)
   }
+
+  private static var longestTime: Duration { .seconds(10 * 365 * 24 * 3600) }
 }

@@ -136,6 +136,8 @@ final class VirtualCoordinator {
     schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
     schedule(.poolTick, at: world.now + Self.poolTickInterval)
     handle(.started(now: world.calendar))
+    let unsuited = world.parties.workers.count - world.scenario.suitedCount
+    if unsuited > 0 { handle(.turn(.init(unsuitedCount: unsuited))) }
   }
 
   /// The process is gone; its disk stays.
@@ -217,10 +219,10 @@ final class VirtualCoordinator {
       case .joined(let worker, let session):
         world.note("coordinator", "joined", ["worker": .text(worker.text)])
         let isNewProcess = sessions.updateValue(session, forKey: worker).map { $0 != session } ?? false
-        handle(isNewProcess ? .workerRestarted(worker) : .workerJoined(worker))
+        if isSuited(worker) { handle(isNewProcess ? .workerRestarted(worker) : .workerJoined(worker)) }
       case .rejoined(let worker, _):
         world.note("coordinator", "rejoined", ["worker": .text(worker.text)])
-        handle(.workerJoined(worker))
+        if isSuited(worker) { handle(.workerJoined(worker)) }
       case .lost(let worker, let reason):
         world.note("coordinator", "workerLost", ["worker": .text(worker.text), "reason": .text("\(reason)")])
         handle(.workerLost(worker))
@@ -231,6 +233,9 @@ final class VirtualCoordinator {
     guard world.checksPopulation else { return }
     for claim in table.checkInvariants() { world.violated("membership: \(claim)") }
   }
+
+  /// Whether the run may select a worker, by what its hello said.
+  private func isSuited(_ worker: WorkerID) -> Bool { world.scenario.run.suits(table.traits(of: worker)) }
 
   private func send(_ message: ControlToWorker, to link: LinkID) -> Bool {
     guard let (worker, connection) = link.virtual else { return false }
@@ -312,6 +317,7 @@ final class VirtualCoordinator {
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
     case .recordAttempt(let attempt, let cohort):
       disk.record(attempt)
+      world.attemptBegins(attempt)
       if let returnedAt { recoveries.append(world.now.since(returnedAt)) }
       returnedAt = nil
       if attemptStarted > VirtualTime.zero { dismissIdle(besides: cohort, attempt: attempt) }

@@ -64,11 +64,30 @@ struct VirtualNetwork {
     var down: Lane
   }
 
-  private let rules: SimulationScenario.Network
+  /// The scenario's link, and behind it each group's of its own.
+  private let links: [SimulationScenario.Network]
+  /// Of each worker; empty if all have the first.
+  private let linkNumbers: [Int]
   private var connections: [Connection]
 
-  init(_ rules: SimulationScenario.Network, workers: [WorkerID], seed: UInt64) {
-    self.rules = rules
+  init(_ scenario: SimulationScenario, workers: [WorkerID], seed: UInt64) {
+    var links = [scenario.network]
+    var numbers: [Int] = []
+    for group in scenario.groups {
+      if let network = group.network { links.append(network) }
+      numbers += Array(repeating: group.network == nil ? 0 : links.count - 1, count: group.workers.count)
+    }
+    self.init(links, numbers: links.count > 1 ? numbers : [], workers: workers, seed: seed)
+  }
+
+  /// All workers have the same link.
+  init(_ link: SimulationScenario.Network, workers: [WorkerID], seed: UInt64) {
+    self.init([link], numbers: [], workers: workers, seed: seed)
+  }
+
+  private init(_ links: [SimulationScenario.Network], numbers: [Int], workers: [WorkerID], seed: UInt64) {
+    self.links = links
+    linkNumbers = numbers
     connections = workers.flatMap { worker in
       VirtualSocket.allCases.map { socket in
         Connection(
@@ -76,6 +95,10 @@ struct VirtualNetwork {
           down: Lane(choices: SeededGenerator(seed: seed, stream: "network \(worker) \(socket.name) down")))
       }
     }
+  }
+
+  private func link(of worker: Int) -> SimulationScenario.Network {
+    links[linkNumbers.isEmpty ? 0 : linkNumbers[worker]]
   }
 
   private static func place(_ worker: Int, _ socket: VirtualSocket) -> Int { 2 * worker + Int(socket.rawValue) }
@@ -87,9 +110,9 @@ struct VirtualNetwork {
 
   /// Begins to connect; the connection is up at the returned time, after a handshake there and back.
   mutating func handshake(_ worker: Int, _ socket: VirtualSocket, at time: MonotonicTime) -> MonotonicTime {
-    let place = Self.place(worker, socket)
-    return time + Self.latency(rules, &connections[place].up.choices)
-      + Self.latency(rules, &connections[place].down.choices)
+    let place = Self.place(worker, socket), latency = link(of: worker).latency
+    return time + latency.draw(using: &connections[place].up.choices)
+      + latency.draw(using: &connections[place].down.choices)
   }
 
   mutating func connect(_ worker: Int, _ socket: VirtualSocket) {
@@ -117,38 +140,35 @@ struct VirtualNetwork {
   mutating func send(_ transmission: Transmission, at time: MonotonicTime) -> Outcome {
     let place = Self.place(transmission.worker, transmission.socket)
     guard connections[place].isUp, connections[place].number == transmission.connection else { return .refused }
+    let link = link(of: transmission.worker), count = transmission.byteCount
     switch transmission.direction {
-    case .toCoordinator: return Self.carry(transmission.byteCount, on: &connections[place].up, rules, at: time)
-    case .toWorker: return Self.carry(transmission.byteCount, on: &connections[place].down, rules, at: time)
+    case .toCoordinator: return Self.carry(count, on: &connections[place].up, link, bandwidth: link.up, at: time)
+    case .toWorker: return Self.carry(count, on: &connections[place].down, link, bandwidth: link.down, at: time)
     }
   }
 
   // Not methods of an instance: while one lane changes, a copy of the network would be a copy of all connections.
 
   private static func carry(
-    _ byteCount: Int, on lane: inout Lane, _ rules: SimulationScenario.Network, at time: MonotonicTime
+    _ byteCount: Int, on lane: inout Lane, _ link: SimulationScenario.Network, bandwidth: UInt64, at time: MonotonicTime
   ) -> Outcome {
-    if happens(rules.loss, &lane.choices) { return .broke }
-    let sent = max(time, lane.freeAt) + .nanoseconds(Int64(Double(byteCount) / Double(rules.bandwidth) * 1e9))
+    if happens(link.loss, &lane.choices) { return .broke }
+    let sent = max(time, lane.freeAt) + .nanoseconds(Int64(Double(byteCount) / Double(bandwidth) * 1e9))
     lane.freeAt = sent
-    var arrival = sent + latency(rules, &lane.choices)
-    if happens(rules.reordering, &lane.choices) {
+    var arrival = sent + link.latency.draw(using: &lane.choices)
+    if happens(link.reordering, &lane.choices) {
       // Held up on the way, so that later messages overtake it.
-      arrival = arrival + rules.latencyMaximum + latency(rules, &lane.choices)
+      arrival = arrival + link.latency.maximum + link.latency.draw(using: &lane.choices)
     } else {
       arrival = max(arrival, lane.lastArrival)
       lane.lastArrival = arrival
     }
-    guard happens(rules.duplication, &lane.choices) else { return .arrives([arrival]) }
-    return .arrives([arrival, arrival + latency(rules, &lane.choices)])
+    guard happens(link.duplication, &lane.choices) else { return .arrives([arrival]) }
+    return .arrives([arrival, arrival + link.latency.draw(using: &lane.choices)])
   }
 
   private static func happens(_ probability: Double, _ choices: inout SeededGenerator) -> Bool {
     probability > 0 && choices.unit() < probability
-  }
-
-  private static func latency(_ rules: SimulationScenario.Network, _ choices: inout SeededGenerator) -> Duration {
-    rules.latencyMinimum + (rules.latencyMaximum - rules.latencyMinimum) * choices.unit()
   }
 }
 

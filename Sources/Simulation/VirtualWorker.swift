@@ -86,7 +86,10 @@ final class VirtualWorker {
   func start() {
     life += 1
     var choices = SeededGenerator(seed: world.seed, stream: "session \(name) \(life)")
-    let hello = Hello(version: .current, session: SessionID(choices.next()), software: "simulation", threads: 1)
+    let traits = world.scenario.traits(of: index)
+    let hello = Hello(
+      version: .current, session: SessionID(choices.next()), software: "simulation", threads: traits.threads,
+      labels: traits.labels)
     let machine = WorkerStateMachine(
       certificate: party.certificate.certificate, membership: world.parties.membership,
       coordinatorKey: world.parties.coordinator.signingKey.signingPublicKey, policy: policy,
@@ -281,7 +284,8 @@ final class VirtualWorker {
       offer.task.optimizer.steps.map { Double($0) * Double(min(rules.batchSize, UInt64(examples))) }
       ?? Double(rules.localEpochs) * Double(examples)
     let cost =
-      world.costs.training(passes: isTraining ? passes : 0, heldOut: heldOut) * (world.scenario.slowness[name] ?? 1)
+      world.costs.training(passes: isTraining ? passes : 0, heldOut: heldOut)
+      * world.scenario.slowness(of: index, named: name)
     guard let done = process?.trainer.take(cost, at: time) else { return }
     if isTraining {
       for quarters in 1...4 {

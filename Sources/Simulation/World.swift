@@ -15,6 +15,9 @@ enum Occurrence {
   case faultStrikes(SimulationScenario.Fault, worker: Int)
   case faultEnds(SimulationScenario.Fault.Kind, worker: Int)
   case coordinatorReturns
+  /// A worker comes or goes, as its availability says.
+  case presenceChanges(worker: Int)
+  case regionChanges(RegionSchedule.Change)
 }
 
 /// Everything that the nodes of one simulation share: time, network, log, checkers. One thread runs it.
@@ -46,11 +49,16 @@ final class World {
   private var faults: FaultSchedule
   private(set) var misfortunes: MisfortuneSchedule
   /// Workers that nothing gets through to.
-  private var partitioned: Set<Int> = []
+  private var absences = Absences()
+  /// Of each worker; empty if all are always there.
+  private var presences: [Presence] = []
+  private var regions: RegionSchedule
 
   private(set) var eventCount: UInt64 = 0
   private(set) var messageCount: UInt64 = 0
   private(set) var byteCount: UInt64 = 0
+  /// Of those from workers.
+  private(set) var upByteCount: UInt64 = 0
   /// Deaths of processes and partitions.
   private(set) var outageCount: UInt64 = 0
   /// Parties whose process has died.
@@ -72,11 +80,15 @@ final class World {
     self.plantedBug = plantedBug
     malice = Malice(scenario.malice, parties: parties)
     costs = WorkCosts(table: scenario.costs)
-    network = VirtualNetwork(scenario.network, workers: parties.workers.map(\.name), seed: seed)
+    network = VirtualNetwork(scenario, workers: parties.workers.map(\.name), seed: seed)
     self.log = EventLog(log)
     checkers = Checkers(parties: parties, contributionsMax: scenario.policy.maximumAttemptsPerModel)
     faults = FaultSchedule(scenario.faults)
     misfortunes = MisfortuneSchedule(scenario, parties: parties, seed: seed)
+    regions = RegionSchedule(scenario)
+    if scenario.groups.contains(where: { $0.joins > .zero || $0.availability != nil }) || scenario.availability != nil {
+      presences = parties.workers.enumerated().map { Presence(of: $0, named: $1.name, in: scenario, seed: seed) }
+    }
     indices = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
   }
 
@@ -85,7 +97,15 @@ final class World {
     self.coordinator = coordinator
     self.workers = workers
     try coordinator.start()
-    for worker in workers { start(worker) }
+    for (time, change) in regions.changes { schedule(.regionChanges(change), at: time) }
+    for worker in workers {
+      if presences.isEmpty || presences[worker.index].isHere {
+        start(worker)
+      } else {
+        absences.begin(.away, of: worker.index)
+      }
+      schedulePresence(of: worker.index)
+    }
   }
 
   private func start(_ worker: VirtualWorker) {
@@ -144,6 +164,7 @@ final class World {
       observe { $0.sent(transmission, at: now, arrivals: times) }
       messageCount += 1
       byteCount += UInt64(transmission.byteCount)
+      if direction == .toCoordinator { upByteCount += UInt64(transmission.byteCount) }
       for time in times { schedule(.arrival(transmission), at: time) }
       return true
     case .broke:
@@ -204,6 +225,8 @@ final class World {
     case .coordinatorReturns:
       observe { $0.outageEnded(.crash, of: Self.coordinatorName, at: now) }
       try coordinator?.start()
+    case .presenceChanges(let worker): changePresence(of: worker)
+    case .regionChanges(let change): self.change(change)
     }
     observe { $0.advanced(to: now) }
   }
@@ -239,7 +262,7 @@ final class World {
   }
 
   private func connectionUp(_ worker: Int, _ socket: VirtualSocket) throws {
-    guard workers[worker].isAlive, !network.isUp(worker, socket), !partitioned.contains(worker) else { return }
+    guard workers[worker].isAlive, !network.isUp(worker, socket), !absences.isAway(worker) else { return }
     guard coordinator?.isAlive == true else {
       return connect(worker, socket, after: VirtualNetwork.reconnectDelay)
     }
@@ -273,8 +296,7 @@ final class World {
       for socket in VirtualSocket.allCases { disconnect(worker, socket, deliversRest: true) }
     case .partition:
       // Real links notice after a while that nothing gets through; here both ends lose the connection at once.
-      partitioned.insert(worker)
-      for socket in VirtualSocket.allCases { disconnect(worker, socket) }
+      cut(worker, .partition)
     }
     if let duration { schedule(.faultEnds(kind, worker: worker), after: duration) }
   }
@@ -286,8 +308,58 @@ final class World {
     case .crash:
       if !workers[worker].isAlive { start(workers[worker]) }
     case .partition:
-      partitioned.remove(worker)
-      for socket in VirtualSocket.allCases { connect(worker, socket, after: .zero) }
+      join(worker, .partition)
+    }
+  }
+
+  private func cut(_ worker: Int, _ cause: Absences.Cause) {
+    absences.begin(cause, of: worker)
+    for socket in VirtualSocket.allCases { disconnect(worker, socket) }
+  }
+
+  private func join(_ worker: Int, _ cause: Absences.Cause) {
+    guard absences.end(cause, of: worker) else { return }
+    for socket in VirtualSocket.allCases { connect(worker, socket, after: .zero) }
+  }
+
+  // MARK: Population
+
+  private func schedulePresence(of worker: Int) {
+    guard !presences.isEmpty, let time = presences[worker].next() else { return }
+    schedule(.presenceChanges(worker: worker), at: time)
+  }
+
+  /// A worker that goes lives on and reaches nobody, as a telephone without its wireless network.
+  private func changePresence(of worker: Int) {
+    let isHere = presences[worker].isHere
+    note(workers[worker].name.text, isHere ? "comes" : "goes")
+    if !isHere {
+      cut(worker, .away)
+    } else if workers[worker].life == 0 {
+      _ = absences.end(.away, of: worker)
+      start(workers[worker])
+    } else {
+      join(worker, .away)
+    }
+    schedulePresence(of: worker)
+  }
+
+  /// Partitions by rounds begin and end with an attempt's offer.
+  func attemptBegins(_ attempt: AttemptID) {
+    for change in regions.attemptBegins(at: attempt.round) { self.change(change) }
+  }
+
+  private func change(_ change: RegionSchedule.Change) {
+    let region = regions.name(of: change.partition)
+    note(region, change.begins ? "partition" : "partitionEnds")
+    if change.begins {
+      outageCount += 1
+      observe { $0.outageBegan(.partition, of: region, at: now) }
+    } else {
+      observe { $0.outageEnded(.partition, of: region, at: now) }
+    }
+    for worker in regions.workers(behind: change.partition) {
+      if change.begins { cut(worker, .region(change.partition)) } else { join(worker, .region(change.partition)) }
     }
   }
 
@@ -299,7 +371,7 @@ final class World {
   func mayStrike(worker: Int) -> Bool {
     guard workers[worker].isAlive,
       let (misfortune, isDrawn) = misfortunes.strikes(
-        .worker(worker), round: coordinator?.lastRound ?? 0, isPartitioned: partitioned.contains(worker))
+        .worker(worker), round: coordinator?.lastRound ?? 0, isPartitioned: absences.contains(worker, .partition))
     else { return false }
     note(workers[worker].name.text, isDrawn ? "chaos" : "misfortune", ["kind": .text(misfortune.kind.rawValue)])
     strike(misfortune.kind, worker, for: misfortune.duration)

@@ -65,6 +65,7 @@ extension RunHistory {
           claim: "accuracy at least \(NumberText.short(least))",
           found: found.map { NumberText.decimal($0, 4) } ?? "no held-out data", isMet: judged((found ?? 0) >= least)))
     }
+    claims += limits(expected, result)
     let other = (result.failedExpectations + result.unjudged).filter { $0.hasPrefix("faults: ") }
     if !scenario.faults.isEmpty {
       claims.append(
@@ -72,6 +73,32 @@ extension RunHistory {
           claim: "every planned fault happens",
           found: "\(scenario.faults.count - other.count) of \(scenario.faults.count)",
           isMet: judged(other.isEmpty)))
+    }
+    return claims
+  }
+
+  /// What must not be exceeded, ended or not.
+  private static func limits(
+    _ expected: SimulationScenario.Expectations, _ result: SimulationResult
+  ) -> [Expectation] {
+    var claims: [Expectation] = []
+    if let most = expected.bytesMax {
+      claims.append(
+        Expectation(
+          claim: "at most \(NumberText.bytes(Double(most))) of messages",
+          found: NumberText.bytes(Double(result.bytes)), isMet: result.bytes <= most))
+    }
+    if let most = expected.bytesUpMax {
+      claims.append(
+        Expectation(
+          claim: "at most \(NumberText.bytes(Double(most))) of messages from workers",
+          found: NumberText.bytes(Double(result.bytesUp)), isMet: result.bytesUp <= most))
+    }
+    if let most = expected.virtualTimeMax {
+      claims.append(
+        Expectation(
+          claim: "at most \(NumberText.duration(most / .seconds(1))) of virtual time",
+          found: NumberText.duration(result.seconds), isMet: result.seconds <= most / .seconds(1)))
     }
     return claims
   }

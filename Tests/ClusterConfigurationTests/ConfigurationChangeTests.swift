@@ -16,7 +16,8 @@ struct ConfigurationChangeTests {
   func replaces() throws {
     var expected = try SimulationScenario.load(path: Self.path)
     expected.run.training.learningRate = 0.5
-    expected.network.bandwidth = 1_000_000
+    expected.network.up = 1_000_000
+    expected.network.down = 1_000_000
     let found = try Self.load(("training.learning-rate", "0.5"), ("network.bandwidth", "1 MB/s"))
     #expect(found == expected)
   }

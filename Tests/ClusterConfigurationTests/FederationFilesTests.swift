@@ -29,8 +29,8 @@ struct FederationFilesTests {
     #expect(scenario.faults.map(\.round) == [3])
     #expect(scenario.faults.map(\.at) == [.maskedInput])
     #expect(scenario.faults.map(\.kind) == [.crash])
-    #expect(scenario.network.bandwidth == 10_000_000)
-    #expect(scenario.network.latencyMaximum == .milliseconds(40))
+    #expect(scenario.network.up == 10_000_000 && scenario.network.down == 10_000_000)
+    #expect(scenario.network.latency == .uniform(minimum: .milliseconds(5), maximum: .milliseconds(40)))
     #expect(scenario.run.model == local.run.model)
     #expect(scenario.population.workers == local.population.workers)
   }

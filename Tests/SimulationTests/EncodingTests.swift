@@ -71,11 +71,15 @@ struct EncodingTests {
   }
 
   static let networks: [SimulationScenario.Network] = [
-    .init(latencyMinimum: .zero, latencyMaximum: .milliseconds(1), bandwidth: 1_000_000_000),
-    .init(latencyMinimum: .milliseconds(1), latencyMaximum: .milliseconds(400), bandwidth: 100_000),
-    .init(latencyMinimum: .milliseconds(200), latencyMaximum: .milliseconds(200), bandwidth: 1_000_000),
     .init(
-      latencyMinimum: .milliseconds(1), latencyMaximum: .milliseconds(90), bandwidth: 1_000_000, duplication: 0.05,
+      latency: .uniform(minimum: .zero, maximum: .milliseconds(1)), up: 1_000_000_000, down: 1_000_000_000),
+    .init(
+      latency: .uniform(minimum: .milliseconds(1), maximum: .milliseconds(400)), up: 100_000, down: 100_000),
+    .init(
+      latency: .uniform(minimum: .milliseconds(200), maximum: .milliseconds(200)), up: 1_000_000, down: 1_000_000),
+    .init(
+      latency: .uniform(minimum: .milliseconds(1), maximum: .milliseconds(90)), up: 1_000_000, down: 1_000_000,
+      duplication: 0.05,
       reordering: 0.05),
   ]
 

@@ -9,19 +9,23 @@ let repository = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "
 func smallScenario(
   network: String = "{latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}", seed: UInt64 = 7,
   workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, input: String = "20s",
-  architecture: String = "mlp 64-16-10", learningRate: String = "0.1", run: String = ""
+  architecture: String = "mlp 64-16-10", learningRate: String = "0.1", cohort: String = "{minimum: 3}",
+  run: String = "", population: String = "", expectations: String = ""
 ) throws -> SimulationScenario {
   try SimulationScenario.read(
     smallScenarioFile(
       network: network, seed: seed, workers: workers, faults: faults, rounds: rounds, accuracy: accuracy, input: input,
-      run: run))
+      architecture: architecture, learningRate: learningRate, cohort: cohort, run: run, population: population,
+      expectations: expectations))
 }
 
 /// The file of such a scenario, in memory.
 func smallScenarioFile(
   network: String = "{latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}", seed: UInt64 = 7,
   workers: Int = 6, faults: String = "[]", rounds: Int = 3, accuracy: Double = 0, input: String = "20s",
-  run: String = "", changes: KeyValuePairs<String, String> = [:]
+  architecture: String = "mlp 64-16-10", learningRate: String = "0.1", cohort: String = "{minimum: 3}",
+  run: String = "", population: String = "", expectations: String = "",
+  changes: KeyValuePairs<String, String> = [:]
 ) throws -> ConfigurationFile {
   let text = """
     purpose: A test.
@@ -29,10 +33,11 @@ func smallScenarioFile(
       name: small
       workers: \(workers)
       data: {file: \(repository)/Simulations/Data/optdigits.csv, label: digit, held-out: 0.5, seed: 1}
+      \(population)
     network: \(network)
     seed: \(seed)
     faults: \(faults)
-    expectations: {rounds: \(rounds), accuracy: \(accuracy)}
+    expectations: {rounds: \(rounds), accuracy: \(accuracy)\(expectations)}
     run:
       name: small
       model: {name: small, architecture: \(architecture), seed: 1}
@@ -41,7 +46,7 @@ func smallScenarioFile(
       training: {learning-rate: \(learningRate), local-epochs: 1, batch-size: 16}
       clip: 4
       maximum-weight: 1024
-      cohort: {minimum: 3}
+      cohort: \(cohort)
       deadlines: {input: \(input)}
       seed: 1
       \(run)

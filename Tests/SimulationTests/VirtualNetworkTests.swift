@@ -11,8 +11,8 @@ struct VirtualNetworkTests {
   ) -> VirtualNetwork {
     VirtualNetwork(
       SimulationScenario.Network(
-        latencyMinimum: .milliseconds(5), latencyMaximum: .milliseconds(40), bandwidth: bandwidth, loss: loss,
-        duplication: duplication, reordering: reordering), workers: ["worker-1", "worker-2"], seed: 1)
+        latency: .uniform(minimum: .milliseconds(5), maximum: .milliseconds(40)), up: bandwidth, down: bandwidth,
+        loss: loss, duplication: duplication, reordering: reordering), workers: ["worker-1", "worker-2"], seed: 1)
   }
 
   private static func message(_ byteCount: Int, _ direction: Direction = .toWorker, connection: UInt32 = 1)

@@ -60,10 +60,3 @@ struct RunRecord {
     configuration = try? RunConfiguration.read(ConfigurationFile(path: "run \(stored.name)", text: stored.yaml))
   }
 }
-
-extension RunConfiguration {
-  /// Whether a worker with these traits may serve this run.
-  func suits(_ traits: WorkerTraits) -> Bool {
-    traits.labels.contains(cohort.labels) && traits.threads >= cohort.minimumThreads
-  }
-}

@@ -1,3 +1,4 @@
+import ClusterConfiguration
 import Federation
 import Rounds
 import Wire

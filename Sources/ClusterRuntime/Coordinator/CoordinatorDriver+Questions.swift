@@ -1,3 +1,4 @@
+import ClusterConfiguration
 import Federation
 import Membership
 import ModelRegistry

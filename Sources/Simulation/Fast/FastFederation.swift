@@ -11,7 +11,7 @@ import Training
 /// A scenario at the fast fidelity: the run's own machine, strategies and checks, real training, the keys, rosters and
 /// encodings of the full one, and neither messages nor masks. Without faults it makes the same models, bit for bit.
 final class FastFederation {
-  private enum Occurrence {
+  enum Occurrence {
     case deadline(RunStateMachine.DeadlineID)
     case rosterFormed(AttemptID)
     /// Inputs are complete up to now.
@@ -19,11 +19,13 @@ final class FastFederation {
     case sumDue(AttemptID)
     case faultStrikes(SimulationScenario.Fault)
     case workerMissed(WorkerID)
-    case workerReturns(WorkerID, isRestart: Bool)
+    case workerReturns(WorkerID, Absences.Cause)
+    case presenceChanges(Int)
+    case regionChanges(RegionSchedule.Change)
   }
 
   /// The attempt in hand.
-  private struct Attempt {
+  struct Attempt {
     let id: AttemptID
     let cohort: [WorkerID]
     var offer: RoundOffer?
@@ -32,6 +34,8 @@ final class FastFederation {
     /// Inputs on their way, the next one last.
     var arrivals: [AbridgedReport] = []
     var arrivedAt: [WorkerID: MonotonicTime] = [:]
+    /// Went away after the offer: of them nothing more arrives.
+    var gone: Set<WorkerID> = []
     var result: RoundSum.Opened?
     /// c_i⁺ of those who are counted, theirs once the attempt is committed.
     var controls: [WorkerID: [Float]] = [:]
@@ -40,11 +44,11 @@ final class FastFederation {
   }
 
   /// Three heartbeats of half a second: who is silent for so long is lost.
-  private static let patience = Duration.milliseconds(1500)
+  static let patience = Duration.milliseconds(1500)
 
-  private let scenario: SimulationScenario
+  let scenario: SimulationScenario
   private let seed: UInt64
-  private let parties: VirtualParties
+  let parties: VirtualParties
   private let datasets: [WorkerID: Dataset]
   private let times: FastTimes
   private let training: FastTraining
@@ -56,11 +60,18 @@ final class FastFederation {
   /// Claims that were found broken, in words.
   private(set) var violations: [String] = []
   private var faults: FaultSchedule
+  let places: [WorkerID: Int]
+  var absences = Absences()
+  /// When the coordinator notices that a worker went; a worker that is back earlier is heard of then.
+  var missedAt: [Int: MonotonicTime] = [:]
+  /// Of each worker; empty if all are always there.
+  var presences: [Presence] = []
+  var regions: RegionSchedule
   private var machine: RunStateMachine?
   private var queue = EventQueue<Occurrence>()
-  private var attempt: Attempt?
+  var attempt: Attempt?
   /// Starts of each worker's process.
-  private var lives: [WorkerID: Int] = [:]
+  var lives: [WorkerID: Int] = [:]
   /// c_i of each worker under SCAFFOLD: as long as the run, and one model a worker, because that is what the strategy is.
   private var controls: [WorkerID: [Float]] = [:]
 
@@ -69,7 +80,9 @@ final class FastFederation {
   private(set) var endedAt: MonotonicTime?
   private(set) var eventCount: UInt64 = 0
   private(set) var byteCount: UInt64 = 0
-  private(set) var outageCount: UInt64 = 0
+  /// Of those from workers.
+  private(set) var upByteCount: UInt64 = 0
+  var outageCount: UInt64 = 0
 
   /// - Parameter threads: of all training together; results do not depend on it.
   init(
@@ -89,6 +102,11 @@ final class FastFederation {
     training = FastTraining(threads: threads)
     versions = VirtualVersions(scenario.run, parties: parties)
     faults = FaultSchedule(scenario.faults)
+    places = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
+    regions = RegionSchedule(scenario)
+    if scenario.groups.contains(where: { $0.joins > .zero || $0.availability != nil }) || scenario.availability != nil {
+      presences = parties.workers.enumerated().map { Presence(of: $0, named: $1.name, in: scenario, seed: seed) }
+    }
   }
 
   var outcome: RunStateMachine.Outcome? { machine?.outcome }
@@ -119,9 +137,17 @@ final class FastFederation {
       signingKey: parties.coordinator.signingKey, start: start, attempt: 0,
       computations: TrustingComputations())
     handle(.started(now: calendar))
-    for party in parties.workers {
+    let unsuited = parties.workers.count - scenario.suitedCount
+    if unsuited > 0 { handle(.turn(.init(unsuitedCount: unsuited))) }
+    for (time, change) in regions.changes { schedule(.regionChanges(change), at: time) }
+    for (place, party) in parties.workers.enumerated() {
       lives[party.name] = 1
-      handle(.workerJoined(party.name))
+      if presences.isEmpty || presences[place].isHere {
+        joined(place)
+      } else {
+        absences.begin(.away, of: place)
+      }
+      schedulePresence(of: place)
     }
     while outcome == nil, violations.isEmpty, let due = queue.nextTime, due <= deadline {
       guard let (time, occurrence) = queue.next() else { break }
@@ -132,15 +158,15 @@ final class FastFederation {
     }
   }
 
-  private func observe(_ see: (any SimulationObserver) -> Void) { for observer in observers { see(observer) } }
+  func observe(_ see: (any SimulationObserver) -> Void) { for observer in observers { see(observer) } }
 
   private var calendar: UInt64 { VirtualTime.calendar(at: now) }
 
-  private func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
+  func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
     queue.schedule(occurrence, at: max(now, time))
   }
 
-  private func note(_ node: String, _ event: String, _ fields: KeyValuePairs<String, EventLog.Value> = [:]) {
+  func note(_ node: String, _ event: String, _ fields: KeyValuePairs<String, EventLog.Value> = [:]) {
     log.append(at: now, node, event, fields)
   }
 
@@ -162,18 +188,16 @@ final class FastFederation {
     case .workerMissed(let worker):
       note("coordinator", "workerLost", ["worker": .text(worker.text)])
       handle(.workerLost(worker))
-    case .workerReturns(let worker, let isRestart):
-      if isRestart { lives[worker, default: 1] += 1 }
-      observe { $0.outageEnded(isRestart ? .crash : .partition, of: worker.text, at: now) }
-      note("coordinator", "joined", ["worker": .text(worker.text)])
-      handle(isRestart ? .workerRestarted(worker) : .workerJoined(worker))
+    case .workerReturns(let worker, let cause): returns(worker, cause)
+    case .presenceChanges(let place): changePresence(of: place)
+    case .regionChanges(let change): self.change(change)
     }
   }
 
   // MARK: The run
 
   /// The machine changes first; then its actions are carried out, in their order.
-  private func handle(_ event: RunStateMachine.Event) {
+  func handle(_ event: RunStateMachine.Event) {
     guard var machine = machine.take() else { return }  // One owner: nothing is copied when it changes.
     machine.bytesMoved = byteCount
     let actions = machine.handle(event, at: now)
@@ -191,6 +215,7 @@ final class FastFederation {
     case .recordAttempt(let id, let cohort):
       attempt = Attempt(id: id, cohort: cohort, startedAt: now)
       note("coordinator", "attempt", ["attempt": .text(id.description), "cohort": .number(UInt64(cohort.count))])
+      for change in regions.attemptBegins(at: id.round) { self.change(change) }
     case .openPlainSum: openSum()
     case .prepare(let order, let measuresBase):
       answer { try versions.prepare(order, measuresBase: measuresBase, at: calendar, judge: judge) }
@@ -268,11 +293,12 @@ final class FastFederation {
     let modelBytes = offer.blobs.reduce(0) { $0 + $1.byteCount }
     var setup = Duration.zero
     for worker in attempt.cohort {
-      guard let dataset = datasets[worker] else { continue }
+      guard let dataset = datasets[worker], let place = places[worker] else { continue }
       let heldOut = Int((Double(dataset.count) * offer.task.holdOutFraction).rounded())
       let journey = times.journey(
-        offer, of: worker, examples: (dataset.count - heldOut, heldOut), modelBytes: modelBytes)
+        offer, of: worker, at: place, examples: (dataset.count - heldOut, heldOut), modelBytes: modelBytes)
       attempt.journeys[worker] = journey
+      guard !absences.isAway(place) else { continue }
       setup = max(setup, journey.advertised)
       move(modelBytes, .toWorker)
     }
@@ -282,7 +308,7 @@ final class FastFederation {
 
   private func formRoster(of id: AttemptID) {
     guard var attempt, attempt.id == id, let offer = attempt.offer else { return }
-    attempt.roster = attempt.cohort
+    attempt.roster = attempt.cohort.filter { worker in !isUnreachable(worker, in: attempt) }
     let isSecure = offer.task.aggregation == .secure
     let dealing = isSecure ? times.dealing(rosterCount: attempt.roster.count) : .zero
     let dealt = isSecure ? attempt.journeys.values.map(\.setup).max() ?? .zero : .zero
@@ -314,7 +340,7 @@ final class FastFederation {
     let horizon = max(now, queue.nextTime ?? attempt.arrivals.first?.time ?? now)
     var due: [AbridgedReport] = []
     while let next = attempt.arrivals.last, next.time <= horizon {
-      due.append(next)
+      if !attempt.gone.contains(next.worker) { due.append(next) }
       attempt.arrivals.removeLast()
     }
     for report in due { attempt.arrivedAt[report.worker] = report.time }
@@ -373,6 +399,7 @@ final class FastFederation {
 
   private func move(_ bytes: UInt64, _ direction: Direction) {
     byteCount += bytes
+    if direction == .toCoordinator { upByteCount += bytes }
     observe { $0.moved(bytes, direction) }
   }
 
@@ -412,8 +439,10 @@ final class FastFederation {
       ["kind": .text(fault.kind.rawValue), "at": .text(fault.at.rawValue), "round": .number(fault.round.value)])
     outageCount += 1
     observe { $0.outageBegan(fault.kind, of: fault.worker.text, at: now) }
-    schedule(.workerMissed(fault.worker), at: now + Self.patience)
+    guard let place = places[fault.worker] else { return }
+    let cause: Absences.Cause = fault.kind == .crash ? .crash : .partition
+    leaves(place, cause)
     guard let duration = fault.duration else { return }
-    schedule(.workerReturns(fault.worker, isRestart: fault.kind == .crash), at: now + max(duration, Self.patience))
+    schedule(.workerReturns(fault.worker, cause), at: now + max(duration, Self.patience))
   }
 }

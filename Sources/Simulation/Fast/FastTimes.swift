@@ -9,12 +9,12 @@ import SecureAggregation
 /// What waits for everyone waits for the slowest. Not modelled are frames below the size of a vector and the windows of
 /// credit: in a full simulation both add a little.
 struct FastTimes {
-  private let network: SimulationScenario.Network
+  private let scenario: SimulationScenario
   private let costs: WorkCosts
   private let seed: UInt64
 
   init(_ scenario: SimulationScenario, seed: UInt64) {
-    network = scenario.network
+    self.scenario = scenario
     costs = WorkCosts(table: scenario.costs)
     self.seed = seed
   }
@@ -34,23 +34,25 @@ struct FastTimes {
   }
 
   /// - Parameters:
+  ///   - place: of the worker in the population.
   ///   - examples: of the worker's training set and its hold-out.
   ///   - modelBytes: what it fetches first.
-  func journey(_ offer: RoundOffer, of worker: WorkerID, examples: (training: Int, heldOut: Int), modelBytes: UInt64)
-    -> Journey
-  {
+  func journey(
+    _ offer: RoundOffer, of worker: WorkerID, at place: Int, examples: (training: Int, heldOut: Int), modelBytes: UInt64
+  ) -> Journey {
+    let network = scenario.network(of: place)
     var choices = SeededGenerator(seed: seed, stream: "fast \(worker) \(offer.attempt)")
-    func latency() -> Duration {
-      network.latencyMinimum + (network.latencyMaximum - network.latencyMinimum) * choices.unit()
-    }
+    func latency() -> Duration { network.latency.draw(using: &choices) }
     let rules = offer.configuration
     let isTraining = offer.task.kind == .train, isSecure = offer.task.aggregation == .secure
-    let fetched = latency() + latency() + latency() + transfer(modelBytes)
+    let fetched = latency() + latency() + latency() + Self.transfer(modelBytes, at: network.down)
     let steps = offer.task.optimizer.steps.map {
       Double($0) * Double(min(rules.batchSize, UInt64(examples.training)))
     }
     let passes = steps ?? Double(rules.localEpochs) * Double(examples.training)
-    let training = costs.training(passes: isTraining ? passes : 0, heldOut: examples.heldOut)
+    let training =
+      costs.training(passes: isTraining ? passes : 0, heldOut: examples.heldOut)
+      * scenario.slowness(of: place, named: worker)
     let neighbours = isSecure ? Int(clamping: min(rules.maximumRoster, rules.completeGraphLimit)) : 0
     let elements = Int(clamping: rules.vectorLength)
     let masking = isSecure ? costs.masking(elements: elements, terms: neighbours + 1) : .zero
@@ -59,7 +61,8 @@ struct FastTimes {
     return Journey(
       advertised: fetched + costs.advert + way, trained: fetched + training,
       setup: isSecure ? latency() + latency() + latency() + latency() + latency() : .zero,
-      upload: masking + transfer(bytes) + latency() + latency() + latency() + costs.verification, latency: way)
+      upload: masking + Self.transfer(bytes, at: network.up) + latency() + latency() + latency() + costs.verification,
+      latency: way)
   }
 
   /// Every worker's share of the setup with so many on the roster.
@@ -79,7 +82,7 @@ struct FastTimes {
         rosterCount: survivors + dropouts)
   }
 
-  private func transfer(_ bytes: UInt64) -> Duration {
-    .nanoseconds(Int64((Double(bytes) / Double(network.bandwidth) * 1e9).rounded()))
+  private static func transfer(_ bytes: UInt64, at bandwidth: UInt64) -> Duration {
+    .nanoseconds(Int64((Double(bytes) / Double(bandwidth) * 1e9).rounded()))
   }
 }

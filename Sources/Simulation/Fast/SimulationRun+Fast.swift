@@ -33,16 +33,19 @@ extension SimulationRun {
     let (latest, artifact) = try federation.latest
     let parameters = try ParameterSet(artifact.tensors, expecting: scenario.run.model.architecture.layout)
     let metrics = try judge(parameters)
+    let seconds = (federation.endedAt ?? VirtualTime.zero + lastMoment).seconds
+    let excesses = excesses(bytes: federation.byteCount, up: federation.upByteCount, seconds: seconds)
     let unmet = failures(
       federation.outcome, committed: latest.manifest.version.value, faultsLeft: federation.faultsLeft, metrics)
     return SimulationResult(
       seed: seed, outcome: federation.outcome, rounds: federation.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, parameters: parameters.values,
       controls: federation.finalControls, heldOut: metrics,
-      seconds: (federation.endedAt ?? VirtualTime.zero + lastMoment).seconds, events: federation.eventCount,
+      seconds: seconds, events: federation.eventCount,
       messages: 0,
-      bytes: federation.byteCount, outages: federation.outageCount, steps: KillableSteps(workers: parts.count),
-      recoveries: [], violations: federation.violations, failedExpectations: isCutShort ? [] : unmet,
+      bytes: federation.byteCount, bytesUp: federation.upByteCount, outages: federation.outageCount,
+      steps: KillableSteps(workers: parts.count),
+      recoveries: [], violations: federation.violations, failedExpectations: (isCutShort ? [] : unmet) + excesses,
       unjudged: isCutShort ? unmet : [], isCutShort: isCutShort, logLines: federation.logLines,
       logDigest: federation.logDigest)
   }

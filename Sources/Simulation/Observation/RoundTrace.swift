@@ -63,7 +63,7 @@ package final class RoundTrace: SimulationObserver {
   package init(_ round: RoundNumber, of scenario: SimulationScenario) {
     self.round = round
     names = scenario.population.workerNames.map(\.name)
-    gap = max(.milliseconds(50), scenario.network.latencyMaximum * 2)
+    gap = max(.milliseconds(50), scenario.network.latency.usual * 2)
   }
 
   /// Whether the round was ever begun.
