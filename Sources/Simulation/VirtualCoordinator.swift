@@ -259,6 +259,7 @@ final class VirtualCoordinator {
       schedule(.poolTick, at: world.now + Self.poolTickInterval)
     case .deadline(let deadline): handle(.deadlinePassed(deadline, now: world.calendar))
     case .send(let message, let worker):
+      guard table.link(of: worker) != nil else { return }
       for said in world.said(message, to: worker, blob: { try? self.disk.models.blob($0) }) { say(said, to: worker) }
       _ = world.mayStrikeCoordinator()
     case .dismiss(let worker, let rest): perform(table.handle(.dismissed(worker, for: rest, at: world.now)))
