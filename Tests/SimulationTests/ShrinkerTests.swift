@@ -94,6 +94,22 @@ struct ShrinkerTests {
     #expect(shrunk.original.faults == 3 && shrunk.original.misfortunes == 3)
   }
 
+  @Test("What fewer workers and rounds no longer need is left out as well")
+  func shrinksAgain() throws {
+    let path = "\(repository)/Simulations/hostile-network.yaml"
+    let file = try ConfigurationFile(path: path, expected: "a scenario file").changed(
+      by: [ConfigurationChange(key: "run.maximum-attempts", value: "1")])
+    let simulation = try SimulationRun(SimulationScenario.read(file), seed: 9)
+    var shrinker = ScenarioShrinker(simulation, file: file)
+    let shrunk = try #require(try shrinker.shrink(to: "shrunk.yaml"))
+    #expect(!shrunk.scenario.misfortunes.isEmpty && shrunk.size.rounds < 3)
+    let problems = try SimulationRun(shrunk.scenario).run().failedExpectations
+    #expect(!problems.isEmpty && !problems.contains { $0.hasPrefix("misfortunes: ") })
+    var calm = shrunk.scenario
+    calm.misfortunes = []
+    #expect(try SimulationRun(calm).run().isAsExpected)
+  }
+
   @Test("What does not fail is not shrunk")
   func leavesSuccess() throws {
     let file = try smallScenarioFile(rounds: 1)

@@ -56,7 +56,13 @@ package struct ScenarioShrinker {
     var text: ConfigurationFile
     do throws(ConfigurationError) {
       text = try file.holding(small.scenario, seed: simulation.seed)
-      if !claim.dependsOnTraining { text = withFewestWorkers(withFewestRounds(text, claim), claim) }
+      if !claim.dependsOnTraining {
+        text = withFewestWorkers(withFewestRounds(text, claim), claim)
+        // Fewer workers may need fewer misfortunes: what is left is minimal for them.
+        if let smaller = run(text) {
+          text = try text.holding(withFewestTroubles(smaller, claim).scenario, seed: simulation.seed)
+        }
+      }
       text = try text.moved(to: path, pathsAt: SimulationScenario.pathKeys)
     } catch {
       throw .unwritable(error)
@@ -122,11 +128,19 @@ package struct ScenarioShrinker {
     var smallest = text
     while let workers = run(smallest)?.scenario.population.workers, workers > 1 {
       guard let smaller = smallest.with(workers: workers - 1), let simulation = run(smaller),
-        fails(simulation, claim)
+        fails(simulation, claim), !failsByItself(simulation, claim)
       else { break }
       smallest = smaller
     }
     return smallest
+  }
+
+  /// Whether a simulation fails without what goes wrong in it: so few workers bear nothing, which is another failure.
+  private mutating func failsByItself(_ simulation: SimulationRun, _ claim: FailureClaim) -> Bool {
+    var calm = simulation
+    calm.scenario.faults = []
+    calm.scenario.misfortunes = []
+    return calm.scenario != simulation.scenario && tried(calm).claims.contains(claim)
   }
 
   /// More rounds are not tried one by one.
