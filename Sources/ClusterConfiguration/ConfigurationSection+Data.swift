@@ -9,7 +9,9 @@ extension ConfigurationSection {
 
   /// The keys of the mapping `data` of a population.
   static let planKeys =
-    ["file", "source"] + readingKeys + ["normalise", "training", "held-out", "copies", "partition", "seed"]
+    ["file", "source"] + readingKeys + [
+      "normalise", "training", "held-out", "copies", "partition", "seed",
+    ]
 
   /// The mapping `data` of a population: a file or public source that is there, and how it is dealt out.
   func dataPlan() throws(ConfigurationError) -> DataPlan {

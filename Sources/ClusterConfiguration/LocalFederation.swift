@@ -9,6 +9,8 @@ package struct Population: Hashable, Sendable {
   package var blocks: [Block]
   package var servingNodes: Int
   package var data: DataPlan
+  /// In place of them in a simulation; the plan's file is then but a name.
+  package var synthetic: SyntheticPlan?
 
   package struct Block: Hashable, Sendable {
     package var workers: Int
@@ -20,14 +22,24 @@ package struct Population: Hashable, Sendable {
 
   static let keys = ["name", "workers", "organisations", "serving-nodes", "data"]
 
-  init(_ section: ConfigurationSection) throws(ConfigurationError) {
+  /// - Parameter isSimulated: whether examples may be made from a seed.
+  init(_ section: ConfigurationSection, isSimulated: Bool = false) throws(ConfigurationError) {
     name = try section.name("name")
     workers = try section.integer("workers", in: 1...100_000)
     blocks = [
       Block(workers: workers, organisations: try section.integer("organisations", default: workers, in: 1...workers))
     ]
     servingNodes = try section.integer("serving-nodes", default: 1, in: 0...64)
-    data = try section.section("data", keys: ConfigurationSection.planKeys).dataPlan()
+    let keys = ConfigurationSection.planKeys + (isSimulated ? ["synthetic"] : [])
+    let source = try section.section("data", keys: keys)
+    synthetic = try source.syntheticPlan()
+    data =
+      if let synthetic {
+        DataPlan(
+          examples: ExampleFile(path: synthetic.name), heldOut: .fraction(synthetic.heldOut), seed: synthetic.seed)
+      } else {
+        try source.dataPlan()
+      }
   }
 
   /// Names and organisations of the workers: `worker-1` of `organisation-1`, and so on.

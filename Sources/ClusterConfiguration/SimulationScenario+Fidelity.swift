@@ -15,6 +15,13 @@ extension SimulationScenario {
     if chaos != .none { return ("chaos", "misfortunes by chance", full) }
     if !misfortunes.isEmpty { return ("misfortunes", "\(misfortunes.count) of them", full) }
     if let (party, kind) = malice.first { return ("malicious.\(party)", "'\(kind)'", full) }
+    if let fault = coordinatorFaults.first {
+      return ("faults", "a \(fault.kind.rawValue) of the coordinator", full)
+    }
+    // There are no disks and no calendars of their own.
+    if let fault = faults.first(where: { $0.kind != .crash && $0.kind != .partition }) {
+      return ("faults", "a \(fault.kind.rawValue) of \(fault.worker)", full)
+    }
     for (place, links) in [("network", network)]
       + groups.compactMap({ group in
         group.network.map { ("population.groups.\(group.name).network", $0) }

@@ -18,7 +18,10 @@ package struct SimulationScenario: Hashable, Sendable {
   package var costs: Costs
   /// How many times as long a worker trains and evaluates as `costs` say; for all others their group says it.
   package var slowWorkers: [WorkerID: Double]
+  /// Who does less than is asked, besides; nil for nobody.
+  package var stragglers: Stragglers?
   package var faults: [Fault]
+  package var coordinatorFaults: [CoordinatorFault]
   package var chaos: Chaos
   /// At steps that are known beforehand; those of `chaos` come beside them.
   package var misfortunes: [Misfortune] = []
@@ -35,8 +38,8 @@ package struct SimulationScenario: Hashable, Sendable {
 
   /// The keys of a scenario file.
   static let keys = [
-    "purpose", "population", "network", "seed", "costs", "slow-workers", "faults", "chaos", "misfortunes", "malicious",
-    "policy",
+    "purpose", "population", "network", "seed", "costs", "slow-workers", "stragglers", "faults", "chaos", "misfortunes",
+    "malicious", "policy",
     "expectations", "fidelity", "run",
   ]
 
@@ -49,18 +52,19 @@ package struct SimulationScenario: Hashable, Sendable {
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> SimulationScenario {
     let top = try file.top(keys: keys)
     let people = try top.section("population", keys: populationKeys)
-    var population = try Population(people)
+    var population = try Population(people, isSimulated: true)
     let links = try top.section("network", keys: Network.keys + ["partitions"])
     let network = try Network(links)
     let groups = try groups(in: people, of: &population, network: network)
     let run = try RunConfiguration(top.section("run", keys: RunConfiguration.keys))
     try run.check(against: population, in: top)
+    let faults = try faults(in: top, population: population, run: run)
     var scenario = try SimulationScenario(
       purpose: top.text("purpose", expected: "one sentence that says what the scenario shows"),
       population: population, groups: groups, availability: Availability(in: people), network: network,
       partitions: partitions(in: links, groups: groups, run: run), seed: top.integer("seed", in: 0...UInt64.max),
       costs: costs(in: top), slowWorkers: slowWorkers(in: top, population: population),
-      faults: faults(in: top, population: population, run: run),
+      stragglers: stragglers(in: top, run: run), faults: faults.workers, coordinatorFaults: faults.coordinator,
       chaos: chaos(in: top, run: run), policy: policy(in: top, run: run),
       expectations: expectations(in: top, run: run),
       fidelity: top.choice("fidelity", default: .full, of: ["full": .full, "fast": .fast]), run: run)

@@ -7,7 +7,7 @@ extension SimulationRun {
   /// What was to come, and has not: of a simulation that was cut short it may still come.
   func failures(
     _ outcome: RunStateMachine.Outcome?, committed: UInt64, faultsLeft: [SimulationScenario.Fault],
-    _ metrics: RoundMetrics?
+    coordinatorFaultsLeft: [SimulationScenario.CoordinatorFault] = [], _ metrics: RoundMetrics?
   ) -> [String] {
     var failures: [String] = []
     let expected = scenario.expectations
@@ -24,6 +24,11 @@ extension SimulationRun {
         "faults: \(fault.worker) never came to '\(fault.at.rawValue)' of round \(fault.round), "
           + "expected a \(fault.kind.rawValue) there"
       )
+    }
+    for fault in coordinatorFaultsLeft {
+      failures.append(
+        "faults: the coordinator never came to '\(fault.at.rawValue)' of "
+          + (fault.round.map { "round \($0)" } ?? "any round") + ", expected a \(fault.kind.rawValue) there")
     }
     return failures
   }

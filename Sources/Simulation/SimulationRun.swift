@@ -32,14 +32,24 @@ package struct SimulationRun: Sendable {
     self.scenario = scenario
     self.seed = seed ?? scenario.seed
     do throws(DatasetError) {
-      let dealt = try DealtData(
-        scenario.population.data, parts: scenario.population.workers, features: scenario.run.data.features,
-        classCount: scenario.run.data.classes, model: "\(scenario.run.model.architecture)")
+      let dealt = try Self.deal(scenario)
       parts = dealt.parts
       heldOut = dealt.heldOut
     } catch {
       throw .data(error.description)
     }
+  }
+
+  private static func deal(_ scenario: SimulationScenario) throws(DatasetError) -> DealtData {
+    let population = scenario.population, run = scenario.run
+    let features = run.data.features, model = "\(run.model.architecture)"
+    guard let synthetic = population.synthetic else {
+      return try DealtData(
+        population.data, parts: population.workers, features: features, classCount: run.data.classes, model: model)
+    }
+    return try DealtData(
+      synthetic: synthetic.alpha, synthetic.beta, name: synthetic.name, parts: population.workers,
+      heldOut: synthetic.heldOut, seed: synthetic.seed, features: features, model: model)
   }
 
   /// The same scenario and data with another seed.
@@ -151,7 +161,8 @@ package struct SimulationRun: Sendable {
     let unmet =
       failures(
         coordinator.outcome, committed: world.checkers.lineage.latest?.manifest.version.value ?? 0,
-        faultsLeft: world.faultsLeft, metrics) + failures(of: world)
+        faultsLeft: world.faultsLeft, coordinatorFaultsLeft: world.coordinatorFaultsLeft, metrics)
+      + failures(of: world)
     return SimulationResult(
       seed: seed, outcome: coordinator.outcome, rounds: coordinator.rounds, version: latest.manifest.version,
       modelDigest: latest.manifest.modelDigest, parameters: parameters.values,
@@ -198,13 +209,18 @@ extension SimulationScenario {
     let outageMaximum = max(chaos.outageMaximum, misfortunes.map(\.duration).max() ?? .zero)
     // Where workers come and go an attempt may have to wait for some.
     let wait = hasAbsences ? run.cohort.patience : .zero
+    // An attempt is recorded, and a version written in three pieces.
+    let writing = coordinatorFaults.filter { $0.kind == .slowDisk }.reduce(Duration.zero) { $0 + $1.amount * 4 }
     let attempt: Duration =
-      wait + setup + deadlines.input + deadlines.agree + deadlines.unmask + outageMaximum + .seconds(60)
+      wait + writing + setup + deadlines.input + deadlines.agree + deadlines.unmask + outageMaximum + .seconds(60)
     let attempts = min(run.rounds + 1, 1 << 40) * UInt64(run.maximumAttempts)
     let longest = (faults.compactMap(\.duration) + misfortunes.map(\.duration)).max() ?? .zero
+    let outages = coordinatorFaults.reduce(Duration.zero) { sum, fault in
+      sum + (fault.duration ?? .zero) * Int(clamping: fault.round == nil ? run.rounds + 1 : 1)
+    }
     let latest = groups.map(\.joins).max() ?? .zero
     // Ten years are the end of every simulation: nanoseconds of more would not be counted.
-    return min(attempt * Int(clamping: attempts) + longest + latest + .seconds(60), Self.longestTime)
+    return min(attempt * Int(clamping: attempts) + longest + outages + latest + .seconds(60), Self.longestTime)
   }
 
   private static var longestTime: Duration { .seconds(10 * 365 * 24 * 3600) }

@@ -43,17 +43,17 @@ final class VirtualCoordinator {
   static let membershipTickInterval = Duration.milliseconds(100)
   static let poolTickInterval = Duration.seconds(1)
 
-  private unowned let world: World
+  unowned let world: World
   private let disk: CoordinatorDisk
-  private var desk: VirtualDesk
+  var desk: VirtualDesk
   private let template: VersionTemplate
   private let report: (SimulatedRound) -> Void
   /// The data that no worker has is the coordinator's own.
   private let judge: (ParameterSet) throws -> RoundMetrics?
-  private var table: MembershipTable
+  var table: MembershipTable
   /// The last session of each worker.
   private var sessions: [WorkerID: SessionID] = [:]
-  private var machine: RunStateMachine?
+  var machine: RunStateMachine?
   private var parameters: ParameterSet?
   private var parent: Digest?
   private var serverState = ServerState()
@@ -72,6 +72,10 @@ final class VirtualCoordinator {
   /// Counts starts of the process.
   private(set) var life = 0
   private(set) var isAlive = false
+  /// Why the run is set aside; nil if it is not.
+  var pausedBecause: String?
+  /// Whether the machine is to end because the disk does not take something.
+  var isInterrupted = false
 
   init(
     world: World, disk: CoordinatorDisk, judge: @escaping (ParameterSet) throws -> RoundMetrics?,
@@ -105,15 +109,22 @@ final class VirtualCoordinator {
   /// The round of the last attempt that was recorded; 0 before the first.
   var lastRound: RoundNumber { disk.attempts.keys.max() ?? 0 }
 
-  /// Begins the run: makes version 0, or goes on from the last version on disk.
+  /// Begins the run, or goes on with it.
   func start() throws {
     life += 1
     isAlive = true
     returnedAt = life > 1 ? world.now : nil
-    let run = world.scenario.run, architecture = run.model.architecture
     desk = VirtualDesk(world: world, store: disk.models, life: life)
     table = Self.table(of: world.parties)
     sessions = [:]
+    schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
+    schedule(.poolTick, at: world.now + Self.poolTickInterval)
+    try takeUp()
+  }
+
+  /// Makes version 0, or goes on from the last version on disk.
+  func takeUp() throws {
+    let run = world.scenario.run, architecture = run.model.architecture
     try disk.models.restoreLatest(of: run.model.name)
     let latest = ModelReference(model: run.model.name, selector: .alias(.latest))
     if let stored = try? disk.models.find(latest) {
@@ -122,7 +133,8 @@ final class VirtualCoordinator {
     } else {
       try publish(
         RoundClosing.initial(
-          architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.calendar))
+          architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.coordinatorCalendar
+        ))
     }
     var beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
     beginning.centralHistory = disk.measured
@@ -133,9 +145,7 @@ final class VirtualCoordinator {
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
       signingKey: world.parties.coordinator.signingKey, start: beginning,
       attempt: disk.nextAttempt(beginning.round), computations: world.computations)
-    schedule(.membershipTick, at: world.now + Self.membershipTickInterval)
-    schedule(.poolTick, at: world.now + Self.poolTickInterval)
-    handle(.started(now: world.calendar))
+    handle(.started(now: world.coordinatorCalendar))
     let unsuited = world.parties.workers.count - world.scenario.suitedCount
     if unsuited > 0 { handle(.turn(.init(unsuitedCount: unsuited))) }
   }
@@ -143,9 +153,14 @@ final class VirtualCoordinator {
   /// The process is gone; its disk stays.
   func crash() {
     isAlive = false
+    forgetRun()
+  }
+
+  func forgetRun() {
     machine = nil
     average = []
     candidate = nil
+    pausedBecause = nil
   }
 
   private func schedule(_ occurrence: Occurrence, at time: MonotonicTime) {
@@ -158,7 +173,7 @@ final class VirtualCoordinator {
     for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
     world.checkers.sum.published()
     world.malice.published(stored.manifest.madeBy)
-    if machine != nil, world.mayStrikeCoordinator() { return }
+    if let round = machine?.round, world.mayStrikeCoordinator() || world.coordinatorReached(.publish, round) { return }
     try disk.models.restoreLatest(of: release.model)
     parameters = release.parameters
     parent = stored.digest
@@ -235,7 +250,7 @@ final class VirtualCoordinator {
   }
 
   /// Whether the run may select a worker, by what its hello said.
-  private func isSuited(_ worker: WorkerID) -> Bool { world.scenario.run.suits(table.traits(of: worker)) }
+  func isSuited(_ worker: WorkerID) -> Bool { world.scenario.run.suits(table.traits(of: worker)) }
 
   private func send(_ message: ControlToWorker, to link: LinkID) -> Bool {
     guard let (worker, connection) = link.virtual else { return false }
@@ -257,7 +272,7 @@ final class VirtualCoordinator {
     case .poolTick:
       desk.tick()
       schedule(.poolTick, at: world.now + Self.poolTickInterval)
-    case .deadline(let deadline): handle(.deadlinePassed(deadline, now: world.calendar))
+    case .deadline(let deadline): handle(.deadlinePassed(deadline, now: world.coordinatorCalendar))
     case .send(let message, let worker):
       guard table.link(of: worker) != nil else { return }
       for said in world.said(message, to: worker, blob: { try? self.disk.models.blob($0) }) { say(said, to: worker) }
@@ -298,16 +313,19 @@ final class VirtualCoordinator {
   }
 
   /// The machine changes first; then its actions are carried out, in their order.
-  private func handle(_ event: RunStateMachine.Event, cost: Duration = .zero) {
+  func handle(_ event: RunStateMachine.Event, cost: Duration = .zero) {
     guard var machine = machine.take() else { return }  // One owner: nothing is copied when it changes.
     machine.bytesMoved = world.byteCount
     let actions = machine.handle(event, at: world.now)
     if world.checksPopulation { machine.checkInvariants() }
     self.machine = machine
-    let done = processor.take(cost, at: world.now)
+    var done = processor.take(cost, at: world.now)
     for action in actions {
-      if world.mayStrikeCoordinator() { return }
+      if world.mayStrikeCoordinator() || meetsFault(before: action) { return }
       perform(action, at: done)
+      if pausedBecause != nil || meetsFault(behind: action) { return }
+      let delay = world.coordinatorConditions.writeDelay
+      if case .recordAttempt = action, delay > .zero { done = processor.take(delay, at: world.now) }
     }
   }
 
@@ -317,6 +335,9 @@ final class VirtualCoordinator {
     case .send(let message, let worker): schedule(.send(message, to: worker), at: time)
     case .startDeadline(let deadline, let duration): schedule(.deadline(deadline), at: time + duration)
     case .recordAttempt(let attempt, let cohort):
+      guard !world.coordinatorConditions.isDiskFull else {
+        return interrupt("attempt \(attempt) cannot be recorded")
+      }
       disk.record(attempt)
       world.attemptBegins(attempt)
       if let returnedAt { recoveries.append(world.now.since(returnedAt)) }
@@ -358,6 +379,7 @@ final class VirtualCoordinator {
     case .ignored(let worker, let why):
       world.note("coordinator", "ignored", ["worker": .text(worker.text), "why": .text(why)])
     case .finished(let outcome):
+      if isInterrupted { return setAside(outcome) }
       endedAt = world.now
       world.note("coordinator", "finished", ["outcome": .text(outcome.text)])
     }
@@ -404,16 +426,20 @@ final class VirtualCoordinator {
   private func commit(_ order: RunStateMachine.CommitOrder) {
     let prepared = candidate?.attempt == order.attempt ? candidate?.closed : nil
     guard isAlive, let closed = prepared ?? closed(order) else { return }
+    let conditions = world.coordinatorConditions
+    guard !conditions.isDiskFull else { return interrupt("version \(order.version) cannot be published") }
     do {
       disk.serverStates[order.version] = closed.state
       if world.mayStrikeCoordinator() { return }
       try publish(closed.release)
+      guard isAlive else { return }
       serverState = closed.state
       desk.serve(ControlBlob(serverState))
       if world.mayStrikeCoordinator() { return }
       average = []
       candidate = nil
-      handle(.committed(closed.release.base), cost: world.costs.signature)
+      // What the server optimizer remembers, the version and its alias.
+      handle(.committed(closed.release.base), cost: world.costs.signature + conditions.writeDelay * 3)
     } catch {
       handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
     }
@@ -425,7 +451,7 @@ final class VirtualCoordinator {
     do {
       return try RoundClosing.next(
         order, base: parameters, state: serverState, average: average, parent: parent, template: template,
-        createdAt: world.calendar)
+        createdAt: world.coordinatorCalendar)
     } catch let error as AggregationError {
       average = []
       handle(.sumRefused(reason: error.description))

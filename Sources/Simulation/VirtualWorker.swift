@@ -141,7 +141,7 @@ final class VirtualWorker {
       feed(.received(part, at: world.now))
     } else if case .round(let round) = message {
       feed(.heardOther(at: world.now))
-      handle(.received(round, now: world.calendar), cost: world.costs.receiving(round))
+      handle(.received(round, now: world.calendar(of: index)), cost: world.costs.receiving(round))
     }
   }
 
@@ -218,8 +218,10 @@ final class VirtualWorker {
     do throws(LocalWorkError) {
       // Made for this once: thousands of workers would hold as many models.
       let work = LocalWork(worker: name, dataset: dataset, threads: world.threads)
+      var rules = offer.configuration
+      if offer.task.kind == .train { rules.localEpochs = world.epochs(of: index, offer) }
       let result = try work.perform(
-        offer.task, configuration: offer.configuration, attempt: attempt, parameters: held.model,
+        offer.task, configuration: rules, attempt: attempt, parameters: held.model,
         controls: controls(of: offer, server: held.control))
       process?.update = result.update
       process?.control = result.control
@@ -243,9 +245,14 @@ final class VirtualWorker {
     let actions = machine.handle(event)
     machine.checkInvariants()
     process?.machine = machine
-    let done = process?.driver.take(cost, at: world.now) ?? world.now
+    var done = process?.driver.take(cost, at: world.now) ?? world.now
     for action in actions {
       if world.mayStrike(worker: index) { return }
+      if case .record = action {
+        let conditions = world.conditions(of: index)
+        if conditions.isDiskFull { return world.cannotKeep(worker: index) }
+        done = process?.driver.take(conditions.writeDelay, at: world.now) ?? done
+      }
       perform(action, at: done)
     }
   }
@@ -280,9 +287,12 @@ final class VirtualWorker {
     let heldOut = Int((Double(dataset.count) * offer.task.holdOutFraction).rounded())
     let isTraining = offer.task.kind == .train
     let rules = offer.configuration, examples = dataset.count - heldOut
+    let epochs = isTraining ? world.epochs(of: index, offer) : rules.localEpochs
+    // The coordinator's deadline is what it hears first.
+    guard !isTraining || epochs > 0 else { return }
     let passes =
       offer.task.optimizer.steps.map { Double($0) * Double(min(rules.batchSize, UInt64(examples))) }
-      ?? Double(rules.localEpochs) * Double(examples)
+      ?? Double(epochs) * Double(examples)
     let cost =
       world.costs.training(passes: isTraining ? passes : 0, heldOut: heldOut)
       * world.scenario.slowness(of: index, named: name)

@@ -14,6 +14,7 @@ enum Occurrence {
   case worker(Int, life: Int, VirtualWorker.Occurrence)
   case faultStrikes(SimulationScenario.Fault, worker: Int)
   case faultEnds(SimulationScenario.Fault.Kind, worker: Int)
+  case coordinatorFaultEnds(SimulationScenario.Fault.Kind)
   case coordinatorReturns
   /// A worker comes or goes, as its availability says.
   case presenceChanges(worker: Int)
@@ -48,11 +49,16 @@ final class World {
   var checkers: Checkers
   private var faults: FaultSchedule
   private(set) var misfortunes: MisfortuneSchedule
+  private var coordinatorFaults: CoordinatorFaultSchedule
+  /// Of the coordinator, and of the workers that ever had a fault of their disk or clock.
+  private(set) var coordinatorConditions = Conditions()
+  private var workerConditions: [Int: Conditions] = [:]
   /// Workers that nothing gets through to.
   private var absences = Absences()
   /// Of each worker; empty if all are always there.
-  private var presences: [Presence] = []
+  private var presences: [Presence]
   private var regions: RegionSchedule
+  private var stragglers: StragglerDraw
 
   private(set) var eventCount: UInt64 = 0
   private(set) var messageCount: UInt64 = 0
@@ -85,10 +91,10 @@ final class World {
     checkers = Checkers(parties: parties, contributionsMax: scenario.policy.maximumAttemptsPerModel)
     faults = FaultSchedule(scenario.faults)
     misfortunes = MisfortuneSchedule(scenario, parties: parties, seed: seed)
+    coordinatorFaults = CoordinatorFaultSchedule(scenario.coordinatorFaults)
     regions = RegionSchedule(scenario)
-    if scenario.groups.contains(where: { $0.joins > .zero || $0.availability != nil }) || scenario.availability != nil {
-      presences = parties.workers.enumerated().map { Presence(of: $0, named: $1.name, in: scenario, seed: seed) }
-    }
+    stragglers = StragglerDraw(scenario, seed: seed)
+    presences = Presence.all(of: parties, in: scenario, seed: seed)
     indices = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
   }
 
@@ -121,7 +127,19 @@ final class World {
     return index
   }
 
-  var calendar: UInt64 { VirtualTime.calendar(at: now) }
+  /// Seconds since 1970, as the coordinator has them.
+  var coordinatorCalendar: UInt64 { coordinatorConditions.calendar(at: now) }
+
+  /// Seconds since 1970, as a worker has them.
+  func calendar(of worker: Int) -> UInt64 { conditions(of: worker).calendar(at: now) }
+
+  /// How many of the epochs that an attempt asks for a worker does; 0 for nothing that comes in time.
+  func epochs(of worker: Int, _ offer: RoundOffer) -> UInt64 {
+    stragglers.epochs(of: worker, offer.attempt, asked: offer.configuration.localEpochs)
+  }
+
+  /// Of a worker's disk and clock.
+  func conditions(of worker: Int) -> Conditions { workerConditions[worker] ?? Conditions() }
 
   func schedule(_ occurrence: Occurrence, at time: MonotonicTime) { queue.schedule(occurrence, at: max(now, time)) }
 
@@ -202,6 +220,7 @@ final class World {
 
   /// Faults whose worker never came to their point.
   var faultsLeft: [SimulationScenario.Fault] { faults.left }
+  var coordinatorFaultsLeft: [SimulationScenario.CoordinatorFault] { coordinatorFaults.left }
 
   // MARK: Events
 
@@ -222,6 +241,7 @@ final class World {
       if workers[index].isAlive, workers[index].life == life { try workers[index].handle(occurrence) }
     case .faultStrikes(let fault, let worker): strike(fault, worker)
     case .faultEnds(let kind, let worker): end(kind, worker)
+    case .coordinatorFaultEnds(let kind): try endCoordinatorFault(kind)
     case .coordinatorReturns:
       observe { $0.outageEnded(.crash, of: Self.coordinatorName, at: now) }
       try coordinator?.start()
@@ -283,10 +303,12 @@ final class World {
     note(
       fault.worker.text, "fault",
       ["kind": .text(fault.kind.rawValue), "at": .text(fault.at.rawValue), "round": .number(fault.round.value)])
-    strike(fault.kind, worker, for: fault.duration)
+    strike(fault.kind, worker, for: fault.duration, fault.amount)
   }
 
-  private func strike(_ kind: SimulationScenario.Fault.Kind, _ worker: Int, for duration: Duration?) {
+  private func strike(
+    _ kind: SimulationScenario.Fault.Kind, _ worker: Int, for duration: Duration?, _ amount: Duration = .zero
+  ) {
     outageCount += 1
     observe { $0.outageBegan(kind, of: workers[worker].name.text, at: now) }
     switch kind {
@@ -297,6 +319,8 @@ final class World {
     case .partition:
       // Real links notice after a while that nothing gets through; here both ends lose the connection at once.
       cut(worker, .partition)
+    case .diskFull, .slowDisk, .clockSkew:
+      workerConditions[worker, default: Conditions()].begin(kind, amount)
     }
     if let duration { schedule(.faultEnds(kind, worker: worker), after: duration) }
   }
@@ -309,7 +333,50 @@ final class World {
       if !workers[worker].isAlive { start(workers[worker]) }
     case .partition:
       join(worker, .partition)
+    case .diskFull, .slowDisk, .clockSkew:
+      workerConditions[worker]?.end(kind)
+      // A full disk ended its process.
+      if kind == .diskFull, !workers[worker].isAlive { start(workers[worker]) }
     }
+  }
+
+  /// A worker cannot keep what it must not forget: as in the cluster its process ends.
+  func cannotKeep(worker: Int) {
+    note(workers[worker].name.text, "failed", ["why": "the ledger cannot be written: the disk is full"])
+    workers[worker].crash()
+    for socket in VirtualSocket.allCases { disconnect(worker, socket, deliversRest: true) }
+  }
+
+  // MARK: Faults of the coordinator
+
+  /// Tells the schedule of faults that the coordinator has come to a point of a round.
+  ///
+  /// - Returns: whether its process is gone.
+  func coordinatorReached(_ point: SimulationScenario.CoordinatorFault.Point, _ round: RoundNumber) -> Bool {
+    guard !coordinatorFaults.isEmpty, let coordinator, coordinator.isAlive else { return false }
+    var isGone = false
+    for fault in coordinatorFaults.take(point, round: round) {
+      note(
+        Self.coordinatorName, "fault",
+        ["kind": .text(fault.kind.rawValue), "at": .text(point.rawValue), "round": .number(round.value)])
+      if fault.kind == .crash {
+        strike(coordinator, for: fault.duration ?? .zero)
+        isGone = true
+      } else {
+        outageCount += 1
+        observe { $0.outageBegan(fault.kind, of: Self.coordinatorName, at: now) }
+        coordinatorConditions.begin(fault.kind, fault.amount)
+        if let duration = fault.duration { schedule(.coordinatorFaultEnds(fault.kind), after: duration) }
+      }
+    }
+    return isGone
+  }
+
+  private func endCoordinatorFault(_ kind: SimulationScenario.Fault.Kind) throws {
+    note(Self.coordinatorName, "faultEnds", ["kind": .text(kind.rawValue)])
+    observe { $0.outageEnded(kind, of: Self.coordinatorName, at: now) }
+    coordinatorConditions.end(kind)
+    if kind == .diskFull { try coordinator?.resume() }
   }
 
   private func cut(_ worker: Int, _ cause: Absences.Cause) {
@@ -402,31 +469,6 @@ final class World {
       }
     }
     schedule(.coordinatorReturns, after: duration)
-  }
-}
-
-/// The faults that have not happened yet.
-struct FaultSchedule {
-  private(set) var left: [SimulationScenario.Fault]
-
-  init(_ faults: [SimulationScenario.Fault]) { left = faults }
-
-  /// The fault for a worker at the earliest point of a round, once.
-  mutating func takeFirst(of worker: WorkerID, round: RoundNumber) -> SimulationScenario.Fault? {
-    for point in SimulationScenario.Fault.Point.allCases {
-      if let fault = take(point, worker: worker, round: round) { return fault }
-    }
-    return nil
-  }
-
-  /// The fault for a worker at a point, once.
-  mutating func take(
-    _ point: SimulationScenario.Fault.Point, worker: WorkerID, round: RoundNumber
-  ) -> SimulationScenario.Fault? {
-    guard let place = left.firstIndex(where: { $0.at == point && $0.worker == worker && $0.round == round }) else {
-      return nil
-    }
-    return left.remove(at: place)
   }
 }
 

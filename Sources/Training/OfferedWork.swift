@@ -91,14 +91,16 @@ package struct OfferedWork: Sendable {
   ///
   /// - Parameters:
   ///   - trainer: of this architecture, with the worker's examples as the task wants them.
+  ///   - localEpochs: of this worker, if it does not do as many as the rules ask for.
   ///   - controls: of SCAFFOLD; none under other strategies.
   ///   - progress: the fraction of training that is done; called after every step, and every piece of the evaluation.
   /// - Returns: the difference to the offered model (empty for an evaluation), with the metrics of that model itself, and
   ///   what the worker keeps for itself.
   /// - Throws: `LocalWorkError`: nothing of it may be reported.
   package func perform(
-    by worker: WorkerID, on trainer: LocalTrainer, controls: ControlVariates = ControlVariates(),
-    progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    by worker: WorkerID, on trainer: LocalTrainer, localEpochs: UInt64? = nil,
+    controls: ControlVariates = ControlVariates(), progress: (Double) -> Void = { _ in },
+    isCancelled: () -> Bool = { false }
   ) throws(LocalWorkError) -> LocalResult {
     for found in [controls.server, controls.own].compactMap({ $0?.count }) where found != base.values.count {
       throw .control(found, expected: base.values.count)
@@ -109,7 +111,8 @@ package struct OfferedWork: Sendable {
         ? try trainer.evaluate(base, observe: { _, _ in progress(0) })
         : RoundMetrics(lossSum: 0, correct: 0, evaluated: 0)
       var update = ClientUpdate(difference: [], exampleCount: UInt64(trainer.training.count), metrics: metrics)
-      guard let training else { return LocalResult(update: update) }
+      guard var training else { return LocalResult(update: update) }
+      if let localEpochs { training.localEpochs = Int(clamping: localEpochs) }
       // The loss before training is asked for first: afterwards the trainer holds another model.
       let loss = if case .fair = strategy.report { try trainer.trainingLoss(base) } else { 0.0 }
       update.difference = try trainer.train(

@@ -28,7 +28,7 @@ extension RunHistory {
     organisations = recorder.organisations.map(\.text)
     outages = recorder.outages.map { outage in
       Outage(
-        party: outage.party, kind: outage.kind == .crash ? .crash : .partition, from: outage.start, to: outage.end)
+        party: outage.party, kind: Outage.Kind(outage.kind), from: outage.start, to: outage.end)
     }
   }
 
@@ -67,11 +67,12 @@ extension RunHistory {
     }
     claims += limits(expected, result)
     let other = (result.failedExpectations + result.unjudged).filter { $0.hasPrefix("faults: ") }
-    if !scenario.faults.isEmpty {
+    let planned = scenario.faults.count + scenario.coordinatorFaults.count
+    if planned > 0 {
       claims.append(
         Expectation(
           claim: "every planned fault happens",
-          found: "\(scenario.faults.count - other.count) of \(scenario.faults.count)",
+          found: "\(planned - other.count) of \(planned)",
           isMet: judged(other.isEmpty)))
     }
     return claims
@@ -152,5 +153,18 @@ extension RunHistory.Evaluation {
   fileprivate init?(_ metrics: RoundMetrics?) {
     guard let loss = metrics?.loss else { return nil }
     self.init(loss: loss, accuracy: metrics?.accuracy)
+  }
+}
+
+extension RunHistory.Outage.Kind {
+  fileprivate init(_ kind: SimulationScenario.Fault.Kind) {
+    self =
+      switch kind {
+      case .crash: .crash
+      case .partition: .partition
+      case .diskFull: .diskFull
+      case .slowDisk: .slowDisk
+      case .clockSkew: .clockSkew
+      }
   }
 }

@@ -170,6 +170,7 @@ struct FederationFilesTests {
       ("label: a, normalise: {file: /dev/null, by: global}", "normalise.by': found it beside 'file'"),
       ("label: a, normalise: {file: /nowhere/n}", "normalise.file': found no file at /nowhere/n"),
       ("source: mnist", "file': found it beside 'source', expected one of them"),
+      ("synthetic: {alpha: 1, beta: 1}", "synthetic': found an unknown key"),
     ])
   func badData(_ text: String, _ complaint: String) throws {
     let error = try #require(throws: ConfigurationError.self) { try plan(text) }

@@ -161,4 +161,39 @@ struct ScenarioPopulationTests {
     let line = population.contains("\n  organisations") ? 7 : 6
     #expect(error.description.hasPrefix("s.yaml:\(line): key 'population." + complaint), "\(error)")
   }
+
+  /// A scenario whose population has these data.
+  private func population(data: String) throws(ConfigurationError) -> Population {
+    let text = """
+      purpose: A test.
+      population: {name: f, workers: 8, data: \(data)}
+      network: {latency: {minimum: 5ms, maximum: 40ms}, bandwidth: 10 MB/s}
+      seed: 1
+      expectations: {rounds: 20}
+      run:
+      \(indented(shortRun))
+      """
+    return try SimulationScenario.read(file(text, named: "s.yaml")).population
+  }
+
+  @Test("Examples may be made from a seed")
+  func synthetic() throws {
+    let found = try population(data: "{synthetic: {alpha: 1, beta: 0.5}, seed: 4}")
+    #expect(found.synthetic == SyntheticPlan(alpha: 1, beta: 0.5, heldOut: 0.1, seed: 4))
+    #expect(try population(data: "{file: /dev/null, label: digit}").synthetic == nil)
+  }
+
+  @Test(
+    "Examples that are made are refused with file, line and key where they contradict themselves",
+    arguments: [
+      ("{synthetic: {alpha: -1, beta: 1}}", "synthetic.alpha': found -1, expected a number from 0 to 10"),
+      ("{synthetic: {alpha: 1}}", "synthetic.beta': found no such key, expected a number from 0 to 10"),
+      ("{synthetic: 1}", "synthetic': found 1, expected a mapping"),
+      ("{synthetic: {alpha: 1, beta: 1}, partition: {iid: true}}", "partition': found it beside 'synthetic'"),
+      ("{synthetic: {alpha: 1, beta: 1}, file: /dev/null}", "file': found it beside 'synthetic'"),
+    ])
+  func badSynthetic(_ data: String, _ complaint: String) throws {
+    let error = try #require(throws: ConfigurationError.self) { try population(data: data) }
+    #expect(error.description.hasPrefix("s.yaml:2: key 'population.data." + complaint), "\(error)")
+  }
 }

@@ -127,6 +127,9 @@ package struct RunHistory: Codable, Hashable, Sendable {
     package enum Kind: String, Codable, Sendable {
       case crash
       case partition
+      case diskFull = "disk-full"
+      case slowDisk = "slow-disk"
+      case clockSkew = "clock-skew"
     }
 
     package var party: String

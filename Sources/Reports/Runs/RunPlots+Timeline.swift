@@ -19,8 +19,7 @@ extension RunPlots {
       rowOf[outage.party].map { row in
         Plot.Interval(
           row: row, from: min(outage.from, end) / unit.scale, to: min(outage.to ?? end, end) / unit.scale,
-          label: outage.kind == .crash ? "process gone" : "out of reach",
-          colour: outage.kind == .crash ? Ink.vermilion : Ink.purple, note: Self.note(outage))
+          label: Self.label(outage.kind), colour: Self.colour(outage.kind), note: Self.note(outage))
       }
     }
     return Plot(
@@ -55,6 +54,24 @@ extension RunPlots {
     case .evaluated: Ink.sky
     case .abandoned: Ink.orange
     case .unfinished: Ink.grey
+    }
+  }
+
+  private static func label(_ kind: RunHistory.Outage.Kind) -> String {
+    switch kind {
+    case .crash: "process gone"
+    case .partition: "out of reach"
+    case .diskFull, .slowDisk: "disk full or slow"
+    case .clockSkew: "wrong clock"
+    }
+  }
+
+  private static func colour(_ kind: RunHistory.Outage.Kind) -> String {
+    switch kind {
+    case .crash: Ink.vermilion
+    case .partition: Ink.purple
+    case .diskFull, .slowDisk: Ink.green
+    case .clockSkew: Ink.black
     }
   }
 

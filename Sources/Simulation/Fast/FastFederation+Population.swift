@@ -62,6 +62,18 @@ extension FastFederation {
     attempt.gone.contains(worker) || places[worker].map { absences.isAway($0) } ?? false
   }
 
+  // MARK: Stragglers
+
+  /// How many of the epochs that an attempt asks for a worker does; 0 for nothing that comes in time.
+  func epochs(of place: Int, _ offer: RoundOffer) -> UInt64 {
+    let asked = offer.configuration.localEpochs
+    return offer.task.kind == .train ? stragglers.epochs(of: place, offer.attempt, asked: asked) : max(1, asked)
+  }
+
+  func epochs(of worker: WorkerID, _ offer: RoundOffer) -> UInt64 {
+    places[worker].map { epochs(of: $0, offer) } ?? offer.configuration.localEpochs
+  }
+
   // MARK: Regions
 
   func change(_ change: RegionSchedule.Change) {

@@ -65,8 +65,9 @@ final class FastFederation {
   /// When the coordinator notices that a worker went; a worker that is back earlier is heard of then.
   var missedAt: [Int: MonotonicTime] = [:]
   /// Of each worker; empty if all are always there.
-  var presences: [Presence] = []
+  var presences: [Presence]
   var regions: RegionSchedule
+  var stragglers: StragglerDraw
   private var machine: RunStateMachine?
   private var queue = EventQueue<Occurrence>()
   var attempt: Attempt?
@@ -104,9 +105,8 @@ final class FastFederation {
     faults = FaultSchedule(scenario.faults)
     places = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
     regions = RegionSchedule(scenario)
-    if scenario.groups.contains(where: { $0.joins > .zero || $0.availability != nil }) || scenario.availability != nil {
-      presences = parties.workers.enumerated().map { Presence(of: $0, named: $1.name, in: scenario, seed: seed) }
-    }
+    stragglers = StragglerDraw(scenario, seed: seed)
+    presences = Presence.all(of: parties, in: scenario, seed: seed)
   }
 
   var outcome: RunStateMachine.Outcome? { machine?.outcome }
@@ -296,7 +296,8 @@ final class FastFederation {
       guard let dataset = datasets[worker], let place = places[worker] else { continue }
       let heldOut = Int((Double(dataset.count) * offer.task.holdOutFraction).rounded())
       let journey = times.journey(
-        offer, of: worker, at: place, examples: (dataset.count - heldOut, heldOut), modelBytes: modelBytes)
+        offer, of: worker, at: place, examples: (dataset.count - heldOut, heldOut),
+        epochs: epochs(of: place, offer), modelBytes: modelBytes)
       attempt.journeys[worker] = journey
       guard !absences.isAway(place) else { continue }
       setup = max(setup, journey.advertised)
@@ -318,7 +319,7 @@ final class FastFederation {
       let ready = max(now + dealt + dealing, attempt.startedAt + journey.trained)
       let fault = faults.takeFirst(of: worker, round: id.round)
       if let fault { schedule(.faultStrikes(fault), at: moment(of: fault, journey, ready: ready, in: attempt)) }
-      guard fault.map({ Self.hasReported($0.at) }) ?? true else { continue }
+      guard fault.map({ Self.hasReported($0.at) }) ?? true, epochs(of: worker, offer) > 0 else { continue }
       arrivals.append(AbridgedReport(worker: worker, time: ready + journey.upload))
     }
     // The coordinator adds one after the other.
@@ -363,7 +364,8 @@ final class FastFederation {
         by: survivors.compactMap { worker in
           datasets[worker].map {
             FastTraining.Assignment(
-              worker: worker, dataset: $0, roundingSeed: keys.roundingSeed(of: worker), control: controls[worker])
+              worker: worker, dataset: $0, roundingSeed: keys.roundingSeed(of: worker), control: controls[worker],
+              localEpochs: epochs(of: worker, offer))
           }
         },
         into: {

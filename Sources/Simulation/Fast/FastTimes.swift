@@ -36,9 +36,11 @@ struct FastTimes {
   /// - Parameters:
   ///   - place: of the worker in the population.
   ///   - examples: of the worker's training set and its hold-out.
+  ///   - epochs: that it does of those that the offer asks for.
   ///   - modelBytes: what it fetches first.
   func journey(
-    _ offer: RoundOffer, of worker: WorkerID, at place: Int, examples: (training: Int, heldOut: Int), modelBytes: UInt64
+    _ offer: RoundOffer, of worker: WorkerID, at place: Int, examples: (training: Int, heldOut: Int), epochs: UInt64,
+    modelBytes: UInt64
   ) -> Journey {
     let network = scenario.network(of: place)
     var choices = SeededGenerator(seed: seed, stream: "fast \(worker) \(offer.attempt)")
@@ -49,7 +51,7 @@ struct FastTimes {
     let steps = offer.task.optimizer.steps.map {
       Double($0) * Double(min(rules.batchSize, UInt64(examples.training)))
     }
-    let passes = steps ?? Double(rules.localEpochs) * Double(examples.training)
+    let passes = steps ?? Double(epochs) * Double(examples.training)
     let training =
       costs.training(passes: isTraining ? passes : 0, heldOut: examples.heldOut)
       * scenario.slowness(of: place, named: worker)

@@ -19,6 +19,8 @@ final class FastTraining {
     let roundingSeed: SecretBytes
     /// c_i under SCAFFOLD; nil for zeros.
     let control: [Float]?
+    /// Those that it does of what the offer asks for.
+    let localEpochs: UInt64
   }
 
   struct Outcome: Sendable {
@@ -113,7 +115,7 @@ final class FastTraining {
       let controls =
         attempt.usesControlVariates
         ? ControlVariates(server: attempt.control, own: assignment.control) : ControlVariates()
-      var result = try work.perform(by: worker, on: trainer, controls: controls)
+      var result = try work.perform(by: worker, on: trainer, localEpochs: assignment.localEpochs, controls: controls)
       try outcome.sum.add(result.update, from: worker, roundingSeed: assignment.roundingSeed)
       outcome.metrics[worker] = result.update.metrics
       outcome.controls[worker] = result.control

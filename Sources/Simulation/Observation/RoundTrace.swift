@@ -130,11 +130,27 @@ package final class RoundTrace: SimulationObserver {
   }
 
   func outageBegan(_ kind: SimulationScenario.Fault.Kind, of party: String, at time: MonotonicTime) {
-    remark(kind == .crash ? "\(party) dies" : "\(party) cannot be reached", at: time)
+    let text =
+      switch kind {
+      case .crash: "\(party) dies"
+      case .partition: "\(party) cannot be reached"
+      case .diskFull: "the disk of \(party) is full"
+      case .slowDisk: "the disk of \(party) becomes slow"
+      case .clockSkew: "the clock of \(party) is wrong"
+      }
+    remark(text, at: time)
   }
 
   func outageEnded(_ kind: SimulationScenario.Fault.Kind, of party: String, at time: MonotonicTime) {
-    remark(kind == .crash ? "\(party) starts again" : "\(party) can be reached again", at: time)
+    let text =
+      switch kind {
+      case .crash: "\(party) starts again"
+      case .partition: "\(party) can be reached again"
+      case .diskFull: "the disk of \(party) has room again"
+      case .slowDisk: "the disk of \(party) is as fast as before"
+      case .clockSkew: "the clock of \(party) is right again"
+      }
+    remark(text, at: time)
   }
 
   /// In the order in which they began.

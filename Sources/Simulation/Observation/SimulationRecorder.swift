@@ -159,7 +159,7 @@ package final class SimulationRecorder: SimulationObserver {
 
   func outageBegan(_ kind: SimulationScenario.Fault.Kind, of party: String, at time: MonotonicTime) {
     outages.append(Outage(party: party, kind: kind, start: time.seconds))
-    if party == World.coordinatorName { end(nil, at: time.seconds) }
+    if party == World.coordinatorName, kind == .crash { end(nil, at: time.seconds) }
   }
 
   func outageEnded(_ kind: SimulationScenario.Fault.Kind, of party: String, at time: MonotonicTime) {

@@ -25,6 +25,14 @@ struct Presence {
     isHere = hasJoined && course?.isHere ?? true
   }
 
+  /// Of each worker; empty if all are always there.
+  static func all(of parties: VirtualParties, in scenario: SimulationScenario, seed: UInt64) -> [Presence] {
+    let isAnyoneAway =
+      scenario.availability != nil || scenario.groups.contains { $0.availability != nil || $0.joins > .zero }
+    guard isAnyoneAway else { return [] }
+    return parties.workers.enumerated().map { Presence(of: $0, named: $1.name, in: scenario, seed: seed) }
+  }
+
   /// When the worker comes or goes next; nil for never.
   mutating func next() -> MonotonicTime? {
     if !hasJoined {

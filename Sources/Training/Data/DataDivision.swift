@@ -9,6 +9,12 @@ package struct DataDivision: Equatable, Sendable {
   package private(set) var parts: [Dataset]
   package private(set) var heldOut: Dataset
 
+  /// Parts that were made as they are.
+  init(parts: [Dataset], heldOut: Dataset) {
+    self.parts = parts
+    self.heldOut = heldOut
+  }
+
   /// - Parameters:
   ///   - partition: how the parts differ.
   ///   - heldOut: the examples that no part gets.

@@ -69,6 +69,14 @@ package struct DealtData: Sendable {
     source = .table(division, normalisation)
   }
 
+  /// A table that needs no normalisation.
+  init(division: DataDivision) {
+    let label = division.heldOut.labelName
+    self.init(
+      parts: division.parts, heldOut: division.heldOut, partFile: ExampleFile(path: "data.csv", label: label),
+      heldOutFile: ExampleFile(path: "held-out.csv", label: label), source: .table(division, nil))
+  }
+
   private init(
     parts: [Dataset], heldOut: Dataset, partFile: ExampleFile, heldOutFile: ExampleFile, source: Source
   ) {
