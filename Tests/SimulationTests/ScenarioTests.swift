@@ -13,4 +13,20 @@ struct ScenarioTests {
     #expect(result.failedExpectations.isEmpty)
     #expect(result.rounds.count == Int(scenario.run.rounds) + 1)
   }
+
+  @Test(
+    "A scenario with attempts that fail ends as it says, too",
+    arguments: ["coordinator-crash-every-round", "partitioned-region", "slow-links"])
+  func endsAsExpected(name: String) throws {
+    let result = try SimulationRun(SimulationScenario.load(path: "\(repository)/Simulations/\(name).yaml")).run()
+    #expect(result.isAsExpected, "\(result.violations) \(result.failedExpectations)")
+  }
+
+  @Test(
+    "A scenario that takes longer is one",
+    arguments: ["dropout-storm", "fedprox-synthetic", "flash-crowd", "hostile-network", "month", "thousand"])
+  func isRead(name: String) throws {
+    let scenario = try SimulationScenario.load(path: "\(repository)/Simulations/\(name).yaml")
+    #expect(scenario.expectations.rounds > 0)
+  }
 }
