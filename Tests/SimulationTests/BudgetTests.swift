@@ -37,7 +37,8 @@ struct BudgetTests {
 
   @Test("A coordinator that dies at any time knows what its run has used", arguments: [20, 60, 100, 140])
   func survives(step: Int) throws {
-    let result = try Self.simulation(stop: "updates: 12").run(killing: PlannedKill(.coordinator, step: step))
+    let result = try Self.simulation(stop: "updates: 12")
+      .suffering([SimulationScenario.Misfortune(.coordinator, step: step, duration: .seconds(1))]).run()
     #expect(result.violations.isEmpty && result.outages == 1)
     // A round behind the return may have fewer workers.
     #expect(result.outcome == .completed(2) || result.outcome == .completed(3))
