@@ -100,13 +100,15 @@ package struct UnmaskedSum: Sendable {
   /// Adds another part of the same attempt's sum.
   package mutating func merge(_ other: UnmaskedSum) {
     add(other.auxiliary)
-    switch (kind, other.kind) {
-    case (.ring(let sum), .ring(let more)): sum.add(more)
-    case (.plain(var sum), .plain(let more)):
-      kind = .none
+    switch other.kind {
+    case .ring(let more):
+      if case .ring(let sum) = kind { sum.add(more) }
+    case .plain(let more):
+      guard case .plain(var sum) = kind else { return }
+      kind = .none  // One owner, as in `add`.
       sum.merge(more)
       kind = .plain(sum)
-    default: break
+    case .none: break
     }
   }
 

@@ -46,7 +46,7 @@ final class VirtualCoordinator {
   unowned let world: World
   private let disk: CoordinatorDisk
   var desk: VirtualDesk
-  private let template: VersionTemplate
+  private let versions: VirtualVersions
   private let report: (SimulatedRound) -> Void
   /// The data that no worker has is the coordinator's own.
   private let judge: (ParameterSet) throws -> RoundMetrics?
@@ -54,12 +54,6 @@ final class VirtualCoordinator {
   /// The last session of each worker.
   private var sessions: [WorkerID: SessionID] = [:]
   var machine: RunStateMachine?
-  private var parameters: ParameterSet?
-  private var parent: Digest?
-  private var serverState = ServerState()
-  private var average: [Float] = []
-  /// Made for an attempt, and not yet published.
-  private var candidate: (attempt: AttemptID, closed: ClosedRound)?
   private var processor = Processor()
   private var attemptStarted = VirtualTime.zero
   private var bytesUp: UInt64 = 0
@@ -86,12 +80,10 @@ final class VirtualCoordinator {
     self.disk = disk
     self.report = report
     desk = VirtualDesk(world: world, store: disk.models, life: 0)
-    let run = world.scenario.run, parties = world.parties
-    table = Self.table(of: parties)
-    template = VersionTemplate(
-      federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
-      architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
-      signingKey: parties.coordinator.signingKey, strategy: run.strategy(in: parties.membership))
+    table = Self.table(of: world.parties)
+    versions = VirtualVersions(world.scenario.run, parties: world.parties, disk: disk)
+    versions.reached = { [unowned self] in self.reached($0) }
+    versions.published = { [unowned self] in self.notePublished($0) }
   }
 
   private static func table(of parties: VirtualParties) -> MembershipTable {
@@ -102,8 +94,8 @@ final class VirtualCoordinator {
 
   /// c of SCAFFOLD with the base version, and the first round that went into it; nil for zeros.
   var control: (values: [Float], since: RoundNumber)? {
-    guard let round = machine?.round, let values = serverState.control else { return nil }
-    return (values, RoundNumber(round.value - serverState.steps))
+    guard let round = machine?.round, let values = versions.serverState.control else { return nil }
+    return (values, RoundNumber(round.value - versions.serverState.steps))
   }
 
   /// The round of the last attempt that was recorded; 0 before the first.
@@ -125,21 +117,8 @@ final class VirtualCoordinator {
   /// Makes version 0, or goes on from the last version on disk.
   func takeUp() throws {
     let run = world.scenario.run, architecture = run.model.architecture
-    try disk.models.restoreLatest(of: run.model.name)
-    let latest = ModelReference(model: run.model.name, selector: .alias(.latest))
-    if let stored = try? disk.models.find(latest) {
-      parameters = try ParameterSet(disk.models.artifact(of: stored).tensors, expecting: architecture.layout)
-      parent = stored.digest
-    } else {
-      try publish(
-        RoundClosing.initial(
-          architecture.initialParameters(seed: run.model.seed), template: template, createdAt: world.coordinatorCalendar
-        ))
-    }
-    var beginning = try RunStart(of: run.name, model: run.model.name, in: disk.models)
-    beginning.centralHistory = disk.measured
-    recall(beginning.base.version, isTakenBack: beginning.isTakenBack)
-    beginning.base.control = ControlBlob(serverState)?.reference
+    let beginning = try versions.begin(at: world.coordinatorCalendar)
+    serveControl(with: beginning.base.version)
     machine = RunStateMachine(
       plan: run.plan(membership: world.parties.membership, architecture: architecture),
       membership: world.parties.membership, certificate: world.parties.coordinator.certificate.certificate,
@@ -158,8 +137,7 @@ final class VirtualCoordinator {
 
   func forgetRun() {
     machine = nil
-    average = []
-    candidate = nil
+    versions.forgetRun()
     pausedBecause = nil
   }
 
@@ -167,16 +145,23 @@ final class VirtualCoordinator {
     world.schedule(.coordinator(occurrence, life: life), at: time)
   }
 
-  private func publish(_ release: ModelRelease) throws {
-    // As on a real disk the version comes first, and the alias behind it.
-    let stored = try disk.models.keep(release.manifest, artifact: release.artifact)
-    for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
-    world.checkers.sum.published()
-    world.malice.published(stored.manifest.madeBy)
-    if let round = machine?.round, world.mayStrikeCoordinator() || world.coordinatorReached(.publish, round) { return }
-    try disk.models.restoreLatest(of: release.model)
-    parameters = release.parameters
-    parent = stored.digest
+  /// - Returns: whether the process is gone.
+  private func reached(_ step: VirtualVersions.Step) -> Bool {
+    switch step {
+    case .stateKept: return world.mayStrikeCoordinator()
+    case .versionKept(let stored):
+      for claim in world.checkers.lineage.published(stored) { world.violated(claim) }
+      world.checkers.sum.published()
+      world.malice.published(stored.manifest.madeBy)
+      guard let round = machine?.round else { return false }
+      return world.mayStrikeCoordinator() || world.coordinatorReached(.publish, round)
+    case .published:
+      desk.serve(ControlBlob(versions.serverState))
+      return world.mayStrikeCoordinator()
+    }
+  }
+
+  private func notePublished(_ stored: StoredVersion) {
     world.note(
       "coordinator", "published",
       [
@@ -305,7 +290,7 @@ final class VirtualCoordinator {
       handle(.inputRejected(from: worker, upload: upload, reason: reason))
     case .inputMeasured(let metrics, let worker): handle(.inputMeasured(metrics, from: worker))
     case .sumOpened(let opened):
-      average = opened.average
+      versions.average = opened.average
       handle(.sumOpened(opened.summary))
     case .sumRefused(let reason): handle(.sumRefused(reason: reason))
     case .failed(let reason): handle(.failed(reason: reason))
@@ -369,7 +354,7 @@ final class VirtualCoordinator {
     case .takeBack(let version, let base, let reason): takeBack(version, to: base, reason: reason)
     case .foundBest(let version):
       world.note("coordinator", "best", ["version": .number(version.value)])
-      move(.best, to: version)
+      if let failure = versions.move(.best, to: version) { handle(failure) }
     case .report(let report): self.report(report)
     case .blame(let worker, let fault):
       world.note("coordinator", "blamed", ["worker": .text(worker.text), "fault": .text(fault)])
@@ -385,13 +370,9 @@ final class VirtualCoordinator {
     }
   }
 
-  /// What the server optimizer remembered with a version. As in the cluster's driver, control variates begin anew where
-  /// the run goes back to it.
-  private func recall(_ version: ModelVersion, isTakenBack: Bool) {
-    let run = world.scenario.run
-    let kept = isTakenBack && run.strategy.hasControlVariates ? nil : disk.serverStates[version]
-    serverState = kept ?? run.strategy.initialState(count: run.model.architecture.layout.count)
-    desk.serve(ControlBlob(serverState))
+  /// c goes with the version that the run goes on from.
+  private func serveControl(with version: ModelVersion) {
+    desk.serve(ControlBlob(versions.serverState))
     if version > 0, disk.serverStates[version] == nil {
       world.violated("version \(version) is published and the server optimizer's state is not kept")
     }
@@ -409,82 +390,29 @@ final class VirtualCoordinator {
   }
 
   private func prepare(_ order: RunStateMachine.CommitOrder, measuresBase: Bool) {
-    guard isAlive, let closed = closed(order), let parameters else { return }
-    candidate = (order.attempt, closed)
-    do {
-      guard let metrics = try judge(closed.release.parameters) else {
-        return handle(.failed(reason: "the run measures its versions on held-out data, and there is none"))
-      }
-      let base = measuresBase ? try judge(parameters) : nil
-      let cost = world.costs.training(passes: 0, heldOut: Int(clamping: metrics.evaluated))
-      handle(.candidateMeasured(metrics, base: base), cost: cost)
-    } catch {
-      handle(.sumRefused(reason: "not published: on the coordinator's data: \(error)"))
-    }
+    guard isAlive else { return }
+    let event = versions.prepare(
+      order, measuresBase: measuresBase, at: world.coordinatorCalendar, judge: judge)
+    guard case .candidateMeasured(let metrics, _) = event else { return handle(event) }
+    handle(event, cost: world.costs.training(passes: 0, heldOut: Int(clamping: metrics.evaluated)))
   }
 
   private func commit(_ order: RunStateMachine.CommitOrder) {
-    let prepared = candidate?.attempt == order.attempt ? candidate?.closed : nil
-    guard isAlive, let closed = prepared ?? closed(order) else { return }
+    guard isAlive else { return }
     let conditions = world.coordinatorConditions
     guard !conditions.isDiskFull else { return interrupt("version \(order.version) cannot be published") }
-    do {
-      disk.serverStates[order.version] = closed.state
-      if world.mayStrikeCoordinator() { return }
-      try publish(closed.release)
-      guard isAlive else { return }
-      serverState = closed.state
-      desk.serve(ControlBlob(serverState))
-      if world.mayStrikeCoordinator() { return }
-      average = []
-      candidate = nil
-      // What the server optimizer remembers, the version and its alias.
-      handle(.committed(closed.release.base), cost: world.costs.signature + conditions.writeDelay * 3)
-    } catch {
-      handle(.failed(reason: "version \(order.version) cannot be published: \(error)"))
-    }
-  }
-
-  /// Makes the next version; nil if the server's step gives none, and then the run's machine has heard of it.
-  private func closed(_ order: RunStateMachine.CommitOrder) -> ClosedRound? {
-    guard let parameters, let parent else { return nil }
-    do {
-      return try RoundClosing.next(
-        order, base: parameters, state: serverState, average: average, parent: parent, template: template,
-        createdAt: world.coordinatorCalendar)
-    } catch let error as AggregationError {
-      average = []
-      handle(.sumRefused(reason: error.description))
-    } catch {
-      handle(.failed(reason: "version \(order.version) cannot be made: \(error)"))
-    }
-    return nil
+    guard let event = versions.commit(order, at: world.coordinatorCalendar) else { return }
+    guard case .committed = event else { return handle(event) }
+    // What the server optimizer remembers, the version and its alias.
+    handle(event, cost: world.costs.signature + conditions.writeDelay * 3)
   }
 
   private func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String) {
     world.note(
       "coordinator", "takenBack",
       ["version": .number(version.value), "to": .number(base.version.value), "reason": .text(reason)])
-    average = []
-    do {
-      let name = world.scenario.run.model.name
-      let stored = try disk.models.find(ModelReference(model: name, selector: .version(base.version)))
-      parameters = try ParameterSet(
-        disk.models.artifact(of: stored).tensors, expecting: world.scenario.run.model.architecture.layout)
-      parent = stored.digest
-      recall(base.version, isTakenBack: true)
-      try disk.models.takeBack(version, of: name, reason: reason)
-    } catch {
-      handle(.failed(reason: "version \(base.version) cannot be gone back to: \(error)"))
-    }
-  }
-
-  private func move(_ alias: Alias, to version: ModelVersion) {
-    do {
-      try disk.models.move(alias, of: world.scenario.run.model.name, to: version)
-    } catch {
-      handle(.failed(reason: "'\(alias)' cannot be moved to version \(version): \(error)"))
-    }
+    if let failure = versions.takeBack(version, to: base, reason: reason) { return handle(failure) }
+    serveControl(with: base.version)
   }
 
   private func report(_ report: RoundReport) {

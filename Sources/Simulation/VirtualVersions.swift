@@ -8,11 +8,25 @@ import Tensors
 import Training
 
 /// The versions of a simulated run on the coordinator's virtual disk: made, measured, published, taken back.
+///
+/// What it answers is what the run's machine hears next.
 final class VirtualVersions {
+  /// A durable step of a version, in this order.
+  enum Step {
+    /// What the server optimizer remembers with it is on disk.
+    case stateKept
+    /// It is itself, and not yet called `latest`.
+    case versionKept(StoredVersion)
+    case published
+  }
+
   let disk: CoordinatorDisk
+  /// Told each step; whether the process is gone after it, and nothing more happens.
+  var reached: (Step) -> Bool = { _ in false }
+  /// Told each version once it is called `latest`.
+  var published: (StoredVersion) -> Void = { _ in }
   private let run: RunConfiguration
   private let template: VersionTemplate
-  private var lineage: LineageChecker
   /// Of the version that the next attempt trains on.
   private(set) var parameters: ParameterSet?
   private(set) var serverState = ServerState()
@@ -25,109 +39,162 @@ final class VirtualVersions {
   init(_ run: RunConfiguration, parties: VirtualParties, disk: CoordinatorDisk = CoordinatorDisk()) {
     self.run = run
     self.disk = disk
-    lineage = LineageChecker(membership: parties.membership)
     template = VersionTemplate(
       federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
       architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
       signingKey: parties.coordinator.signingKey, strategy: run.strategy(in: parties.membership))
   }
 
-  /// Publishes version 0.
-  ///
-  /// - Returns: where the run begins, and the claims that the version breaks.
-  func begin(at calendar: UInt64) throws -> (start: RunStart, broken: [String]) {
-    let architecture = run.model.architecture
-    let broken = try publish(
-      RoundClosing.initial(
-        architecture.initialParameters(seed: run.model.seed), template: template, createdAt: calendar))
-    serverState = run.strategy.initialState(count: architecture.layout.count)
-    var start = try RunStart(of: run.name, model: run.model.name, in: disk.models)
-    start.base.control = ControlBlob(serverState)?.reference
-    return (start, broken)
+  private var latestReference: ModelReference {
+    ModelReference(model: run.model.name, selector: .alias(.latest))
   }
 
   var latest: (version: StoredVersion, artifact: ModelArtifact) {
     get throws {
-      let stored = try disk.models.find(ModelReference(model: run.model.name, selector: .alias(.latest)))
+      let stored = try disk.models.find(latestReference)
       return (stored, try disk.models.artifact(of: stored))
     }
   }
 
-  private func publish(_ release: ModelRelease) throws -> [String] {
+  /// Makes version 0, or goes on from the last version on disk.
+  func begin(at calendar: UInt64) throws -> RunStart {
+    let architecture = run.model.architecture
+    try disk.models.restoreLatest(of: run.model.name)
+    if let stored = try? disk.models.find(latestReference) {
+      try goOn(from: stored)
+    } else {
+      _ = try publish(
+        RoundClosing.initial(
+          architecture.initialParameters(seed: run.model.seed), template: template, createdAt: calendar))
+    }
+    var start = try RunStart(of: run.name, model: run.model.name, in: disk.models)
+    start.centralHistory = disk.measured
+    recall(start.base.version, isTakenBack: start.isTakenBack)
+    start.base.control = ControlBlob(serverState)?.reference
+    return start
+  }
+
+  /// The process is gone, or the run set aside; the disk stays.
+  func forgetRun() {
+    average = []
+    candidate = nil
+  }
+
+  private func goOn(from stored: StoredVersion) throws {
+    parameters = try ParameterSet(
+      disk.models.artifact(of: stored).tensors, expecting: run.model.architecture.layout)
+    parent = stored.digest
+  }
+
+  /// What the server optimizer remembered with a version. As in the cluster's driver, control variates begin anew where
+  /// the run goes back to it: workers cannot take theirs back.
+  private func recall(_ version: ModelVersion, isTakenBack: Bool) {
+    let kept = isTakenBack && run.strategy.hasControlVariates ? nil : disk.serverStates[version]
+    serverState = kept ?? run.strategy.initialState(count: run.model.architecture.layout.count)
+  }
+
+  /// - Returns: whether the process has lived through it.
+  private func publish(_ release: ModelRelease) throws -> Bool {
+    // As on a real disk the version comes first, and the alias behind it.
     let stored = try disk.models.keep(release.manifest, artifact: release.artifact)
-    let broken = lineage.published(stored)
+    if reached(.versionKept(stored)) { return false }
     try disk.models.restoreLatest(of: release.model)
     parameters = release.parameters
     parent = stored.digest
-    return broken
+    published(stored)
+    return true
   }
 
   /// Makes the next version, and measures it on the data that no worker has.
   func prepare(
     _ order: RunStateMachine.CommitOrder, measuresBase: Bool, at calendar: UInt64,
     judge: (ParameterSet) throws -> RoundMetrics?
-  ) throws -> RunStateMachine.Event {
-    let base = parameters
-    switch try closed(order, at: calendar) {
-    case .failure(let refused): return .sumRefused(reason: refused.description)
-    case .success(let closed):
-      candidate = (order.attempt, closed)
+  ) -> RunStateMachine.Event {
+    let closed: ClosedRound
+    switch make(order, at: calendar) {
+    case .refused(let event): return event
+    case .made(let made): closed = made
+    }
+    candidate = (order.attempt, closed)
+    do {
       guard let metrics = try judge(closed.release.parameters) else {
         return .failed(reason: "the run measures its versions on held-out data, and there is none")
       }
-      return .candidateMeasured(metrics, base: measuresBase ? try base.flatMap(judge) : nil)
+      return .candidateMeasured(metrics, base: measuresBase ? try parameters.flatMap(judge) : nil)
+    } catch {
+      return .sumRefused(reason: "not published: on the coordinator's data: \(error)")
     }
   }
 
-  /// - Returns: what the run's machine hears, and the claims that the version breaks.
-  func commit(
-    _ order: RunStateMachine.CommitOrder, at calendar: UInt64
-  ) throws -> (event: RunStateMachine.Event, broken: [String]) {
+  /// - Returns: nil if the process did not live through it.
+  func commit(_ order: RunStateMachine.CommitOrder, at calendar: UInt64) -> RunStateMachine.Event? {
     let closed: ClosedRound
     if let candidate, candidate.attempt == order.attempt {
       closed = candidate.closed
     } else {
-      switch try self.closed(order, at: calendar) {
-      case .failure(let refused): return (.sumRefused(reason: refused.description), [])
-      case .success(let made): closed = made
+      switch make(order, at: calendar) {
+      case .refused(let event): return event
+      case .made(let made): closed = made
       }
     }
     disk.serverStates[order.version] = closed.state
-    let broken = try publish(closed.release)
+    if reached(.stateKept) { return nil }
+    do {
+      guard try publish(closed.release) else { return nil }
+    } catch {
+      return .failed(reason: "version \(order.version) cannot be published: \(error)")
+    }
     serverState = closed.state
-    average = []
-    candidate = nil
-    return (.committed(closed.release.base), broken)
+    if reached(.published) { return nil }
+    forgetRun()
+    return .committed(closed.release.base)
   }
 
-  private func closed(
-    _ order: RunStateMachine.CommitOrder, at calendar: UInt64
-  ) throws -> Result<ClosedRound, AggregationError> {
-    guard let parameters, let parent else { throw SimulationError.node("a version without a model before it") }
+  private enum Making {
+    case made(ClosedRound)
+    case refused(RunStateMachine.Event)
+  }
+
+  private func make(_ order: RunStateMachine.CommitOrder, at calendar: UInt64) -> Making {
+    guard let parameters, let parent else {
+      return .refused(.failed(reason: "version \(order.version) has no version before it"))
+    }
     do {
-      return .success(
+      return .made(
         try RoundClosing.next(
           order, base: parameters, state: serverState, average: average, parent: parent, template: template,
           createdAt: calendar))
     } catch let error as AggregationError {
       average = []
-      return .failure(error)
+      return .refused(.sumRefused(reason: error.description))
+    } catch {
+      return .refused(.failed(reason: "version \(order.version) cannot be made: \(error)"))
     }
   }
 
-  /// Goes on from an earlier version. Control variates begin anew there: workers cannot take theirs back.
-  func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String) throws {
+  /// Goes on from an earlier version.
+  ///
+  /// - Returns: what went wrong.
+  func takeBack(_ version: ModelVersion, to base: BaseModel, reason: String) -> RunStateMachine.Event? {
     average = []
-    let stored = try disk.models.find(ModelReference(model: run.model.name, selector: .version(base.version)))
-    parameters = try ParameterSet(
-      disk.models.artifact(of: stored).tensors, expecting: run.model.architecture.layout)
-    parent = stored.digest
-    let initial = run.strategy.initialState(count: run.model.architecture.layout.count)
-    serverState = run.strategy.hasControlVariates ? initial : disk.serverStates[base.version] ?? initial
-    try disk.models.takeBack(version, of: run.model.name, reason: reason)
+    do {
+      try goOn(
+        from: disk.models.find(ModelReference(model: run.model.name, selector: .version(base.version))))
+      recall(base.version, isTakenBack: true)
+      try disk.models.takeBack(version, of: run.model.name, reason: reason)
+      return nil
+    } catch {
+      return .failed(reason: "version \(base.version) cannot be gone back to: \(error)")
+    }
   }
 
-  func move(_ alias: Alias, to version: ModelVersion) throws {
-    try disk.models.move(alias, of: run.model.name, to: version)
+  /// - Returns: what went wrong.
+  func move(_ alias: Alias, to version: ModelVersion) -> RunStateMachine.Event? {
+    do {
+      try disk.models.move(alias, of: run.model.name, to: version)
+      return nil
+    } catch {
+      return .failed(reason: "'\(alias)' cannot be moved to version \(version): \(error)")
+    }
   }
 }

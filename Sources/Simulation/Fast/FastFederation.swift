@@ -53,6 +53,7 @@ final class FastFederation {
   private let times: FastTimes
   private let training: FastTraining
   private let versions: VirtualVersions
+  private var lineage: LineageChecker
   private let judge: (ParameterSet) throws -> RoundMetrics?
   private let report: (SimulatedRound) -> Void
   private let observers: [any SimulationObserver]
@@ -102,6 +103,7 @@ final class FastFederation {
     times = FastTimes(scenario, seed: seed)
     training = FastTraining(threads: threads)
     versions = VirtualVersions(scenario.run, parties: parties)
+    lineage = LineageChecker(membership: parties.membership)
     faults = FaultSchedule(scenario.faults)
     places = Dictionary(uniqueKeysWithValues: parties.workers.enumerated().map { ($1.name, $0) })
     regions = RegionSchedule(scenario)
@@ -128,8 +130,11 @@ final class FastFederation {
 
   /// Runs to the end of the run, to the first broken claim, or to a moment of virtual time.
   func run(until deadline: MonotonicTime) throws {
-    let (start, broken) = try versions.begin(at: calendar)
-    for claim in broken { violated(claim) }
+    versions.reached = { [unowned self] in
+      if case .versionKept(let stored) = $0 { for claim in self.lineage.published(stored) { self.violated(claim) } }
+      return false
+    }
+    let start = try versions.begin(at: calendar)
     var plan = scenario.run.plan(membership: parties.membership, architecture: scenario.run.model.architecture)
     plan.isAbridged = true
     machine = RunStateMachine(
@@ -218,21 +223,15 @@ final class FastFederation {
       for change in regions.attemptBegins(at: id.round) { self.change(change) }
     case .openPlainSum: openSum()
     case .prepare(let order, let measuresBase):
-      answer { try versions.prepare(order, measuresBase: measuresBase, at: calendar, judge: judge) }
+      handle(versions.prepare(order, measuresBase: measuresBase, at: calendar, judge: judge))
     case .commit(let order): commit(order)
     case .takeBack(let version, let base, let reason):
       note("coordinator", "takenBack", ["version": .number(version.value), "reason": .text(reason)])
-      answer {
-        try versions.takeBack(version, to: base, reason: reason)
-        controls = [:]
-        return nil
-      }
+      controls = [:]
+      if let failure = versions.takeBack(version, to: base, reason: reason) { handle(failure) }
     case .foundBest(let version):
       note("coordinator", "best", ["version": .number(version.value)])
-      answer {
-        try versions.move(.best, to: version)
-        return nil
-      }
+      if let failure = versions.move(.best, to: version) { handle(failure) }
     case .report(let report): self.report(report)
     case .blocked(let reason): note("coordinator", "blocked", ["reason": .text(reason)])
     case .ignored(let worker, let why):
@@ -249,26 +248,15 @@ final class FastFederation {
     }
   }
 
-  private func answer(_ body: () throws -> RunStateMachine.Event?) {
-    do {
-      if let event = try body() { handle(event) }
-    } catch {
-      handle(.failed(reason: "\(error)"))
-    }
-  }
-
   private func commit(_ order: RunStateMachine.CommitOrder) {
-    answer {
-      let (event, broken) = try versions.commit(order, at: calendar)
-      for claim in broken { violated(claim) }
-      if case .committed(let base) = event {
-        controls.merge(attempt?.controls ?? [:]) { $1 }
-        note(
-          "coordinator", "published",
-          ["version": .number(base.version.value), "model": .text(base.modelDigest.hex)])
-      }
-      return event
+    guard let event = versions.commit(order, at: calendar) else { return }
+    if case .committed(let base) = event {
+      controls.merge(attempt?.controls ?? [:]) { $1 }
+      note(
+        "coordinator", "published",
+        ["version": .number(base.version.value), "model": .text(base.modelDigest.hex)])
     }
+    handle(event)
   }
 
   private func report(_ report: RoundReport) {

@@ -72,14 +72,13 @@ final class FastTraining {
     _ offer: RoundOffer, on base: ParameterSet, control: [Float]?, by assignments: [Assignment],
     into sum: () throws -> UnmaskedSum, keepsUpdates: Bool
   ) throws -> Outcome {
-    var outcome = Outcome(sum: try sum())
     let work: OfferedWork
     do throws(LocalWorkError) {
       work = try OfferedWork(
         offer.task, configuration: offer.configuration, attempt: offer.attempt, base: base)
     } catch {
-      for assignment in assignments { outcome.failures[assignment.worker] = error.description }
-      return outcome
+      let failures = assignments.map { ($0.worker, error.description) }
+      return Outcome(sum: try sum(), failures: Dictionary(uniqueKeysWithValues: failures))
     }
     let attempt = Attempt(
       work: work, usesControlVariates: offer.usesControlVariates, control: control, keepsUpdates: keepsUpdates)
@@ -93,10 +92,12 @@ final class FastTraining {
       Self.perform(attempt, assignment, held: examples[assignment.worker], in: shared[number])
     }
     for lane in lanes {
-      if let part = lane.outcome.take() { outcome.merge(part) }
       examples.merge(lane.examples) { $1 }
       lane.examples = [:]
     }
+    var parts = lanes.compactMap { $0.outcome.take() }
+    var outcome = parts.removeFirst()
+    for part in parts { outcome.merge(part) }
     return outcome
   }
 
