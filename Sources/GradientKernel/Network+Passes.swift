@@ -234,9 +234,10 @@ extension Network: ParallelWork {
     crew?.meet()
   }
 
+  /// The last weights first: they were read last, and the first ones are read again next, so that either are still in a
+  /// cache that does not hold all of them.
   private func eachUnit(of share: Share, _ body: (WeightUnit) -> Void) {
-    let units = units(of: share)
-    for index in units { body(workspace.units[index]) }
+    for index in units(of: share).reversed() { body(workspace.units[index]) }
   }
 
   private func units(of share: Share) -> Range<Int> {
