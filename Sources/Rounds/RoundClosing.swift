@@ -13,14 +13,15 @@ package struct VersionTemplate: Sendable {
   package let aggregation: AggregationMode
   package let architecture: String
   package let dataScale: Double
-  package let signer: WorkerID
+  /// Of the coordinator, which signs.
+  package let certificate: Certificate
   package let signingKey: SigningKey
   /// With its population, under SCAFFOLD.
   package let strategy: Strategy
 
   package init(
     federation: FederationID, model: ModelName, run: RunID, aggregation: AggregationMode, architecture: String,
-    dataScale: Double, signer: WorkerID, signingKey: SigningKey, strategy: Strategy
+    dataScale: Double, certificate: Certificate, signingKey: SigningKey, strategy: Strategy
   ) {
     self.federation = federation
     self.model = model
@@ -28,7 +29,7 @@ package struct VersionTemplate: Sendable {
     self.aggregation = aggregation
     self.architecture = architecture
     self.dataScale = dataScale
-    self.signer = signer
+    self.certificate = certificate
     self.signingKey = signingKey
     self.strategy = strategy
   }
@@ -50,6 +51,19 @@ package struct ClosedRound: Sendable {
   package let state: ServerState
 }
 
+/// Why no version is made, though there is a sum.
+package enum ClosingError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// Nobody would verify what is signed now; times in seconds since 1970.
+  case certificateNotValid(WorkerID, time: UInt64, notBefore: UInt64, notAfter: UInt64)
+
+  package var description: String {
+    switch self {
+    case .certificateNotValid(let name, let time, let notBefore, let notAfter):
+      "the certificate of \(name) is valid from \(notBefore) until \(notAfter) (s since 1970), the clock says \(time)"
+    }
+  }
+}
+
 /// The last phase of a round: the server optimizer moves the model, the result becomes a signed version.
 package enum RoundClosing {
   /// Version 0: the signed initial model, before any round.
@@ -68,7 +82,7 @@ package enum RoundClosing {
   ///   - state: what the server remembers with `order.base`.
   ///   - average: of the open sum.
   ///   - parent: the digest of its manifest.
-  /// - Throws: `AggregationError` for a sum that gives no model: report `sumRefused`.
+  /// - Throws: `AggregationError` for a sum that gives no model: report `sumRefused`; `ClosingError`.
   package static func next(
     _ order: RunStateMachine.CommitOrder, base: ParameterSet, state: ServerState, average: [Float], parent: Digest,
     template: VersionTemplate, createdAt: UInt64
@@ -97,13 +111,18 @@ package enum RoundClosing {
     configurationDigest: Digest?, cohortSize: UInt64, metrics: RoundMetrics?, control: ControlBlob.Reference?,
     template: VersionTemplate, createdAt: UInt64
   ) throws -> ModelRelease {
+    let certificate = template.certificate
+    guard certificate.notBefore <= createdAt, createdAt < certificate.notAfter else {
+      throw ClosingError.certificateNotValid(
+        certificate.name, time: createdAt, notBefore: certificate.notBefore, notAfter: certificate.notAfter)
+    }
     let artifact = try ModelArtifact(tensors: parameters.tensors, model: template.model, version: version)
     let manifest = Manifest(
       federation: template.federation, model: template.model, version: version, parent: parent, run: template.run,
       round: round, attempt: attempt, aggregation: template.aggregation, configurationDigest: configurationDigest,
       cohortSize: cohortSize, parentMetrics: metrics, architecture: template.architecture,
       dataScale: template.dataScale, modelDigest: artifact.modelDigest, tensors: artifact.manifestTensors,
-      file: artifact.manifestFile, createdAt: createdAt, signer: template.signer)
+      file: artifact.manifestFile, createdAt: createdAt, signer: certificate.name)
     return ModelRelease(
       model: template.model, parameters: parameters, artifact: artifact,
       manifest: try SignedManifest(signing: manifest, key: template.signingKey),

@@ -41,8 +41,9 @@ final class VirtualVersions {
     self.disk = disk
     template = VersionTemplate(
       federation: parties.membership.federation, model: run.model.name, run: run.name, aggregation: run.aggregation,
-      architecture: run.model.architecture.description, dataScale: run.data.scale, signer: parties.coordinator.name,
-      signingKey: parties.coordinator.signingKey, strategy: run.strategy(in: parties.membership))
+      architecture: run.model.architecture.description, dataScale: run.data.scale,
+      certificate: parties.coordinator.certificate.certificate, signingKey: parties.coordinator.signingKey,
+      strategy: run.strategy(in: parties.membership))
   }
 
   private var latestReference: ModelReference {

@@ -87,6 +87,17 @@ struct DiskAndClockTests {
     #expect(manifests(ahead).suffix(2) != manifests(plain).suffix(2))
   }
 
+  @Test("A coordinator whose clock is outside its certificate publishes nothing that nobody would verify")
+  func skewedBeforeCertificate() throws {
+    let result = try transcript("{coordinator: true, round: 2, at: commit, kind: clock-skew, by: -2h}").result
+    #expect(result.violations.isEmpty && result.version == 1)
+    guard case .failed(let reason) = result.outcome else {
+      Issue.record("found \(String(describing: result.outcome)), expected a run that ends with the reason")
+      return
+    }
+    #expect(reason.contains("version 2 cannot be made: the certificate of coordinator is valid from"), "\(reason)")
+  }
+
   @Test("A worker that cannot keep what it must not forget ends, and is back when there is room")
   func workersFullDisk() throws {
     let transcript = try transcript(

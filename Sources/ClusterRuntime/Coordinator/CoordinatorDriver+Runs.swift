@@ -197,7 +197,7 @@ extension CoordinatorDriver {
     let template = VersionTemplate(
       federation: membership.federation, model: configuration.model.name, run: record.identity,
       aggregation: configuration.aggregation, architecture: architecture.description,
-      dataScale: configuration.data.scale, signer: home.name, signingKey: home.signingKey,
+      dataScale: configuration.data.scale, certificate: home.certificate.certificate, signingKey: home.signingKey,
       strategy: configuration.strategy(in: membership))
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
     var beginning = try RunStart(of: record.identity, model: configuration.model.name, in: models)
@@ -323,7 +323,7 @@ extension CoordinatorDriver {
       metadata: ["run": "\(name)", "state": "\(state)", "reason": "\(reason)"])
   }
 
-  /// Whether the disk, and not the run, is at fault.
+  /// Whether not the run is at fault but what it stands on: the disk, or the coordinator's certificate.
   static func isOfDisk(_ error: any Error) -> Bool {
     switch error {
     case let error as RepositoryError: error.isOfDisk
@@ -332,7 +332,7 @@ extension CoordinatorDriver {
       case .file, .corruptedBlob, .corruptedVersion, .unknownBlob, .notVerified: true
       case .unknownModel, .unknownVersion, .versionTaken: false
       }
-    case is FileError, is RunFault: true
+    case is FileError, is RunFault, is ClosingError: true
     default: false
     }
   }
