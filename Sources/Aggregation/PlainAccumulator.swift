@@ -228,13 +228,8 @@ package struct PlainAccumulator: Sendable {
     _ values: UnsafeBufferPointer<Float>, _ factor: Double, to sums: UnsafeMutableBufferPointer<Int64>
   ) {
     guard let source = values.baseAddress, let target = sums.baseAddress else { return }
-    kernels.pointee.add_fixed(min(sums.count, values.count), source, factor, target)
+    KernelTable.best.pointee.add_fixed(min(sums.count, values.count), source, factor, target)
   }
-
-  nonisolated(unsafe) private static let kernels: UnsafePointer<ck_table> = {
-    guard let table = ck_table_for(ck_best_class()) else { preconditionFailure("the base class is always there") }
-    return table
-  }()
 }
 
 extension [UInt8] {

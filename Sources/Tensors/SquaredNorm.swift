@@ -42,11 +42,3 @@ package struct SquaredNorm: Sendable {
     while place < values.count { addOne() }
   }
 }
-
-/// The kernels of this machine.
-private enum KernelTable {
-  nonisolated(unsafe) static let best: UnsafePointer<ck_table> = {
-    guard let table = ck_table_for(ck_best_class()) else { preconditionFailure("the base class is always there") }
-    return table
-  }()
-}
