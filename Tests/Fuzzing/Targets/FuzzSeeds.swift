@@ -16,6 +16,7 @@ package enum FuzzSeeds {
     case .wire: wire
     case .canonical: canonical
     case .documents: documents
+    case .inference: InferenceBodies.seeds
     case .attempt: sequences(choices: [150, 165, 172, 180, 190, 194, 200, 204, 207, 209, 211, 213, 215, 222, 227, 240])
     case .run: sequences(choices: [160, 172, 180, 186, 196, 202, 206, 210, 214, 217, 219, 220, 240])
     case .planted: []
@@ -152,8 +153,10 @@ package enum FuzzSeeds {
         [
           PullReply.models([
             ModelRow(name: ModelName(unchecked: "digits"), version: 3, digest: digest, aliases: [.latest])
-          ]), .resolved(manifest), .failed(Failure(.notFound, "digits@9")),
+          ]), .resolved(manifest, nil), .failed(Failure(.notFound, "digits@9")),
         ])
+      + seed(11, [EventBatch(model: ModelName(unchecked: "digits"), version: .number(3), rows: 64, element: .uint8)])
+      + seed(12, [EventReply.predictions(version: 3, rows: 64, width: 10), .failed(Failure(.unavailable, "not now"))])
   }
 
   private static var manifest: SignedManifest {

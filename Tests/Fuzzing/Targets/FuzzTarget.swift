@@ -8,6 +8,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case canonical
   /// Files and requests that are text or half text: `Documents`.
   case documents
+  /// Bodies that clients of serving nodes send: `InferenceBodies`.
+  case inference
   /// One attempt of secure aggregation under a dishonest coordinator and worker: `FuzzedAttempt`.
   case attempt
   /// One run, with the machines that own attempts: `FuzzedRun`.
@@ -25,6 +27,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .wire: try WireFrames.check(bytes)
       case .canonical: try CanonicalForms.check(bytes)
       case .documents: try Documents.check(bytes)
+      case .inference: try InferenceBodies.check(bytes)
       case .attempt: try FuzzedAttempt.check(bytes)
       case .run: try FuzzedRun.check(bytes)
       case .planted: try Planted.check(bytes)

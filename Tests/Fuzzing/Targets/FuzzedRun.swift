@@ -240,7 +240,7 @@ struct FuzzedRun {
       }
     case .addInput(let name): if plan.task.aggregation == .secure { try inputs.add(name) }
     case .unmask(let order): try open(order)
-    case .openPlainSum, .openBuffer:
+    case .openPlainSum, .openBuffer, .openGroups:
       queue.append(
         .run(
           .sumOpened(
@@ -251,9 +251,8 @@ struct FuzzedRun {
     case .prepare:
       let metrics = RoundMetrics(lossSum: 1, correct: 1, evaluated: 1)
       queue.append(.run(.candidateMeasured(metrics, base: metrics)))
-    case .admitUpload, .blame, .blocked, .closeUploads, .extendAttempt, .finished, .foundBest, .ignored, .keepEvidence,
-      .recordAttempt, .report,
-      .takeBack:
+    case .admitUpload, .blame, .blocked, .closeUpload, .closeUploads, .extendAttempt, .finished, .foundBest,
+      .groupLeftOut, .ignored, .keepEvidence, .recordAttempt, .report, .takeBack:
       break
     }
   }

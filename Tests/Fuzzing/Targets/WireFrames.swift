@@ -7,7 +7,7 @@ import Wire
 enum WireFrames {
   static func check(_ bytes: [UInt8]) throws(Finding) {
     var input = FuzzInput(bytes)
-    switch input.below(11) {
+    switch input.below(13) {
     case 0: try read(ControlToCoordinator.self, input.rest())
     case 1: try read(ControlToWorker.self, input.rest())
     case 2: try read(BulkToCoordinator.self, input.rest())
@@ -18,7 +18,9 @@ enum WireFrames {
     case 7: try read(OperatorRequest.self, input.rest())
     case 8: try read(OperatorReply.self, input.rest())
     case 9: try read(PullRequest.self, input.rest())
-    default: try read(PullReply.self, input.rest())
+    case 10: try read(PullReply.self, input.rest())
+    case 11: try read(EventBatch.self, input.rest())
+    default: try read(EventReply.self, input.rest())
     }
   }
 
