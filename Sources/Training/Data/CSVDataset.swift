@@ -147,6 +147,11 @@ package enum CSVDataset {
     return needs ? "\"" + name.replacing("\"", with: "\"\"") + "\"" : name
   }
 
+  /// The finite number that a cell is, in decimal form; nil for anything else.
+  static func number(_ text: String) -> Float? {
+    Array(text.utf8).withUnsafeBytes { CSVRowReader.number($0) }
+  }
+
   /// What an error shows of a file's text: a bounded piece on one line.
   static func shortened(_ text: String) -> String {
     let line = text.prefix(40).map { $0.isNewline ? " " : $0 }
@@ -314,7 +319,7 @@ private struct CSVRowReader {
     return value
   }
 
-  private static func number(_ cell: UnsafeRawBufferPointer) -> Float? {
+  fileprivate static func number(_ cell: UnsafeRawBufferPointer) -> Float? {
     if cell.count <= 7, let whole = wholeNumber(cell) { return Float(whole) }
     // Only the decimal form: `Float` would also read "nan", "inf" and hexadecimal.
     let allowed = cell.allSatisfy { byte in

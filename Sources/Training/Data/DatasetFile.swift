@@ -1,3 +1,4 @@
+import Compression
 import Tensors
 
 /// A data file of any format that is read, recognised by its content and, where that says nothing, by its name.
@@ -170,6 +171,11 @@ package struct DatasetFile {
     return try CharacterText(bytes.bytes(0..<bytes.count), file: path)
   }
 
+  /// The rows of a CSV file, all columns but the label's as features.
+  func featureTable(label: String?) throws(DatasetError) -> FeatureTable {
+    try FeatureTable(csv: bytes, file: path, label: label)
+  }
+
   // MARK: Recognition
 
   private static func inflated(_ stored: FileBytes, path: String) throws(DatasetError) -> FileBytes {
@@ -216,7 +222,8 @@ package struct DatasetFile {
 
   // MARK: Arrays
 
-  private func array() throws(DatasetError) -> NumericArray {
+  /// The one array of an IDX or NPY file.
+  func array() throws(DatasetError) -> NumericArray {
     switch format {
     case .idx: return try IDXFile.parse(bytes, name: path)
     case .npy: return try NPYFile.parse(bytes, 0..<bytes.count, place: path)

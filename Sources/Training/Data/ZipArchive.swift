@@ -1,3 +1,5 @@
+import Compression
+
 /// The files of a ZIP archive, as `numpy.savez` and `numpy.savez_compressed` write them: stored or deflated.
 ///
 /// Sizes are those of the central directory (PKWARE APPNOTE 4.3.12), compared with the archive before anything is

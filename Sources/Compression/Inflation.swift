@@ -1,17 +1,19 @@
 import CZlib
 
 /// Decompression by zlib (RFC 1950 to 1952), bounded by the bytes that may come out.
-enum Inflation {
+package enum Inflation {
   /// How the deflated bytes are wrapped; the raw value is zlib's `windowBits`.
-  enum Wrapping: Int32 {
+  package enum Wrapping: Int32, Sendable {
     /// RFC 1951, as ZIP archives have them.
     case none = -15
+    /// RFC 1950.
+    case zlib = 15
     /// RFC 1952, one member after another.
     case gzip = 31
   }
 
   /// Why nothing came out.
-  enum Failure: Error, Equatable {
+  package enum Failure: Error, Equatable, Sendable {
     /// More bytes than allowed.
     case tooLong
     /// The bytes end before the deflated stream does.
@@ -29,7 +31,7 @@ enum Inflation {
   /// Memory grows with what really comes out, not with what a header announces.
   ///
   /// - Parameter byteCountMax: of the result.
-  static func inflate(
+  package static func inflate(
     _ bytes: UnsafeRawBufferPointer, _ wrapping: Wrapping, byteCountMax: Int
   ) throws(Failure) -> [UInt8] {
     // On the heap: zlib refuses a stream that has moved.
@@ -40,7 +42,7 @@ enum Inflation {
     precondition(begun == Z_OK, "inflateInit2 fails only without memory or with another version of zlib")
     defer { inflateEnd(stream) }
     var out: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: pieceByteCount)
+    var piece = [UInt8](repeating: 0, count: min(pieceByteCount, max(4_096, 4 * bytes.count)))
     var position = 0
     while true {
       // zlib counts in 32 bits.
@@ -70,7 +72,7 @@ enum Inflation {
   }
 
   /// The check sum of ZIP archives.
-  static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  package static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     UInt32(crc32_z(0, bytes.baseAddress?.assumingMemoryBound(to: Bytef.self), bytes.count))
   }
 }
