@@ -182,6 +182,8 @@ class Attempt:
         require(rules[20] == (elements if self.is_training else 0), "vectorLength")
         policy = pb.DECLINE_REASON_POLICY
         require(not self.is_plain or law["allow-plain"], "plain aggregation", policy)
+        divided = any(setting.startswith("groups ") for setting in rules[80].split(", "))
+        require(not divided or law["allow-groups"], "sums of groups", policy)
         require(self.is_plain or ("aes-128", "aes-256")[rules[2] - 1] in law["suites"], "suite", policy)
         require(self.is_plain or ("malicious", "semi-honest")[rules[3] - 1] in law["modes"], "mode", policy)
         require(ledger["mark"].get(a.run, [0, 0]) < [a.round, a.attempt], "not above the mark", pb.DECLINE_REASON_STALE)

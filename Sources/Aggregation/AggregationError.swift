@@ -32,6 +32,8 @@ package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertibl
   case nonFiniteState(optimizer: String)
   /// A rule says nothing about so few updates.
   case tooFewUpdates(found: Int, needed: Int, rule: String)
+  /// So few groups have a sum that honest workers could have made that the rule cannot tell which of them lie.
+  case tooFewGroups(found: Int, needed: Int, rule: String)
   /// What the sum has to be divided or multiplied by is not a positive number.
   case badNormaliser(Double, strategy: String)
   /// More updates in a sum than there are workers in the federation.
@@ -60,6 +62,8 @@ package enum AggregationError: Error, Hashable, Sendable, CustomStringConvertibl
     case .stateMismatch(let optimizer):
       "the server's state: found another, expected one of the optimizer '\(optimizer)'"
     case .tooFewUpdates(let found, let needed, let rule): "\(rule): found \(found) updates, expected at least \(needed)"
+    case .tooFewGroups(let found, let needed, let rule):
+      "\(rule): found \(found) groups with a sum of honest form, expected at least \(needed)"
     case .badNormaliser(let value, let strategy):
       "\(strategy): its workers' terms come to \(value), expected more than 0"
     case .populationExceeded(let updates, let population):

@@ -16,7 +16,7 @@ extension RunConfiguration {
     guard aggregation == .secure else { return nil }
     let rules = rulesWithoutMembership
     let policy = CohortPolicy(rules, allowPair: cohort.allowPair)
-    let cohort = expectedCohort(organisations, policy)
+    let cohort = try summedTogether(expectedCohort(organisations, policy), file: file)
     let forecast: RunForecast
     do throws(Refusal) {
       forecast = try RunForecast(
@@ -42,12 +42,28 @@ extension RunConfiguration {
     return chosen.isEmpty ? Array(organisations.prefix(target)) : chosen.map { organisations[$0] }
   }
 
+  /// Those of a cohort whose updates are in one sum: all of them, or the weakest of its groups.
+  private func summedTogether(_ cohort: [OrganisationID], file: String) throws(ConfigurationError) -> [OrganisationID] {
+    guard let groups = strategy.groups else { return cohort }
+    guard UInt64(cohort.count) >= UInt64(groups) * self.cohort.minimum else {
+      throw ConfigurationError(
+        file: file, line: nil, key: "strategy.groups",
+        found: "\(groups) groups of at least \(self.cohort.minimum) workers, the cohort.minimum, among \(cohort.count)",
+        expected: "at most \(UInt64(cohort.count) / self.cohort.minimum) groups, or more workers")
+    }
+    return CohortGroups.weakest(of: cohort, into: groups)
+  }
+
   private func problem(_ refusal: Refusal, cohort workers: [OrganisationID], file: String) -> ConfigurationError {
     let n = workers.count
     let organisations = Set(workers).count
     let (key, found, expected) =
       switch refusal {
-      case .belowMinimumCohort: ("cohort.minimum", "\(cohort.minimum)", "at most the \(n) workers there are")
+      case .belowMinimumCohort:
+        (
+          "cohort.minimum", "\(cohort.minimum)",
+          "at most the \(n) workers there are\(strategy.groups == nil ? "" : " in a group")"
+        )
       case .tooFewOrganisations:
         (
           "cohort.minimum-organisations", "\(cohort.minimumOrganisations)",

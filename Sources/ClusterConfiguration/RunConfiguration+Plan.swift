@@ -33,6 +33,7 @@ extension RunConfiguration {
     plan.sampling = cohort.sampling
     plan.reportDeadline = deadlines.report
     plan.buffer = strategy.bufferRules
+    plan.groups = strategy.groupRules
     plan.watch = watch
     plan.isMeasuredCentrally = self.evaluation.isCentral
     plan.measurementDeadline = self.evaluation.deadline

@@ -1,5 +1,6 @@
 import Aggregation
 import Federation
+import SecureAggregation
 
 extension RunConfiguration {
   /// Reads `strategy`: federated averaging as published unless the file says otherwise. Each method has its own keys.
@@ -45,10 +46,13 @@ extension RunConfiguration {
     if strategy.hasControlVariates { try checkControlVariates(in: top) }
     if let buffer = strategy.bufferRules { try checkBuffer(buffer, in: top) }
     guard let rule = strategy.robustRule else { return }
+    if let groups = strategy.groupRules { return try checkGroups(groups, in: top) }
     guard aggregation == .plain else {
       throw top.error(
         at: "strategy", found: "\(name) with secure aggregation",
-        expected: "'aggregation: plain': a robust rule has to see every single update, and a secure sum shows none")
+        expected:
+          "'groups' beside the name, or 'aggregation: plain': a robust rule has to see updates one by one, or the sums "
+          + "of groups, and one secure sum shows neither")
     }
     guard cohort.maximum <= RobustRule.updatesMax else {
       throw top.error(
@@ -60,6 +64,37 @@ extension RunConfiguration {
       throw top.error(
         at: "cohort", found: "a cohort.minimum of \(cohort.minimum) under \(name)",
         expected: "at least \(rule.updatesMin): of fewer updates the rule promises nothing")
+    }
+  }
+
+  /// Each group is a secure sum by itself, and the rule compares the groups.
+  private func checkGroups(_ groups: GroupRules, in top: ConfigurationSection) throws(ConfigurationError) {
+    let name = strategy.method.rawValue, count = UInt64(groups.count)
+    let section = try top.section("strategy", keys: ["name"] + strategy.method.settings.map(\.setting.rawValue))
+    guard aggregation == .secure else {
+      throw section.error(
+        at: "groups", found: "\(count) with plain aggregation",
+        expected: "no such key: in plain mode \(name) compares the updates themselves")
+    }
+    guard groups.count >= groups.rule.updatesMin else {
+      throw section.error(
+        at: "groups", found: "\(count) under \(name)",
+        expected: "at least \(groups.rule.updatesMin): of fewer groups the rule promises nothing")
+    }
+    guard cohort.maximum <= UInt64(Thresholds.completeGraphLimit) else {
+      throw top.error(
+        at: "cohort", found: "up to \(cohort.maximum) workers in \(count) groups",
+        expected: "a cohort.maximum of at most \(Thresholds.completeGraphLimit)")
+    }
+    guard cohort.minimum * count <= cohort.maximum else {
+      throw section.error(
+        at: "groups", found: "\(count) groups of at least \(cohort.minimum) workers, the cohort.minimum",
+        expected: "at most \(cohort.maximum / cohort.minimum) groups: the cohort.maximum is \(cohort.maximum)")
+    }
+    guard cohort.goal == nil else {
+      throw top.error(
+        at: "cohort", found: "a goal beside 'strategy.groups'",
+        expected: "no such key: every group waits for its own workers, until the deadline at most")
     }
   }
 

@@ -36,6 +36,7 @@ extension SimulationScenario {
     guard run.strategy.method != .fedBuff else {
       return ("run.strategy", "'\(run.strategy.method.rawValue)'", full)
     }
+    guard run.strategy.groups == nil else { return ("run.strategy.groups", "a divided cohort", full) }
     return nil
   }
 }

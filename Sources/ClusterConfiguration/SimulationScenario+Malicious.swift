@@ -225,6 +225,11 @@ extension SimulationScenario {
         at: "coordinator", found: "'\(kind.rawValue)' in a run with 'aggregation: plain'",
         expected: "a run with 'aggregation: secure', which has what it attacks")
     }
+    if let kind = malice.coordinator?.kind, let groups = run.strategy.groups {
+      throw section.error(
+        at: "coordinator", found: "'\(kind.rawValue)' in a run with \(groups) groups",
+        expected: "a run without 'strategy.groups': each group meets it as a cohort does")
+    }
     for (place, conduct) in malice.workers.sorted(by: { $0.key < $1.key }) {
       guard let needed = conduct.kind.aggregation, needed != run.aggregation else { continue }
       throw section.error(

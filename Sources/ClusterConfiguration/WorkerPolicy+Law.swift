@@ -16,6 +16,7 @@ extension WorkerPolicy {
     law.suites = Set(suites)
     law.modes = Set(modes)
     law.allowPlain = allowPlain
+    law.allowGroups = allowGroups
     law.maximumAttemptsPerModel = maximumAttemptsPerModel
     law.clipMaximum = clipMaximum
     law.weightMaximum = weightMaximum

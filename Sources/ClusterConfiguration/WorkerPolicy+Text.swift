@@ -18,6 +18,8 @@ extension WorkerPolicy {
     modes: [\(modes.map(\.name).joined(separator: ", "))]
     # Plain: the coordinator sees every update.
     allow-plain: \(allowPlain)
+    # Groups: the coordinator sees sums of parts of a cohort, each by the numbers above.
+    allow-groups: \(allowGroups)
     maximum-attempts-per-model: \(maximumAttemptsPerModel)
     auxiliary-fields: [\(auxiliaryFields.map(\.name).joined(separator: ", "))]
 

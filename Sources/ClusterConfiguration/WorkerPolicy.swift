@@ -22,6 +22,8 @@ package struct WorkerPolicy: Hashable, Sendable {
   package var modes: [RoundConfiguration.Mode] = [.malicious]
   /// Whether updates may leave unmasked when a run asks for plain aggregation.
   package var allowPlain = false
+  /// Whether the coordinator may see the sums of groups of a cohort when a run's strategy has groups.
+  package var allowGroups = false
   /// Masked inputs for one model that may leave this worker, first one included.
   package var maximumAttemptsPerModel: UInt32 = 3
   /// Largest L2 bound that a run may set; nil for any.
@@ -35,7 +37,7 @@ package struct WorkerPolicy: Hashable, Sendable {
 
   static let keys = [
     "minimum-cohort", "maximum-roster", "minimum-organisations", "organisation-cap", "minimum-honest-sum", "allow-pair",
-    "suites", "modes", "allow-plain", "maximum-attempts-per-model", "clip-maximum", "weight-maximum",
+    "suites", "modes", "allow-plain", "allow-groups", "maximum-attempts-per-model", "clip-maximum", "weight-maximum",
     "auxiliary-fields", "privacy",
   ]
 
@@ -49,6 +51,7 @@ package struct WorkerPolicy: Hashable, Sendable {
   package static func allowing(_ run: RunConfiguration) -> WorkerPolicy {
     var policy = standard
     policy.allowPlain = run.aggregation == .plain
+    policy.allowGroups = run.strategy.groups != nil
     policy.allowPair = run.cohort.allowPair
     policy.maximumRoster = max(policy.maximumRoster, run.cohort.maximum)
     policy.auxiliaryFields += run.strategy.auxiliaryFields
@@ -76,6 +79,7 @@ package struct WorkerPolicy: Hashable, Sendable {
     suites = try section.suites("suites", default: suites)
     modes = try section.choices("modes", default: modes, of: ["malicious": .malicious, "semi-honest": .semiHonest])
     allowPlain = try section.truth("allow-plain", default: allowPlain)
+    allowGroups = try section.truth("allow-groups", default: allowGroups)
     maximumAttemptsPerModel = try section.integer(
       "maximum-attempts-per-model", default: maximumAttemptsPerModel, in: 1...1_000)
     if section.has("clip-maximum") {

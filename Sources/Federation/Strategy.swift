@@ -59,7 +59,7 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     case q
     /// β of the trimmed mean: the part of the values that goes at each end.
     case trim
-    /// f: most workers that may lie.
+    /// f: most workers, or groups of workers, that may lie.
     case byzantine
     /// m of Multi-Krum: updates in the mean; all but f if it is missing.
     case keep
@@ -75,6 +75,8 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     case stalenessMax = "staleness-max"
     /// a of FedBuff: an update that is τ versions behind weighs (1 + τ)^−a.
     case stalenessExponent = "staleness-exponent"
+    /// G of a robust rule under secure aggregation: groups of the cohort, each with a sum of its own.
+    case groups
 
     /// What values it takes, in the words of an error.
     package var expected: String {
@@ -90,6 +92,7 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
       case .buffer: "a whole number from 1 to \(Self.workersMax)"
       case .stalenessMax: "a whole number from 0 to \(Self.stalenessLimit)"
       case .stalenessExponent: "a multiple of 0.5 from 0 to \(Self.exponentMax)"
+      case .groups: "a whole number from \(Strategy.groupsRange.lowerBound) to \(Strategy.groupsRange.upperBound)"
       }
     }
 
@@ -108,11 +111,12 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
       case .stalenessExponent:
         // Square roots and products give the power then, and they have the same bits on every machine.
         value >= 0 && value <= Double(Self.exponentMax) && 2 * value == (2 * value).rounded()
+      case .groups: Int(exactly: value).map(Strategy.groupsRange.contains) ?? false
       }
     }
 
     /// Whether a strategy may be without it, though it has no default.
-    package var mayBeMissing: Bool { self == .keep || self == .population }
+    package var mayBeMissing: Bool { self == .keep || self == .population || self == .groups }
 
     private static let qMax = 10
     private static let workersMax = 10_000
@@ -123,6 +127,8 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
   }
 
   package static let textByteCountMax = 256
+  /// G. Of two groups no rule can tell which one lies, and the sums of all groups are in memory at once.
+  package static let groupsRange = 3...64
   /// Federated averaging as published: the model moves by the weighted mean of the differences.
   package static let published = Strategy(unchecked: .fedAvg, [.serverLearningRate: 1])
 
@@ -155,6 +161,9 @@ package struct Strategy: Hashable, Sendable, CustomStringConvertible {
     guard method == .scaffold, values[.population] == nil else { return self }
     return Strategy(unchecked: method, values.merging([.population: Double(count)]) { $1 })
   }
+
+  /// G: groups that the cohort is divided into; nil where all updates are in one sum, or each is seen by itself.
+  package var groups: Int? { values[.groups].map { Int($0) } }
 
   /// η.
   package var serverLearningRate: Double { values[.serverLearningRate] ?? 1 }
@@ -229,16 +238,17 @@ extension Strategy.Method {
   /// be given unless it may be missing.
   package var settings: [(setting: Strategy.Setting, standard: Double?)] {
     switch self {
-    case .fedAvg, .fedProx, .fedNova, .median: [(.serverLearningRate, 1)]
+    case .fedAvg, .fedProx, .fedNova: [(.serverLearningRate, 1)]
     case .fedAvgM: [(.serverLearningRate, 1), (.momentum, 0.9)]
     case .fedAdagrad: [(.serverLearningRate, 0.1), (.beta1, 0), (.tau, 1e-3)]
     case .fedAdam, .fedYogi: [(.serverLearningRate, 0.01), (.beta1, 0.9), (.beta2, 0.99), (.tau, 1e-3)]
     case .qFedAvg: [(.serverLearningRate, 1), (.q, nil)]
     case .scaffold: [(.serverLearningRate, 1), (.population, nil)]
-    case .trimmedMean: [(.serverLearningRate, 1), (.trim, nil)]
-    case .krum: [(.serverLearningRate, 1), (.byzantine, nil)]
-    case .multiKrum: [(.serverLearningRate, 1), (.byzantine, nil), (.keep, nil)]
-    case .geometricMedian: [(.serverLearningRate, 1), (.smoothing, 1e-6), (.iterations, 8)]
+    case .median: [(.serverLearningRate, 1), (.groups, nil)]
+    case .trimmedMean: [(.serverLearningRate, 1), (.trim, nil), (.groups, nil)]
+    case .krum: [(.serverLearningRate, 1), (.byzantine, nil), (.groups, nil)]
+    case .multiKrum: [(.serverLearningRate, 1), (.byzantine, nil), (.keep, nil), (.groups, nil)]
+    case .geometricMedian: [(.serverLearningRate, 1), (.smoothing, 1e-6), (.iterations, 8), (.groups, nil)]
     case .fedBuff: [(.serverLearningRate, 1), (.buffer, nil), (.stalenessMax, 10), (.stalenessExponent, 0.5)]
     }
   }

@@ -4,7 +4,8 @@ import SecureAggregation
 /// What workers sign about attempts that are over: enough promises seal an attempt, so that a contribution to it does not
 /// count (ruling A8).
 ///
-/// Bounded: the last `attemptsMax` attempts on the model in hand, one statement a worker.
+/// Bounded: the last `attemptsMax` attempts on the model in hand, one statement a worker. An attempt whose cohort was
+/// divided has one transcript for each group.
 struct PastAttempts: Sendable {
   static let attemptsMax = 8
 
@@ -27,7 +28,9 @@ struct PastAttempts: Sendable {
   ) {
     guard members.isComplete else { return }  // On the sparse graph every attempt counts.
     past.append(Past(attempt: attempt, names: names, members: members))
-    if past.count > Self.attemptsMax { past.removeFirst() }
+    if let oldest = past.first?.attempt, Set(past.map(\.attempt)).count > Self.attemptsMax {
+      past.removeAll { $0.attempt == oldest }
+    }
     for statement in statements where names.indices.contains(statement.worker) {
       _ = note(statement, from: names[statement.worker])
     }

@@ -32,9 +32,16 @@ struct ReportTimes: Sendable {
   private var awaited: Set<WorkerID> = []
 
   /// Updates of these workers are taken from now on.
-  mutating func begin(_ workers: [WorkerID], at time: MonotonicTime) {
-    startedAt = time
-    awaited = Set(workers)
+  ///
+  /// - Parameter isGroup: whether they are a group of a cohort, whose others are awaited beside them; the time is then
+  ///   counted from the first group on.
+  mutating func begin(_ workers: [WorkerID], at time: MonotonicTime, asGroup isGroup: Bool = false) {
+    guard isGroup, startedAt != nil else {
+      startedAt = time
+      awaited = Set(workers)
+      return
+    }
+    awaited.formUnion(workers)
   }
 
   mutating func reported(_ worker: WorkerID, at time: MonotonicTime) {

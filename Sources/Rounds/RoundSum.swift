@@ -26,7 +26,7 @@ package struct RoundSum: Sendable {
     case plain(PlainAccumulator)
   }
 
-  private let plan: RunStateMachine.UploadPlan
+  let plan: RunStateMachine.UploadPlan
   private var kind: Kind
   /// Whose plain input keeps the rules, and is not added yet.
   private var checked: Set<WorkerID> = []
@@ -185,7 +185,7 @@ package struct RoundSum: Sendable {
     return Opened(SumSummary(sums), average: try robustRule.combine(updates))
   }
 
-  /// What a buffer of updates moves the model by: `Σ_g s(τ_g)·Σ_k Δ_k ÷ n`, n the updates in it (`strategies.md` §6).
+  /// What a buffer of updates moves the model by: `Σ_g s(τ_g)·Σ_k Δ_k ÷ n`, n the updates in it (`strategies.md` §7).
   ///
   /// Only those who trained on the newest version say something of it: the metrics are theirs.
   ///

@@ -30,6 +30,8 @@ package struct RunPlan: Sendable {
   package var reportDeadline: ReportDeadline?
   /// Nil if a round is one cohort on one version.
   package var buffer: BufferRules?
+  /// Nil if all updates of a round are in one sum, or each is seen by itself.
+  package var groups: GroupRules?
   package var watch = WatchRules()
   /// Whether the coordinator measures each version on data of its own before it publishes it.
   package var isMeasuredCentrally = false
@@ -62,7 +64,7 @@ package struct RunPlan: Sendable {
     self.seed = seed
   }
 
-  /// Fewest workers with which an attempt is worth offering.
+  /// Fewest workers in one sum.
   package var minimumWorkers: Int { max(1, policy.minimumCohort) }
 }
 
@@ -96,6 +98,8 @@ package struct SumSummary: Hashable, Sendable {
   package var terms: StrategyTerms
   /// L2 norm of the mean update; nil in an evaluation-only attempt.
   package var norm: Double?
+  /// Groups whose sum no honest workers could have made: nothing of them is in any of these numbers.
+  package var leftOut: [LeftOutGroup] = []
 
   package init(
     weight: UInt64, workers: UInt64, clipped: UInt64, saturated: UInt64, metrics: RoundMetrics,

@@ -3,7 +3,9 @@ import SecureAggregation
 
 /// The nested machine of the running attempt: events in, its actions translated.
 extension RunStateMachine {
-  mutating func secure(_ event: SecureAggregationCoordinator.Event) -> [Action] {
+  /// - Parameter worker: who caused the event: nil for a deadline, which has no group.
+  mutating func secure(_ event: SecureAggregationCoordinator.Event, of worker: WorkerID? = nil) -> [Action] {
+    if let worker, case .grouped = openAttempt?.aggregator { return grouped { $0.handle(event, of: worker) } }
     guard case .attempting(var attempt) = state, case .secure(var machine) = attempt.aggregator else { return [] }
     let actions = machine.handle(event)
     attempt.aggregator = .secure(machine)
@@ -28,7 +30,8 @@ extension RunStateMachine {
     return translate(actions)
   }
 
-  mutating func translate(_ actions: [SecureAggregationCoordinator.Action]) -> [Action] {
+  /// - Parameter group: of the cohort, by its place; nil if the cohort is one.
+  mutating func translate(_ actions: [SecureAggregationCoordinator.Action], ofGroup group: Int? = nil) -> [Action] {
     var out: [Action] = []
     for action in actions {
       switch action {
@@ -40,15 +43,16 @@ extension RunStateMachine {
       case .sendSurvivors(let message, let workers): out += workers.map { .send(.survivors(message), to: $0) }
       case .sendQuorum(let message, let workers): out += workers.map { .send(.quorum(message), to: $0) }
       case .startDeadline(let stage, let duration):
-        out.append(.startDeadline(DeadlineID(kind: .stage(stage), attempt: attemptID), duration))
+        let kind: DeadlineID.Kind = group.map { .groupStage($0, stage) } ?? .stage(stage)
+        out.append(.startDeadline(DeadlineID(kind: kind, attempt: attemptID), duration))
       case .openInputs(let transcript, let vectors, let workers):
         guard case .attempting(let attempt) = state else { continue }
-        reportTimes.begin(workers, at: time)
+        reportTimes.begin(workers, at: time, asGroup: group != nil)
         out.append(
           .openUploads(
             UploadPlan(
               upload: transcript, aggregation: .secure, configuration: attempt.context.configuration,
-              vectors: vectors, workers: workers)))
+              vectors: vectors, workers: workers, beside: attempt.uploads(besideGroup: group))))
       case .acceptInput(let worker): out.append(.acceptUpload(from: worker))
       case .refuseInput(let worker, let refusal):
         out.append(.refuseUpload(from: worker, reason: refusal.rawValue))
@@ -60,7 +64,7 @@ extension RunStateMachine {
         out.append(.send(.offer(attempt.offer), to: worker))
       case .leaveOut(let workers):
         out += workers.map { .send(.ended(attemptID, .notCounted, reason: "the attempt goes on without it"), to: $0) }
-      case .closeInputs: out.append(.closeUploads)
+      case .closeInputs: out.append(openAttempt?.upload(ofGroup: group).map(Action.closeUpload) ?? .closeUploads)
       case .unmask(let order): out.append(.unmask(order))
       case .ignored(let worker, let why): out.append(.ignored(from: worker, why: "\(why)"))
       case .keepEvidence(let evidence): out.append(.keepEvidence(evidence))
@@ -132,7 +136,7 @@ extension RunStateMachine {
     return [.openPlainSum]
   }
 
-  private mutating func abandonAttempt(_ reason: String) -> [Action] {
+  mutating func abandonAttempt(_ reason: String) -> [Action] {
     guard case .attempting(let attempt) = state else { return [] }
     return abandon(attempt, reason: reason)
   }
@@ -140,7 +144,7 @@ extension RunStateMachine {
   mutating func returned(_ worker: WorkerID) -> [Action] {
     guard let attempt = openAttempt else { return [] }
     switch attempt.aggregator {
-    case .secure: return secure(.workerReturned(worker))
+    case .secure, .grouped: return secure(.workerReturned(worker), of: worker)
     case .plain: return plain { $0.workerReturned(worker) }
     case .abridged: return []
     case .buffered: return buffered { $0.workerReturned(worker) }
@@ -151,7 +155,7 @@ extension RunStateMachine {
   mutating func restarted(_ worker: WorkerID) -> [Action] {
     guard let attempt = openAttempt else { return [] }
     switch attempt.aggregator {
-    case .secure: return secure(.workerRestarted(worker))
+    case .secure, .grouped: return secure(.workerRestarted(worker), of: worker)
     case .plain: return plain { $0.workerLeft(worker) }
     case .abridged: return abridged { $0.left(worker) }
     case .buffered: return buffered { $0.workerLeft(worker) }
@@ -159,7 +163,7 @@ extension RunStateMachine {
   }
 
   /// The attempt that still hears of its workers: while its result is made, an asynchronous one alone does.
-  private var openAttempt: Attempt? {
+  var openAttempt: Attempt? {
     switch state {
     case .attempting(let attempt): return attempt
     case .closing(let attempt):
@@ -179,7 +183,7 @@ extension RunStateMachine {
     reportTimes.excuse(worker)
     guard let attempt = openAttempt else { return [] }
     switch attempt.aggregator {
-    case .secure: return secure(.workerLost(worker))
+    case .secure, .grouped: return secure(.workerLost(worker), of: worker)
     case .plain: return plain { $0.workerGone(worker) }
     case .abridged: return abridged { $0.left(worker) }
     case .buffered: return buffered { $0.workerGone(worker) }
@@ -201,25 +205,25 @@ extension RunStateMachine {
       reportTimes.excuse(worker)
       let note = Action.ignored(from: worker, why: "declined: \(reason) \(detail)")
       switch attempt.aggregator {
-      case .secure: return [note] + secure(.workerDeclined(worker))
+      case .secure, .grouped: return [note] + secure(.workerDeclined(worker), of: worker)
       case .plain, .buffered: return [note] + plain { $0.workerLeft(worker) }
       case .abridged: return [note] + abridged { $0.failed(worker) }
       }
     case .advert(let id, let advert):
       guard id == attemptID else { return [.ignored(from: worker, why: "another attempt")] }
-      return secure(.advertReceived(advert, from: worker))
-    case .bundle(let bundle): return secure(.bundleReceived(bundle, from: worker))
-    case .shareCheck(let check): return secure(.shareCheckReceived(check, from: worker))
-    case .agree(let agreement): return secure(.agreementReceived(agreement, from: worker))
-    case .unmask(let shares): return secure(.unmaskReceived(shares, from: worker))
-    case .abort(let abort): return secure(.abortReceived(abort, from: worker))
+      return secure(.advertReceived(advert, from: worker), of: worker)
+    case .bundle(let bundle): return secure(.bundleReceived(bundle, from: worker), of: worker)
+    case .shareCheck(let check): return secure(.shareCheckReceived(check, from: worker), of: worker)
+    case .agree(let agreement): return secure(.agreementReceived(agreement, from: worker), of: worker)
+    case .unmask(let shares): return secure(.unmaskReceived(shares, from: worker), of: worker)
+    case .abort(let abort): return secure(.abortReceived(abort, from: worker), of: worker)
     }
   }
 
   mutating func uploadOpened(_ header: InputHeader, from worker: WorkerID) -> [Action] {
     guard let attempt = openAttempt else { return [.refuseUpload(from: worker, reason: "no attempt is open")] }
     switch attempt.aggregator {
-    case .secure: return secure(.inputOpened(header, from: worker))
+    case .secure, .grouped: return secure(.inputOpened(header, from: worker), of: worker)
     case .plain: return plain { $0.uploadOpened(header, from: worker) }
     case .abridged: return [.refuseUpload(from: worker, reason: "the attempt takes no uploads")]
     case .buffered: return buffered { $0.uploadOpened(header, from: worker) }
@@ -229,7 +233,8 @@ extension RunStateMachine {
   mutating func uploadCompleted(_ trailer: InputTrailer, payload: Digest, from worker: WorkerID) -> [Action] {
     guard let attempt = openAttempt else { return [.refuseUpload(from: worker, reason: "no attempt is open")] }
     switch attempt.aggregator {
-    case .secure: return secure(.inputCompleted(trailer, payloadDigest: payload, from: worker))
+    case .secure, .grouped:
+      return secure(.inputCompleted(trailer, payloadDigest: payload, from: worker), of: worker)
     case .plain: return plain { $0.uploadCompleted(trailer, payload: payload, from: worker) }
     case .abridged: return [.refuseUpload(from: worker, reason: "the attempt takes no uploads")]
     case .buffered: return buffered { $0.uploadCompleted(trailer, payload: payload, from: worker) }
@@ -242,8 +247,11 @@ extension RunStateMachine {
     }
     guard case .attempting(var attempt) = state, attempt.cohort.contains(worker) else { return [] }
     // Nobody sees what a masked input holds: only its transfer can have failed, which convicts nobody.
-    if case .secure = attempt.aggregator {
-      return [.ignored(from: worker, why: "its upload failed: \(reason)")] + secure(.inputFailed(from: worker))
+    switch attempt.aggregator {
+    case .secure, .grouped:
+      return [.ignored(from: worker, why: "its upload failed: \(reason)")]
+        + secure(.inputFailed(from: worker), of: worker)
+    case .plain, .abridged, .buffered: break
     }
     excluded.insert(worker)
     attempt.survivors.removeAll { $0 == worker }

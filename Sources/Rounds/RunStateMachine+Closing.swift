@@ -16,6 +16,27 @@ extension RunStateMachine.Attempt {
     if case .buffered(let buffer) = aggregator { buffer.staleness } else { nil }
   }
 
+  /// Those that run secure aggregation for it: one, or one for each group of its cohort.
+  var machines: [SecureAggregationCoordinator] {
+    switch aggregator {
+    case .secure(let machine): [machine]
+    case .grouped(let groups): groups.machines
+    case .plain, .abridged, .buffered: []
+    }
+  }
+
+  /// The uploads of the other groups; none if the cohort is one.
+  func uploads(besideGroup place: Int?) -> [Digest] {
+    guard let place, case .grouped(let groups) = aggregator else { return [] }
+    return groups.uploads(beside: place)
+  }
+
+  /// Nil if the cohort is one.
+  func upload(ofGroup place: Int?) -> Digest? {
+    guard let place, case .grouped(let groups) = aggregator else { return nil }
+    return groups.upload(of: place)
+  }
+
   /// Nothing more is taken, and everyone who still works for it is told.
   func endings(reason: String) -> [RunStateMachine.Action] {
     guard case .buffered(var buffer) = aggregator else {
@@ -32,7 +53,9 @@ extension RunStateMachine {
   static let normTolerance = 0.05
 
   mutating func sumOpened(_ summary: SumSummary) -> [Action] {
-    guard case .attempting(var attempt) = state, attempt.isSumDue else { return [] }
+    guard case .attempting(let opened) = state, opened.isSumDue else { return [] }
+    let left = leaveOut(summary.leftOut)
+    guard case .attempting(var attempt) = state else { return left }
     attempt.summary = summary
     reportTimes.end()
     guard summary.weight > 0 || attempt.isEvaluation else {
@@ -41,7 +64,8 @@ extension RunStateMachine {
     if !attempt.isEvaluation, let reason = objection(to: summary, of: attempt) {
       return abandon(attempt, reason: reason)
     }
-    let (verdict, notes) = measure(summary)
+    let (verdict, found) = measure(summary)
+    let notes = left + found
     state = .closing(attempt)
     switch verdict {
     case .takeBack(let reason): return notes + takeBack(attempt, reason: reason)
@@ -91,9 +115,13 @@ extension RunStateMachine {
   private func objection(to summary: SumSummary, of attempt: Attempt) -> String? {
     guard let norm = summary.norm else { return nil }
     guard norm.isFinite else { return "the mean update is not finite" }
-    // In plain mode every single update was seen to keep the clip, and a robust rule may give a longer one.
+    // In plain mode every single update was seen to keep the clip, with groups every mean, and a robust rule may give a
+    // longer one.
     let clip = attempt.context.configuration.clip
-    guard attempt.offer.task.aggregation == .secure, norm > clip * (1 + Self.normTolerance) else { return nil }
+    let isDivided = if case .grouped = attempt.aggregator { true } else { false }
+    guard attempt.offer.task.aggregation == .secure, !isDivided, norm > clip * (1 + Self.normTolerance) else {
+      return nil
+    }
     return "the mean update has norm \(ModelWatch.text(norm)), and no honest cohort's is above the clip of \(clip)"
   }
 
@@ -113,9 +141,12 @@ extension RunStateMachine {
   private func order(_ attempt: Attempt, _ summary: SumSummary) -> CommitOrder {
     var transcript: Digest?
     var rosterCount = attempt.cohort.count
-    if case .secure(let machine) = attempt.aggregator {
+    switch attempt.aggregator {
+    case .secure(let machine):
       transcript = machine.transcript
       rosterCount = machine.rosterWorkers.count
+    case .grouped(let groups): rosterCount = groups.rosterCount
+    case .plain, .abridged, .buffered: break
     }
     return CommitOrder(
       attempt: attemptID, base: base, version: newest.next, summary: summary,
@@ -160,6 +191,11 @@ extension RunStateMachine {
     case .secure(let machine):
       let result = machine.result(modelDigest: model.modelDigest, weight: summary.weight)
       actions += machine.rosterWorkers.map { .send(.result(result), to: $0) }
+    case .grouped(let groups):
+      for machine in groups.standingMachines {
+        let result = machine.result(modelDigest: model.modelDigest, weight: summary.weight)
+        actions += machine.rosterWorkers.map { .send(.result(result), to: $0) }
+      }
     case .plain(let machine):
       actions += attempt.cohort.map {
         .send(
@@ -218,7 +254,8 @@ extension RunStateMachine {
     var actions = attempt.endings(reason: reason)
     actions.append(abandonedReport(of: attempt, reason: reason))
     reportTimes.end()
-    if isOfBase, case .secure(let machine) = attempt.aggregator, let members = machine.members {
+    for machine in isOfBase ? attempt.machines : [] {
+      guard let members = machine.members else { continue }
       pastAttempts.add(attemptID, names: members.names, members: members.keys, statements: machine.aborts)
     }
     self.attempt = self.attempt.next

@@ -30,7 +30,7 @@ extension RunStateMachine {
   }
 
   /// Whether there are fewer workers here than any attempt needs.
-  package var lacksWorkers: Bool { eligibleCount < plan.minimumWorkers }
+  package var lacksWorkers: Bool { eligibleCount < minimumWorkers }
 
   /// Whether nothing happens until workers come.
   private var isShort: Bool {
@@ -41,7 +41,7 @@ extension RunStateMachine {
 
   /// What a run that waits for workers is waiting for.
   package var shortage: String {
-    "\(eligibleCount) of \(expectedWorkers) are here, \(plan.minimumWorkers) are needed\(bufferShortage)"
+    "\(eligibleCount) of \(expectedWorkers) are here, \(minimumWorkers) are needed\(bufferShortage)"
   }
 
   /// Offers the next attempt if enough workers are here.
@@ -51,7 +51,7 @@ extension RunStateMachine {
     guard isReady else { return [] }
     // While a thousand come one by one, most of them change nothing: their certificates are looked at once there are
     // enough.
-    guard available.count >= min(expectedWorkers, plan.minimumWorkers) else { return [] }
+    guard available.count >= min(expectedWorkers, minimumWorkers) else { return [] }
     let everyone = available.subtracting(excluded).subtracting(turn.busy).filter(isEligible).sorted()
     let candidates = everyone.filter { !exhausted.contains($0) }
     let cohort = choose(from: candidates)
@@ -81,11 +81,14 @@ extension RunStateMachine {
 
   /// Whether an attempt with this cohort can be committed if nobody drops out.
   private func isPromising(_ cohort: [WorkerID]) -> Bool {
-    guard cohort.count >= plan.minimumWorkers else { return false }
+    guard cohort.count >= minimumWorkers else { return false }
     let (configuration, task) = next
     guard task.aggregation == .secure else { return true }
-    let organisations = cohort.compactMap { membership[$0]?.certificate.organisation }
-    return (try? Thresholds.compute(organisations: organisations, mode: configuration.mode, policy: plan.policy)) != nil
+    return (groupRules.map { groups(of: cohort, $0) } ?? [cohort]).allSatisfy { summed in
+      let organisations = summed.compactMap { membership[$0]?.certificate.organisation }
+      return
+        (try? Thresholds.compute(organisations: organisations, mode: configuration.mode, policy: plan.policy)) != nil
+    }
   }
 
   /// The rules and the task of the next attempt.
@@ -139,7 +142,7 @@ extension RunStateMachine {
     let organisations = pool.compactMap { membership[$0]?.certificate.organisation }
     let largest = min(plan.cohortTarget, Int(clamping: configuration.maximumRoster))
     let capped = plan.policy.largestSetWithinCap(organisations, atMost: largest).map { pool[$0] }.sorted()
-    return capped.count >= plan.minimumWorkers ? capped : uniform
+    return capped.count >= minimumWorkers ? capped : uniform
   }
 
   /// The next attempt, and what its workers are asked.
@@ -177,11 +180,23 @@ extension RunStateMachine {
               minimum: plan.minimumWorkers))))
       return offers
     }
+    func secured(_ workers: [WorkerID]) -> SecureAggregationCoordinator {
+      SecureAggregationCoordinator(
+        context: context, cohort: workers, offerSignature: message.signature, policy: plan.policy,
+        signingKey: signingKey)
+    }
     switch message.task.aggregation {
     case .secure:
-      let machine = SecureAggregationCoordinator(
-        context: context, cohort: cohort, offerSignature: message.signature, policy: plan.policy, signingKey: signingKey
-      )
+      if let rules = groupRules {
+        var groups = GroupedAttempt(
+          rules: rules, smallest: plan.minimumWorkers, machines: groups(of: cohort, rules).map(secured))
+        let started = groups.start()
+        state = .attempting(
+          Attempt(
+            context: context, offer: message, cohort: cohort, isEvaluation: evaluation, aggregator: .grouped(groups)))
+        return offers + translate(started)
+      }
+      let machine = secured(cohort)
       let started = machine.start()
       state = .attempting(
         Attempt(

@@ -60,8 +60,12 @@ package struct RunStateMachine: Sendable {
     case refuseUpload(from: WorkerID, reason: String)
     case addInput(from: WorkerID)
     case closeUploads
+    /// The same for one group of a cohort: the uploads of the others go on.
+    case closeUpload(Digest)
     /// Subtract these masks, then report `sumOpened`.
     case unmask(UnmaskingOrder)
+    /// Subtract these masks from the sums of a cohort's groups, combine their means, then report `sumOpened`.
+    case openGroups(GroupsOrder)
     /// The plain sum is complete: report `sumOpened`.
     case openPlainSum
     /// The buffer is full: combine the groups' sums and report `sumOpened`. The sums are empty then, and later updates of
@@ -77,6 +81,8 @@ package struct RunStateMachine: Sendable {
     /// This version is the best that was measured so far.
     case foundBest(ModelVersion)
     case report(RoundReport)
+    /// The attempt goes on without a group of its cohort.
+    case groupLeftOut(AttemptID, LeftOutGroup)
     case blame(WorkerID, fault: String)
     /// Somebody signed what cannot both be honest: keep it, for people.
     case keepEvidence(Evidence)
@@ -101,6 +107,8 @@ package struct RunStateMachine: Sendable {
       case patience
       case retry
       case stage(SecureAggregationStage)
+      /// The same of one group of a cohort, which is named by its place.
+      case groupStage(Int, SecureAggregationStage)
       case plainReport
       /// Of a candidate, on the coordinator's own data.
       case measurement
@@ -138,12 +146,13 @@ package struct RunStateMachine: Sendable {
     package let rosterCount: Int
     package let cohort: Int
     package let reported: Int
-    /// Nil in plain mode; rotation and value bits follow from it in secure mode.
+    /// Nil in plain mode and with groups, each of which has its own; rotation and value bits follow from it.
     package let transcript: Digest?
   }
 
   enum Aggregator: Sendable {
     case secure(SecureAggregationCoordinator)
+    case grouped(GroupedAttempt)
     case plain(PlainAttempt)
     case abridged(AbridgedAttempt)
     case buffered(UpdateBuffer)
@@ -167,6 +176,7 @@ package struct RunStateMachine: Sendable {
     var isSumDue: Bool {
       switch aggregator {
       case .secure(let machine): machine.isReconstructed
+      case .grouped(let groups): groups.isOpening
       case .plain(let machine): machine.isClosed
       case .abridged(let machine): machine.isClosed
       case .buffered(let buffer): buffer.isClosed
@@ -283,6 +293,7 @@ package struct RunStateMachine: Sendable {
     case .attempting(let attempt), .closing(let attempt):
       switch attempt.aggregator {
       case .secure(let machine): machine.rosterWorkers.count
+      case .grouped(let groups): groups.rosterCount
       case .plain, .buffered: attempt.cohort.count
       case .abridged(let machine): machine.rosterCount
       }
@@ -308,17 +319,21 @@ package struct RunStateMachine: Sendable {
     case .blocked: "blocked: contributions exhausted"
     case .attempting(let attempt):
       switch attempt.aggregator {
-      case .secure(let machine):
-        switch machine.stage {
-        case .consistencyCheck, .unmask, nil: "unmasking"
-        case .advertiseKeys, .shareKeys, .checkShares, .maskedInput: "reporting"
-        }
+      case .secure(let machine): Self.phase(of: machine.stage)
+      case .grouped(let groups): Self.phase(of: groups.stage)
       case .plain, .buffered, .abridged: "reporting"
       }
     case .closing: "closing"
     case .finished(.completed): "completed"
     case .finished(.failed): "failed"
     case .finished(.stopped): "stopped"
+    }
+  }
+
+  private static func phase(of stage: SecureAggregationStage?) -> String {
+    switch stage {
+    case .consistencyCheck, .unmask, nil: "unmasking"
+    case .advertiseKeys, .shareKeys, .checkShares, .maskedInput: "reporting"
     }
   }
 
@@ -405,11 +420,15 @@ package struct RunStateMachine: Sendable {
     case (.stage(let stage), .attempting):
       if stage == .maskedInput { reportTimes.expired(at: time) }
       return secure(.deadlinePassed(stage))
+    case (.groupStage(let place, let stage), .attempting):
+      if stage == .maskedInput { reportTimes.expired(at: time) }
+      return grouped { $0.deadlinePassed(stage, ofGroup: place) }
     case (.plainReport, .attempting):
       reportTimes.expired(at: time)
       return plain { $0.deadlinePassed() } + buffered { $0.roundOverdue() } + abridged { $0.deadlinePassed() }
     case (.measurement, .closing): return measurementPassed()
-    case (.gather, _), (.retry, _), (.stage, _), (.plainReport, _), (.measurement, _), (.patience, _), (.update, _):
+    case (.gather, _), (.retry, _), (.stage, _), (.groupStage, _), (.plainReport, _), (.measurement, _), (.patience, _),
+      (.update, _):
       return []
     }
   }
@@ -420,6 +439,7 @@ package struct RunStateMachine: Sendable {
     case .attempting(let attempt), .closing(let attempt):
       guard case .buffered(let buffer) = attempt.aggregator else {
         precondition(Set(attempt.survivors).isSubset(of: attempt.cohort), "a survivor outside the cohort")
+        if case .grouped(let groups) = attempt.aggregator { groups.checkInvariants() }
         break
       }
       buffer.checkInvariants()

@@ -134,20 +134,10 @@ package struct UnmaskedSum: Sendable {
   private func combine(_ updates: [WorkerID: ClientUpdate], _ rule: RobustRule) throws -> [Float] {
     let sorted = updates.sorted { $0.key < $1.key }.map(\.value)
     return try rule.combine(
-      SingleUpdates(
+      HeldUpdates(
         values: try sorted.map {
           try ClippedUpdate($0.difference, length: rules.vectorLength, clip: configuration.clip).values
         },
         weights: sorted.map { min($0.exampleCount, configuration.maximumWeight) }))
   }
-}
-
-/// Updates in memory, sorted by worker.
-private struct SingleUpdates: RoundUpdates {
-  let values: [[Float]]
-  let weights: [UInt64]
-
-  var count: Int { values.count }
-  var elementCount: Int { values.first?.count ?? 0 }
-  func read(_ update: Int, _ elements: Range<Int>) -> [Float] { Array(values[update][elements]) }
 }

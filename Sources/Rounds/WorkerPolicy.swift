@@ -8,6 +8,8 @@ package struct WorkerPolicy: Hashable, Sendable {
   package var modes: Set<RoundConfiguration.Mode> = [.malicious]
   /// Whether updates may leave in clear, when the run asks for it too.
   package var allowPlain = false
+  /// Whether the coordinator may see the sums of groups of a cohort, each of which is a sum by this law.
+  package var allowGroups = false
   package var maximumAttemptsPerModel: UInt32 = 3
   /// The largest L2 bound of an update; nil: the run's own.
   package var clipMaximum: Double?
@@ -42,6 +44,9 @@ package struct WorkerPolicy: Hashable, Sendable {
     if let objection = objection(to: configuration.privacy) { return objection }
     if aggregation == .plain {
       return allowPlain ? nil : "the policy allows no plain aggregation"
+    }
+    if let groups = Strategy(parsing: configuration.strategy)?.groups, !allowGroups {
+      return "the policy allows no sums of groups, and the run divides its cohort into \(groups)"
     }
     if !suites.contains(configuration.suite) { return "the policy allows no suite \(configuration.suite.rawValue)" }
     if !modes.contains(configuration.mode) { return "the policy does not allow the mode \(configuration.mode)" }

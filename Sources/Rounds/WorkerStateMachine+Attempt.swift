@@ -128,7 +128,10 @@ extension WorkerStateMachine {
   mutating func uploaded() -> [Action] {
     guard let work else { return [] }
     let configuration = work.offer.configuration
-    let rest = configuration.inputDeadline + configuration.agreeDeadline + configuration.unmaskDeadline
+    // Of a divided cohort one group may be done while another is still being set up.
+    let isDivided = Strategy(parsing: configuration.strategy)?.groups != nil
+    let setup = isDivided ? configuration.advertDeadline + 2 * configuration.shareDeadline : 0
+    let rest = setup + configuration.inputDeadline + configuration.agreeDeadline + configuration.unmaskDeadline
     return [step(.milliseconds(Int64(clamping: rest)) + Self.slack)].compactMap { $0 }
   }
 

@@ -12,15 +12,23 @@ import Wire
 /// can take both masks off one input. Beyond that, no worker ever gives both shares of one owner, releases what it has
 /// promised not to or promises what it has released, agrees to two sets of survivors, masks two different inputs with
 /// the same keys, or contributes to one model more often than its law allows; and no coordinator ever shows two offers,
-/// rosters, dealer sets or survivor sets of one name.
+/// rosters, dealer sets or survivor sets of one name. Where a cohort is divided there is a roster of each group: none is
+/// smaller than the rules allow, and nobody is in two of them.
 struct FrameChecker {
   private struct Attempt {
     let offer: RoundOffer
     let roundID: Digest
     /// By part; a small roster is one part.
     var roster: [Int: RosterMessage] = [:]
+    /// Where the cohort is divided: of each group.
+    var groups: [RosterMessage] = []
     /// Large rosters travel in parts.
     var assembly = RosterAssembly()
+
+    /// Groups that the cohort is divided into; nil if it is one. An evaluation is never divided.
+    var groupCount: Int? {
+      offer.task.kind == .train ? Strategy(parsing: offer.configuration.strategy)?.groups : nil
+    }
   }
 
   private struct Round {
@@ -109,11 +117,33 @@ struct FrameChecker {
 
   private mutating func shown(_ roster: RosterMessage, of id: AttemptID) -> [String] {
     guard let attempt = attempts[id] else { return ["a roster of attempt \(id), which was never offered"] }
+    if let groups = attempt.groupCount { return shown(roster, ofGroupIn: attempt, of: id, groupsMax: groups) }
     if let first = attempt.roster[roster.part?.index ?? 0] {
       return first == roster ? [] : ["two rosters of attempt \(id)"]
     }
     attempts[id]?.roster[roster.part?.index ?? 0] = roster
     guard let roster = attempts[id]?.assembly.add(roster) else { return [] }
+    begin(roster, in: attempt, of: id)
+    return []
+  }
+
+  private mutating func shown(
+    _ roster: RosterMessage, ofGroupIn attempt: Attempt, of id: AttemptID, groupsMax: Int
+  ) -> [String] {
+    guard !attempt.groups.contains(roster) else { return [] }
+    attempts[id]?.groups.append(roster)
+    begin(roster, in: attempt, of: id)
+    let workers = Set(roster.adverts.map(\.entry.worker))
+    let others = attempt.groups.flatMap { $0.adverts.map(\.entry.worker) }
+    var broken = workers.intersection(others).sorted().map { "\($0) is in two groups of attempt \(id)" }
+    if attempt.groups.count == groupsMax { broken.append("more groups in attempt \(id) than \(groupsMax)") }
+    if UInt64(workers.count) < attempt.offer.configuration.minimumCohort {
+      broken.append("a group of \(workers.count) in attempt \(id)")
+    }
+    return broken
+  }
+
+  private mutating func begin(_ roster: RosterMessage, in attempt: Attempt, of id: AttemptID) {
     let entries = roster.adverts.map(\.entry), configuration = attempt.offer.configuration
     let transcript = Transcript.transcript(
       roundID: attempt.roundID, rosterDigest: Transcript.rosterDigest(roundID: attempt.roundID, entries: entries))
@@ -126,7 +156,6 @@ struct FrameChecker {
       workers: entries.map(\.worker), threshold: threshold,
       promisesNeeded: isComplete ? max(1, entries.count + bound - threshold + 1) : .max, run: id.run,
       modelDigest: attempt.offer.modelDigest)
-    return []
   }
 
   // MARK: Workers

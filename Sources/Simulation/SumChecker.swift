@@ -117,6 +117,52 @@ struct SumChecker {
     }
   }
 
+  /// The masks of a divided cohort are off: the rule's result has to be that of the mean of each group, made anew in
+  /// binary64 from the workers' own updates.
+  ///
+  /// - Parameter rosters: by transcript.
+  func opened(_ opened: RoundSum.Opened, order: GroupsOrder, rosters: (Digest) -> [WorkerID]) -> [String] {
+    var broken = opened.summary.leftOut.map { "\($0), and its updates keep the rules" }
+    var means: [[Float]] = []
+    var counts: [AuxiliaryVector.Sums] = []
+    for group in order.groups {
+      guard let sum = sums[group.upload] else { return ["a sum that was never begun is open"] }
+      let roster = rosters(group.upload), rules = sum.plan.configuration
+      let survivors = group.unmasking.survivors.compactMap { roster.indices.contains($0) ? roster[$0] : nil }
+      if sum.added.sorted() != survivors {
+        broken.append("group \(group.place + 1) holds \(sum.added.sorted()), its survivors are \(survivors)")
+      }
+      if UInt64(survivors.count) < rules.minimumCohort {
+        broken.append("group \(group.place + 1) is opened with \(survivors.count) updates")
+      }
+      do throws(Refusal) {
+        let found = try AuxiliaryVector.decode(sum.auxiliary, layout: rules.auxiliaryLayout)
+        counts.append(found)
+        means.append(
+          try UpdateDecoder.average(
+            sum.update, weight: found.weight, rules: EncodingRules(rules, rosterCount: roster.count),
+            transcript: group.upload
+          ).map(Float.init))
+      } catch {
+        return broken + ["the updates of group \(group.place + 1) cannot be read: \(error.rawValue)"]
+      }
+    }
+    let summary = opened.summary
+    if summary.weight != counts.reduce(0, { $0 + $1.weight })
+      || summary.workers != counts.reduce(0, { $0 + $1.workers })
+      || summary.metrics.correct != counts.reduce(0, { $0 + $1.metrics.correct })
+      || summary.metrics.evaluated != counts.reduce(0, { $0 + $1.metrics.evaluated })
+      || summary.metrics.lossSum != counts.reduce(0, { $0 + $1.metrics.lossSum })
+    {
+      broken.append("the opened counts are not the sum of the groups' own")
+    }
+    let expected = try? order.rules.rule.combine(HeldUpdates(values: means, weights: counts.map(\.weight)))
+    if expected.map({ $0.map(\.bitPattern) }) != opened.average.map(\.bitPattern) {
+      broken.append("the model's step is not what \(order.rules.rule.name) makes of the groups' means")
+    }
+    return broken
+  }
+
   /// A plain sum is open.
   func opened(plain opened: RoundSum.Opened) -> [String] {
     guard let latest, let sum = sums[latest] else { return ["a sum that was never begun is open"] }

@@ -9,7 +9,7 @@ extension VirtualCoordinator {
   func meetsFault(before action: RunStateMachine.Action) -> Bool {
     switch action {
     case .recordAttempt(let attempt, _): return world.coordinatorReached(.offer, attempt.round)
-    case .closeUploads, .openPlainSum, .openBuffer:
+    case .closeUploads, .openPlainSum, .openBuffer, .openGroups:
       guard let round = machine?.round else { return false }
       return world.coordinatorReached(.inputs, round)
     case .commit(let order): return world.coordinatorReached(.commit, order.attempt.round)

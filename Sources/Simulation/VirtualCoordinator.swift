@@ -346,9 +346,11 @@ final class VirtualCoordinator {
       world.note("coordinator", "inputAdded", ["worker": .text(worker.text)])
       desk.add(worker)
     case .closeUploads: desk.closeUploads()
+    case .closeUpload(let upload): desk.closeUpload(upload)
     case .unmask(let order): desk.open(order, rosterCount: machine?.rosterCount ?? 0)
     case .openPlainSum: desk.openPlain()
     case .openBuffer(let order): desk.open(order)
+    case .openGroups(let order): desk.open(order)
     case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase)
     case .commit(let order): commit(order)
     case .takeBack(let version, let base, let reason): takeBack(version, to: base, reason: reason)
@@ -356,6 +358,12 @@ final class VirtualCoordinator {
       world.note("coordinator", "best", ["version": .number(version.value)])
       if let failure = versions.move(.best, to: version) { handle(failure) }
     case .report(let report): self.report(report)
+    case .groupLeftOut(let attempt, let group):
+      world.note(
+        "coordinator", "groupLeftOut",
+        [
+          "attempt": .text(attempt.description), "group": .number(UInt64(group.place + 1)), "why": .text(group.reason),
+        ])
     case .blame(let worker, let fault):
       world.note("coordinator", "blamed", ["worker": .text(worker.text), "fault": .text(fault)])
       world.malice.blamed(worker, fault: fault)

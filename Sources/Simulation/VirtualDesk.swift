@@ -55,7 +55,7 @@ final class VirtualDesk {
   private var intake = UploadIntake<LinkID>()
   /// Of the attempt in hand, or the last.
   private var upload: Digest?
-  /// By upload: one, or several on models of different age.
+  /// By upload: one, several on models of different age, or one of each group of a cohort.
   private var sums: [Digest: RoundSum] = [:]
   /// The upload of each worker's attempt.
   private var uploads: [WorkerID: Digest] = [:]
@@ -149,6 +149,9 @@ final class VirtualDesk {
     for upload in sums.keys.sorted() { feed(.planEnded(upload: upload, at: world.now)) }
   }
 
+  /// No further input of this upload counts; those beside it go on.
+  func closeUpload(_ upload: Digest) { feed(.planEnded(upload: upload, at: world.now)) }
+
   private func forget(_ upload: Digest) {
     feed(.planEnded(upload: upload, at: world.now))
     uploads = uploads.filter { $0.value != upload }
@@ -174,6 +177,29 @@ final class VirtualDesk {
   private func forgetSum() {
     if let upload { forget(upload) }
     kept = [:]
+  }
+
+  func open(_ order: GroupsOrder) {
+    var done = world.now
+    for group in order.groups {
+      done = processor.take(world.costs.unmasking(group.unmasking, rosterCount: group.rosterCount), at: world.now)
+    }
+    do {
+      let sums = order.groups.compactMap { self.sums[$0.upload] }
+      guard sums.count == order.groups.count else {
+        return world.violated("a cohort is opened with a group that has no sum")
+      }
+      let opened = try RoundSum.open(order, sums: sums)
+      for claim in world.checkers.sum.opened(opened, order: order, rosters: world.checkers.frames.roster) {
+        world.violated(claim)
+      }
+      deliver(.sumOpened(opened), at: done)
+    } catch let error as AggregationError {
+      deliver(.sumRefused(reason: error.description), at: done)
+    } catch {
+      deliver(.failed(reason: "cannot open the sums of the groups: \(error)"))
+    }
+    for group in order.groups { forget(group.upload) }
   }
 
   /// The sums of the groups are empty then, and take what comes for the next buffer.

@@ -123,7 +123,7 @@ struct StrategyTextTests {
   func readsBack(method: Strategy.Method) throws {
     let required = Dictionary(
       uniqueKeysWithValues: method.settings.filter { $0.standard == nil }.map {
-        ($0.setting, $0.setting == .trim ? 0.25 : 1)
+        ($0.setting, $0.setting == .trim ? 0.25 : $0.setting == .groups ? 3 : 1)
       })
     let strategy = try #require(Strategy(method, required))
     #expect(Strategy(parsing: strategy.description) == strategy)

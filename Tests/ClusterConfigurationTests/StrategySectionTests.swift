@@ -1,6 +1,8 @@
+import Aggregation
 import ClusterConfiguration
 import Federation
 import Rounds
+import SecureAggregation
 import Testing
 
 @Suite("The strategy of a run file")
@@ -39,6 +41,13 @@ struct StrategySectionTests {
       ("{name: multi-krum, byzantine: 1, keep: 3}", "multi-krum, byzantine 1, keep 3", "aggregation: plain"),
       ("{name: multi-krum, byzantine: 1}", "multi-krum, byzantine 1", "aggregation: plain"),
       ("{name: geometric-median}", "geometric-median, smoothing 1e-06, iterations 8", "aggregation: plain"),
+      ("{name: median, groups: 5}", "median, groups 5", ""),
+      ("{name: trimmed-mean, groups: 5, trim: 0.2}", "trimmed-mean, trim 0.2, groups 5", ""),
+      ("{name: krum, byzantine: 1, groups: 7}", "krum, byzantine 1, groups 7", ""),
+      ("{name: multi-krum, byzantine: 1, keep: 3, groups: 6}", "multi-krum, byzantine 1, keep 3, groups 6", ""),
+      (
+        "{name: geometric-median, groups: 3}", "geometric-median, smoothing 1e-06, iterations 8, groups 3", ""
+      ),
       (
         "{name: fedbuff, buffer: 5}", "fedbuff, buffer 5, staleness-max 10, staleness-exponent 0.5",
         "aggregation: plain"
@@ -106,7 +115,26 @@ struct StrategySectionTests {
       ("{name: krum, byzantine: 1.5}", "", "aggregation: plain", "'strategy.byzantine': found 1.5, expected a whole"),
       (
         "{name: median}", "", "",
-        "'strategy': found median with secure aggregation, expected 'aggregation: plain': a robust"
+        "'strategy': found median with secure aggregation, expected 'groups' beside the name, or 'aggregation: plain'"
+      ),
+      (
+        "{name: median, groups: 2}", "", "",
+        "r.yaml:5: key 'strategy.groups': found 2, expected a whole number from 3 to 64"
+      ),
+      ("{name: median, groups: 65}", "", "", "'strategy.groups': found 65, expected a whole number from 3 to 64"),
+      ("{name: fedavg, groups: 5}", "", "", "'strategy.groups': found"),
+      (
+        "{name: median, groups: 5}", "", "aggregation: plain",
+        "r.yaml:5: key 'strategy.groups': found 5 with plain aggregation, expected no such key: in plain mode median"
+      ),
+      (
+        "{name: krum, byzantine: 2, groups: 6}", "", "",
+        "r.yaml:5: key 'strategy.groups': found 6 under krum, expected at least 7: of fewer groups"
+      ),
+      ("{name: trimmed-mean, trim: 0.1, groups: 9}", "", "", "'strategy.groups': found 9 under trimmed-mean"),
+      (
+        "{name: median, groups: 52}", "", "",
+        "'strategy.groups': found 52 groups of at least 5 workers, the cohort.minimum, expected at most 51 groups"
       ),
       (
         "{name: krum, byzantine: 2}", "", "aggregation: plain",
@@ -181,6 +209,43 @@ struct StrategySectionTests {
       _ = try Self.read(goal)
       Issue.record("a goal beside a buffer was read")
     } catch { #expect("\(error)".contains("'cohort': found a goal under fedbuff"), "\(error)") }
+  }
+
+  @Test("Groups wait for their own workers: there is no goal beside them, and no cohort with a sparse graph")
+  func groups() throws {
+    let text = Self.run("{name: median, groups: 5}")
+    let run = try Self.read(text)
+    #expect(run.rulesWithoutMembership.maximumWeight == 1 && run.rulesWithoutMembership.minimumCohort == 5)
+    let plan = run.plan(membership: Self.membership(workers: 30), architecture: run.model.architecture)
+    #expect(plan.groups?.count == 5 && plan.groups?.groupsMin == 3)
+    #expect(WorkerPolicy.allowing(run).allowGroups && !WorkerPolicy.standard.allowGroups)
+    for (change, problem) in [
+      ("minimum: 5, goal: 30,", "'cohort': found a goal beside 'strategy.groups'"),
+      (
+        "minimum: 5, maximum: 300,",
+        "'cohort': found up to 300 workers in 5 groups, expected a cohort.maximum of at most 256"
+      ),
+    ] {
+      let error = try #require(throws: ConfigurationError.self) {
+        try Self.read(text.replacing("minimum: 5,", with: change))
+      }
+      #expect("\(error)".contains(problem), "\(error)")
+    }
+  }
+
+  @Test("The forecast is that of the weakest group, and too few workers for the groups are named with the key")
+  func groupForecast() throws {
+    let run = try Self.read(Self.run("{name: median, groups: 5}"))
+    func organisations(_ count: Int) -> [OrganisationID] { (0..<count).map { OrganisationID(unchecked: "o\($0)") } }
+    let forecast = try #require(try run.forecast(organisations: organisations(28), file: "r.yaml"))
+    #expect(forecast.thresholds.rosterCount == 5)
+    let error = try #require(throws: ConfigurationError.self) {
+      try run.forecast(organisations: organisations(24), file: "r.yaml")
+    }
+    #expect(
+      "\(error)".contains(
+        "key 'strategy.groups': found 5 groups of at least 5 workers, the cohort.minimum, among 24, expected at most 4")
+    )
   }
 
   @Test("A robust rule keeps every update, so a cohort may not be large")

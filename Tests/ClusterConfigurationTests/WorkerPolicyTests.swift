@@ -16,6 +16,7 @@ struct WorkerPolicyTests {
     suites: [aes-256]
     modes: [semi-honest, malicious]
     allow-plain: true
+    allow-groups: true
     maximum-attempts-per-model: 2
     clip-maximum: 2.5
     weight-maximum: 512
@@ -40,6 +41,7 @@ struct WorkerPolicyTests {
     expected.suites = [.aes256]
     expected.modes = [.malicious, .semiHonest]
     expected.allowPlain = true
+    expected.allowGroups = true
     expected.maximumAttemptsPerModel = 2
     expected.clipMaximum = 2.5
     expected.weightMaximum = 512
@@ -55,7 +57,9 @@ struct WorkerPolicyTests {
     #expect(try WorkerPolicy.read(file(policy.text)) == policy)
   }
 
-  @Test("The standard law is the strict one: three organisations, the certificate, no pair, no plain, no sparse graph")
+  @Test(
+    "The standard law is the strict one: three organisations, the certificate, no pair, no plain, no groups, no sparse graph"
+  )
   func standard() {
     let law = WorkerPolicy.standard.law
     var expected = Rounds.WorkerPolicy()
@@ -83,16 +87,17 @@ struct WorkerPolicyTests {
       ),
       ("[semi-honest, malicious]", "[honest]", "p.yaml:8: key 'modes[0]'"),
       ("allow-plain: true", "allow-plain: 1", "p.yaml:9: key 'allow-plain'"),
-      ("model: 2", "model: 0", "p.yaml:10: key 'maximum-attempts-per-model'"),
-      ("clip-maximum: 2.5", "clip-maximum: 0", "p.yaml:11: key 'clip-maximum'"),
-      ("weight-maximum: 512", "weight-maximum: 0", "p.yaml:12: key 'weight-maximum'"),
-      ("[weight, one, norm-histogram]", "[one]", "p.yaml:13: key 'auxiliary-fields': found a list without 'weight'"),
-      ("[weight, one, norm-histogram]", "[weight, loss]", "p.yaml:13: key 'auxiliary-fields[1]': found \"loss\""),
-      ("mechanism: skellam", "mechanism: gauss", "p.yaml:15: key 'privacy.mechanism': found \"gauss\""),
-      ("multiplier: 1.5", "multiplier: 0", "p.yaml:16: key 'privacy.minimum-noise-multiplier'"),
-      ("maximum-rounds: 40", "maximum-rounds: 0", "p.yaml:17: key 'privacy.maximum-rounds'"),
-      ("maximum-delta: 1e-6", "maximum-delta: 1", "p.yaml:18: key 'privacy.maximum-delta'"),
-      ("  maximum-delta: 1e-6", "", "p.yaml:15: key 'privacy.maximum-delta': found no such key"),
+      ("allow-groups: true", "allow-groups: 5", "p.yaml:10: key 'allow-groups'"),
+      ("model: 2", "model: 0", "p.yaml:11: key 'maximum-attempts-per-model'"),
+      ("clip-maximum: 2.5", "clip-maximum: 0", "p.yaml:12: key 'clip-maximum'"),
+      ("weight-maximum: 512", "weight-maximum: 0", "p.yaml:13: key 'weight-maximum'"),
+      ("[weight, one, norm-histogram]", "[one]", "p.yaml:14: key 'auxiliary-fields': found a list without 'weight'"),
+      ("[weight, one, norm-histogram]", "[weight, loss]", "p.yaml:14: key 'auxiliary-fields[1]': found \"loss\""),
+      ("mechanism: skellam", "mechanism: gauss", "p.yaml:16: key 'privacy.mechanism': found \"gauss\""),
+      ("multiplier: 1.5", "multiplier: 0", "p.yaml:17: key 'privacy.minimum-noise-multiplier'"),
+      ("maximum-rounds: 40", "maximum-rounds: 0", "p.yaml:18: key 'privacy.maximum-rounds'"),
+      ("maximum-delta: 1e-6", "maximum-delta: 1", "p.yaml:19: key 'privacy.maximum-delta'"),
+      ("  maximum-delta: 1e-6", "", "p.yaml:16: key 'privacy.maximum-delta': found no such key"),
     ])
   func refuses(right: String, wrong: String, says: String) throws {
     let text = Self.everyKey.replacing(right, with: wrong)

@@ -78,6 +78,41 @@ struct PrivacyExplanationTests {
     #expect(!coordinator("fedavg").contains("stays on its disk"))
   }
 
+  @Test("Of a divided cohort it says what the sums of the groups reveal, with the numbers of the weakest group")
+  func groups() throws {
+    func explain(_ workers: Int, _ law: WorkerPolicy) -> PrivacyExplanation {
+      Self.explain(Array(repeating: 1, count: workers), law: law) {
+        $0.strategy = "median, groups 5"
+        $0.maximumWeight = 1
+      }
+    }
+    var law = WorkerPolicy()
+    law.allowGroups = true
+    let explanation = explain(22, law)
+    #expect(explanation.objections.isEmpty)
+    #expect(explanation.facts.groups?.count == 5 && explanation.facts.groups?.smallest == 4)
+    #expect(explanation.facts.groups?.largest == 5)
+    #expect(explanation.facts.thresholds?.smallestSurvivorSet == 4)
+    #expect(explanation.facts.graph == "complete" && !explanation.facts.keepsUpdates)
+    let coordinator = Self.statements(explanation, .coordinator)
+    #expect(coordinator.contains("divided into 5 groups of 4 to 5 workers, anew for every attempt"))
+    #expect(coordinator.contains("of each group by itself it learns the sum of 4 to 5 updates"))
+    #expect(coordinator.contains("Without groups it would learn one sum of 22 workers"))
+    #expect(coordinator.contains("3 of 4 workers sign the same survivors"))
+    #expect(Self.statements(explanation, .worker).contains("the rule 'median, groups 5' made of the groups' averages"))
+    #expect(
+      Self.statements(explanation, .coordinatorWithWorkers).contains("can put all who act with it into the group"))
+    #expect(Self.statements(explanation, .repeatedSums).contains("groups are drawn anew for every attempt"))
+
+    let refused = explain(22, WorkerPolicy())
+    #expect(refused.objections.map(\.reason) == ["policy"])
+    #expect(refused.objections[0].text.contains("the policy allows no sums of groups"))
+    let small = explain(14, law)
+    #expect(small.objections.map(\.reason) == ["belowMinimumCohort", "belowMinimumCohort"])
+    #expect(small.objections[0].text.contains("of 5 groups, in one 2 workers are fewer than the minimum cohort of 3"))
+    #expect(Self.explain([1, 1, 1, 1]).facts.groups == nil)
+  }
+
   /// Whether c workers beside the coordinator can have one worker counted in front of some and not of the others, with Q
   /// signatures and t shares on either side: by trying every split of the honest.
   private static func canSplit(n: Int, t: Int, quorum: Int, corrupt c: Int) -> Bool {

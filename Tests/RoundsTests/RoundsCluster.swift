@@ -1,3 +1,4 @@
+import Aggregation
 import Cryptography
 import Federation
 import Rounds
@@ -31,6 +32,8 @@ final class RoundsCluster {
   var training: (WorkerID, RoundOffer) -> [ToWorker] = { [.trained($1.attempt)] }
   /// Whether a worker's upload arrives.
   var uploads: (WorkerID, AttemptID) -> Bool = { _, _ in true }
+  /// What a worker makes its input by, in place of its machine's order.
+  var lying: (WorkerID, WorkerStateMachine.UploadOrder) -> WorkerStateMachine.UploadOrder = { $1 }
   /// Called after every event that was delivered.
   var misfortune: (RoundsCluster) throws -> Void = { _ in }
   /// What the coordinator's driver makes of a sum that it opened.
@@ -52,6 +55,8 @@ final class RoundsCluster {
   /// By upload, the sum of the auxiliary vectors, masked until it is opened.
   private var lanes: [Digest: [UInt64]] = [:]
   private var plans: [Digest: RunStateMachine.UploadPlan] = [:]
+  /// By upload, where the cohort is divided.
+  private var sums: [Digest: RoundSum] = [:]
   /// Of the attempt in hand.
   private(set) var upload: Digest?
 
@@ -59,6 +64,8 @@ final class RoundsCluster {
   private(set) var actions: [RunStateMachine.Action] = []
   private(set) var workerActions: [WorkerID: [WorkerStateMachine.Action]] = [:]
   private(set) var commits: [RunStateMachine.CommitOrder] = []
+  /// Of cohorts that are divided.
+  private(set) var opened: [RoundSum.Opened] = []
 
   init(_ members: RoundsMembers, plan: RunPlan? = nil, policy: WorkerPolicy? = nil) throws {
     self.members = members
@@ -154,7 +161,9 @@ final class RoundsCluster {
         plans = plans.filter { plan.beside.contains($0.key) }
         lanes = lanes.filter { plan.beside.contains($0.key) }
         if plan.beside.isEmpty { spool = [:] }
+        sums = sums.filter { plan.beside.contains($0.key) }
         plans[plan.upload] = plan
+        if run.plan.groups != nil { sums[plan.upload] = try? RoundSum(plan) }
         upload = plan.upload
       case .acceptUpload(let name): upload(name)
       case .refuseUpload(let name, let reason):
@@ -165,6 +174,7 @@ final class RoundsCluster {
       case .unmask(let order): open(order)
       case .openPlainSum: open(nil)
       case .openBuffer(let order): open(order)
+      case .openGroups(let order): open(order)
       case .prepare(let order, let measuresBase):
         guard let metrics = measuring(order.version) else { continue }
         queue.append(
@@ -173,9 +183,8 @@ final class RoundsCluster {
       case .commit(let order):
         commits.append(order)
         queue.append(.coordinator(committing(order) ?? .committed(members.model(order.version))))
-      case .recordAttempt, .extendAttempt, .admitUpload, .closeUploads, .takeBack, .foundBest, .report, .blame,
-        .keepEvidence, .blocked, .ignored,
-        .finished:
+      case .recordAttempt, .extendAttempt, .admitUpload, .closeUploads, .closeUpload, .takeBack, .foundBest, .report,
+        .groupLeftOut, .blame, .keepEvidence, .blocked, .ignored, .finished:
         break
       }
     }
@@ -198,6 +207,10 @@ final class RoundsCluster {
     guard let (upload, chunks) = spool[name], let plan = plans[upload] else {
       Issue.record("an input of \(name) that never came")
       return
+    }
+    if var sum = sums.removeValue(forKey: upload) {
+      do { try sum.add(from: name) { chunks[Int($0)] } } catch { Issue.record(error) }
+      sums[upload] = sum
     }
     var next = 0
     for vector in plan.vectors {
@@ -242,6 +255,21 @@ final class RoundsCluster {
     queue.append(.coordinator(.sumOpened(opening(summary, attempt))))
   }
 
+  /// The sums of a divided cohort, as a coordinator's driver opens them.
+  private func open(_ order: GroupsOrder) {
+    for event in beforeOpening() { feed(event) }
+    do {
+      let sums = try order.groups.map { try #require(self.sums[$0.upload]) }
+      let result = try RoundSum.open(order, sums: sums)
+      opened.append(result)
+      tell(result.summary)
+    } catch let error as AggregationError {
+      queue.append(.coordinator(.sumRefused(reason: error.description)))
+    } catch {
+      Issue.record(error)
+    }
+  }
+
   /// The sums of all groups, and the metrics of the newest.
   private func open(_ order: BufferOrder) {
     for event in beforeOpening() { feed(event) }
@@ -276,7 +304,7 @@ final class RoundsCluster {
         for event in training(name, offer) { queue.append(.worker(name, event)) }
       case .upload(let order):
         let update = members.update(of: name, isTraining: order.configuration.vectorLength > 0)
-        guard let source = try? UploadSource(order, update: update) else {
+        guard let source = try? UploadSource(lying(name, order), update: update) else {
           Issue.record("an update that cannot be sent")
           continue
         }

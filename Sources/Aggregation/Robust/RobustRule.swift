@@ -1,7 +1,7 @@
 import Federation
 
-/// Combines updates so that a few arbitrary ones cannot move the result far. Needs every update by itself, so it exists
-/// in plain mode only: a secure sum shows no single one.
+/// Combines updates so that a few arbitrary ones cannot move the result far. Needs them one by one, and a secure sum shows
+/// no single one: it combines the updates of a plain attempt, or the means of groups of workers (`GroupRules`).
 package enum RobustRule: Hashable, Sendable {
   /// Coordinate-wise median (Yin et al. 2018, Definition 1).
   case median

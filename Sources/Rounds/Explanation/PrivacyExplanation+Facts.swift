@@ -13,7 +13,10 @@ extension PrivacyExplanation {
     package let suite: UInt64
     /// `complete`, `sparse` or `none`.
     package let graph: String
+    /// Of the cohort, or of the weakest of its groups.
     package let thresholds: ThresholdFacts?
+    /// Nil if the cohort is not divided.
+    package let groups: GroupFacts?
     package let sparse: SparseFacts?
     /// Attempts on one model that a worker's law allows.
     package let attemptsPerModel: UInt32
@@ -30,23 +33,28 @@ extension PrivacyExplanation {
     package let differentialPrivacy: Bool
     package let postQuantum: Bool
 
+    /// Fewest workers that would be in one sum if nobody dropped out.
+    var summedWorkers: Int { groups?.smallest ?? workers }
+
     init(_ question: Question) {
       let configuration = question.configuration
       let n = question.organisations.count
       let sizes = question.organisations.reduce(into: [OrganisationID: Int]()) { $0[$1, default: 0] += 1 }.values
       let isSecure = question.aggregation == .secure
       let policy = question.law.strictest(with: configuration)
+      let summed = question.summedTogether
+      groups = question.groups.map { GroupFacts(count: $0, workers: n) }
       workers = n
       organisations = sizes.count
       largestOrganisation = sizes.max() ?? 0
       aggregation = question.aggregation.rawValue
       mode = configuration.mode == .malicious ? "malicious" : "semi-honest"
       suite = configuration.suite.rawValue
-      graph = !isSecure ? "none" : n <= Thresholds.completeGraphLimit ? "complete" : "sparse"
+      graph = !isSecure ? "none" : summed.count <= Thresholds.completeGraphLimit ? "complete" : "sparse"
       let found =
         isSecure
         ? try? Thresholds.compute(
-          organisations: question.organisations, mode: configuration.mode, policy: policy) : nil
+          organisations: summed, mode: configuration.mode, policy: policy) : nil
       thresholds = found.map { ThresholdFacts($0, mode: configuration.mode) }
       sparse = found.flatMap { $0.degree > 0 ? SparseFacts($0, policy: policy) : nil }
       attemptsPerModel = question.law.maximumAttemptsPerModel
@@ -56,12 +64,26 @@ extension PrivacyExplanation {
       relativeError =
         isSecure
         ? try? RunForecast(
-          configuration, organisations: question.organisations, examples: question.examples, policy: policy
+          configuration, organisations: summed, examples: question.examples, policy: policy
         ).relativeError : nil
       strategy = configuration.strategy
-      keepsUpdates = Strategy(parsing: configuration.strategy)?.robustRule != nil
+      keepsUpdates = !isSecure && Strategy(parsing: configuration.strategy)?.robustRule != nil
       differentialPrivacy = false
       postQuantum = false
+    }
+  }
+
+  /// A cohort that is divided.
+  package struct GroupFacts: Hashable, Sendable, Encodable {
+    package let count: Int
+    /// Workers in the smallest and in the largest group.
+    package let smallest: Int
+    package let largest: Int
+
+    init(count: Int, workers: Int) {
+      self.count = count
+      smallest = workers / count
+      largest = (workers + count - 1) / count
     }
   }
 
@@ -132,5 +154,15 @@ extension PrivacyExplanation {
       honestInputs40 = honest(corrupt.rare)
       honestInputs128 = honest(corrupt.negligible)
     }
+  }
+}
+
+extension PrivacyExplanation.Question {
+  /// G; nil if the cohort is not divided.
+  var groups: Int? { aggregation == .secure ? Strategy(parsing: configuration.strategy)?.groups : nil }
+
+  /// Whose updates are in one sum: the whole cohort's, or those of the weakest of its groups.
+  var summedTogether: [OrganisationID] {
+    groups.map { CohortGroups.weakest(of: organisations, into: $0) } ?? organisations
   }
 }

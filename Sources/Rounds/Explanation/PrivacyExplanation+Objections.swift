@@ -11,9 +11,9 @@ extension PrivacyExplanation {
         out.append(
           Objection(
             by: .coordinator, reason: refusal.rawValue,
-            text: "no round begins: " + sentence(refusal, question, question.coordinatorPolicy)))
+            text: "no round begins: " + question.ofGroup + sentence(refusal, question, question.coordinatorPolicy)))
       } else if let forecast = try? RunForecast(
-        configuration, organisations: question.organisations, examples: question.examples,
+        configuration, organisations: question.summedTogether, examples: question.examples,
         policy: question.coordinatorPolicy), !forecast.isPreciseEnough
       {
         out.append(
@@ -31,7 +31,8 @@ extension PrivacyExplanation {
       if let refusal = refusal(of: question, under: policy) {
         out.append(
           Objection(
-            by: .worker, reason: refusal.rawValue, text: "the roster is refused: " + sentence(refusal, question, policy)
+            by: .worker, reason: refusal.rawValue,
+            text: "the roster is refused: " + question.ofGroup + sentence(refusal, question, policy)
           ))
       }
     }
@@ -41,7 +42,7 @@ extension PrivacyExplanation {
   private static func refusal(of question: Question, under policy: CohortPolicy) -> Refusal? {
     do throws(Refusal) {
       _ = try Thresholds.compute(
-        organisations: question.organisations, mode: question.configuration.mode, policy: policy)
+        organisations: question.summedTogether, mode: question.configuration.mode, policy: policy)
       return nil
     } catch {
       return error
@@ -49,9 +50,10 @@ extension PrivacyExplanation {
   }
 
   private static func sentence(_ refusal: Refusal, _ question: Question, _ policy: CohortPolicy) -> String {
-    let n = question.organisations.count
-    let organisations = Set(question.organisations).count
-    let bound = Thresholds.corruptionBound(question.organisations)
+    let summed = question.summedTogether
+    let n = summed.count
+    let organisations = Set(summed).count
+    let bound = Thresholds.corruptionBound(summed)
     let mode = question.configuration.mode
     switch refusal {
     case .rosterTooLarge: return "\(n) workers are more than the \(policy.maximumRoster) allowed in one roster"
@@ -72,4 +74,9 @@ extension PrivacyExplanation {
     default: return refusal.rawValue
     }
   }
+}
+
+extension PrivacyExplanation.Question {
+  /// Whom a refusal is about, where it is not about the whole cohort.
+  fileprivate var ofGroup: String { groups.map { "of \($0) groups, in one " } ?? "" }
 }

@@ -36,6 +36,14 @@ extension PrivacyExplanation {
   }
 
   private static func worker(_ facts: Facts, _ t: ThresholdFacts) -> [String] {
+    if facts.groups != nil {
+      return [
+        "Who is in the roster of its own group, who dropped out of it, the summed weight of all groups and the new model.",
+        "From the model before and after it gets what the rule '\(facts.strategy)' made of the groups' averages, at most "
+          + "one of these, and without its own part the sum of "
+          + "\(count(t.smallestSurvivorSet - 1, "other update")) or more; of no single worker anything more.",
+      ]
+    }
     if facts.workers == 2 {
       return [
         "The other worker's update, exactly: it takes its own off the average of two. Both workers' laws allow this by "
@@ -68,11 +76,12 @@ extension PrivacyExplanation {
   private static func coordinator(_ facts: Facts, _ t: ThresholdFacts) -> [String] {
     let size =
       t.smallestSurvivorSet == facts.workers ? "all \(facts.workers)" : "\(t.smallestSurvivorSet) to \(facts.workers)"
-    var out = [
-      "Who took part and when, the sum of \(size) updates, and over the same "
-        + "workers the sums of: \(facts.auxiliaryFields.joined(separator: ", ")). No single worker's update, example "
-        + "count or metrics."
-    ]
+    var out =
+      facts.groups.map { ofGroups($0, facts, t) } ?? [
+        "Who took part and when, the sum of \(size) updates, and over the same "
+          + "workers the sums of: \(facts.auxiliaryFields.joined(separator: ", ")). No single worker's update, example "
+          + "count or metrics."
+      ]
     if let lie = t.smallestSumOfALie {
       out.append(
         "Mode semi-honest: this holds for a coordinator that keeps to the protocol. Without the survivors' certificate "
@@ -80,11 +89,25 @@ extension PrivacyExplanation {
           + "\(t.smallestSurvivorSet) by the rules.")
     } else {
       out.append(
-        "This holds for a coordinator that lies, too: \(t.quorum) of \(facts.workers) workers sign the same survivors "
+        "This holds for a coordinator that lies, too: \(t.quorum) of \(facts.summedWorkers) workers sign the same survivors "
           + "before any share is released (Q = \(t.quorum)), and a worker that was shown another model or other rules is "
           + "found out before anything masked leaves.")
     }
     return out
+  }
+
+  /// What the coordinator learns of a divided cohort: a sum of each group, where it would be one of all.
+  private static func ofGroups(_ groups: GroupFacts, _ facts: Facts, _ t: ThresholdFacts) -> [String] {
+    func range(_ a: Int, _ b: Int) -> String { a == b ? "\(a)" : "\(a) to \(b)" }
+    return [
+      "Who took part and when. The cohort is divided into \(groups.count) groups of "
+        + "\(range(groups.smallest, groups.largest)) workers, anew for every attempt, and of each group by itself it "
+        + "learns the sum of \(range(t.smallestSurvivorSet, groups.largest)) updates, and over the same workers the "
+        + "sums of: \(facts.auxiliaryFields.joined(separator: ", ")). No single worker's update, example count or "
+        + "metrics.",
+      "Without groups it would learn one sum of \(facts.workers) workers. A worker takes part only if its own law says "
+        + "allow-groups, and the numbers of that law are for each group.",
+    ]
   }
 
   private static func withinBound(_ facts: Facts, _ t: ThresholdFacts) -> [String] {
@@ -103,6 +126,11 @@ extension PrivacyExplanation {
         + "least \(t.smallestSurvivorSet) - \(bound) = \(count(t.honestInputsInSum, "honest update"))"
         + (t.smallestSumOfALie == nil ? ", never fewer." : ", while the coordinator keeps to the protocol.")
     ]
+    if facts.groups != nil {
+      out.append(
+        "The bound counts in every group by itself. The coordinator draws the groups, and can put all who act with it "
+          + "into the group of one worker that it is after.")
+    }
     if let breaking = t.breakingCoalition, breaking <= bound {
       out.append(
         "Mode semi-honest: with \(count(breaking, "worker")) a coordinator that lies about the survivors opens single "
@@ -140,6 +168,12 @@ extension PrivacyExplanation {
       "Two sums that differ by one worker differ by about that worker's update. Consecutive rounds with different "
         + "cohorts are such sums, and so are a failed attempt and its repetition."
     ]
+    if facts.groups != nil {
+      out.append(
+        "With groups there are more such sums, of fewer workers each: groups are drawn anew for every attempt, so that a "
+          + "few rounds in which a worker's update changes little tell more about it than the same rounds without groups."
+      )
+    }
     let attempts = facts.attemptsPerModel
     out.append(
       attempts == 1

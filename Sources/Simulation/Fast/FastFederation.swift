@@ -245,6 +245,7 @@ final class FastFederation {
     case .send, .openUploads, .acceptUpload, .refuseUpload, .addInput, .closeUploads, .unmask, .keepEvidence: break
     // Of asynchronous runs, which are refused (`SimulationScenario.objectionToFast`).
     case .extendAttempt, .admitUpload, .openBuffer: preconditionFailure("an asynchronous run at the fast fidelity")
+    case .openGroups, .closeUpload, .groupLeftOut: preconditionFailure("a divided cohort at the fast fidelity")
     }
   }
 

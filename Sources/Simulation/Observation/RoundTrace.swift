@@ -114,7 +114,8 @@ package final class RoundTrace: SimulationObserver {
       isInRound = attempt.round == round
       remark("attempt \(attempt.attempt) of round \(attempt.round), a cohort of \(cohort.count)", at: time)
     case .closeUploads: remark("no more inputs", at: time)
-    case .unmask, .openPlainSum: remark("the sum is opened", at: time)
+    case .groupLeftOut(_, let group): remark("left out: \(group)", at: time)
+    case .unmask, .openPlainSum, .openGroups: remark("the sum is opened", at: time)
     case .report(let report): remark(Self.text(report), at: time)
     case .blame(let worker, let fault): remark("\(worker) is blamed: \(fault)", at: time)
     default: break

@@ -131,8 +131,9 @@ package final class SimulationRecorder: SimulationObserver {
   /// Deadlines are what the coordinator sets when a stage begins.
   private func enter(_ kind: RunStateMachine.DeadlineID.Kind, at time: Double) {
     switch kind {
-    case .plainReport, .stage(.maskedInput): enter(.reporting, at: time)
-    case .stage(.consistencyCheck), .stage(.unmask): enter(.unmasking, at: time)
+    case .plainReport, .stage(.maskedInput), .groupStage(_, .maskedInput): enter(.reporting, at: time)
+    case .stage(.consistencyCheck), .stage(.unmask), .groupStage(_, .consistencyCheck), .groupStage(_, .unmask):
+      enter(.unmasking, at: time)
     default: break  // No phase begins with them.
     }
   }
