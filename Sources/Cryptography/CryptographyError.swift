@@ -5,6 +5,8 @@
 package enum CryptographyError: Error, Equatable, Sendable {
   /// A key of another length than its algorithm has, in bytes.
   case badKeyLength(expected: Int, found: Int)
+  /// Bytes that are not a key of P-256 in the encoding that is read.
+  case badKey
   /// A nonce of another length than 12 bytes.
   case badNonceLength(found: Int)
   /// The peer's X25519 key has small order: the agreed secret would be all zero (RFC 7748, §6.1).

@@ -5,6 +5,8 @@ enum CanonicalJSON: Equatable, Sendable {
   case array([CanonicalJSON])
   case string(String)
   case number(Double)
+  /// Written, never read: no manifest has one.
+  case boolean(Bool)
 
   /// Deepest nesting that is read.
   static let depthMax = 8
@@ -27,6 +29,8 @@ enum CanonicalJSON: Equatable, Sendable {
       out += "\"\(text)\"".utf8
     case .number(let value):
       out += Self.decimal(value).utf8
+    case .boolean(let value):
+      out += (value ? "true" : "false").utf8
     case .array(let items):
       out.append(UInt8(ascii: "["))
       for (i, item) in items.enumerated() {

@@ -7,8 +7,11 @@ import Tensors
 ///     blobs/SHA256                            one tensor's raw bytes
 ///     models/NAME/versions/N/manifest.json    the manifest's bytes
 ///     models/NAME/versions/N/manifest.sig     the signature, 128 hexadecimal digits and a line feed
+///     models/NAME/versions/N/README.md        the model card
+///     models/NAME/versions/N/model.sig        and the other attachments, if the version has them
 ///     models/NAME/aliases/ALIAS               the version's number and a line feed
 ///     models/NAME/taken-back/N                the reason and a line feed
+///     models/NAME/retired/N                   the manifest's digest, a space, the reason and a line feed
 ///
 /// Blobs come first, then the version's folder in one rename, then the alias: whatever interrupts a publication, a version
 /// that can be seen is complete. Nothing in memory: several processes may read one folder, one writes.
@@ -30,12 +33,25 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
     }
   }
 
-  package func publish(_ manifest: SignedManifest, artifact: ModelArtifact) throws(RegistryError) {
-    let version = try Self.checked(manifest, artifact)
+  /// Opens a folder that another process may be writing: nothing in it is changed.
+  ///
+  /// - Throws: `RegistryError.file` if there is none.
+  package init(reading root: String) throws(RegistryError) {
+    self.root = root
+    _ = try Self.filed { () throws(FileError) in try DurableFile.names(in: root + "/models") }
+  }
+
+  package func publish(
+    _ manifest: SignedManifest, artifact: ModelArtifact, attachments: ModelAttachments?
+  ) throws(RegistryError) {
+    let version = try Self.checked(manifest, artifact, attachments)
     let (model, number) = (version.manifest.model, version.manifest.version)
     if let existing = try stored(model, number) {
       guard existing.signed.bytes == manifest.bytes else {
         throw .versionTaken(model, number, existing: existing.digest)
+      }
+      if existing.attachments == nil, let attachments {
+        try Self.filed { () throws(FileError) in try Self.write(attachments, to: "\(versionsPath(model))/\(number)") }
       }
     } else {
       for (record, tensor) in zip(version.manifest.tensors, artifact.tensors) {
@@ -43,6 +59,7 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
       }
       try write(version)
     }
+    if try retired(of: model).contains(where: { $0.version == number }) { return }
     let latest = try pointer(.latest, of: model)
     if latest.map({ $0 < number }) ?? true { try point(.latest, of: model, to: number) }
   }
@@ -106,7 +123,17 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
 
   package func move(_ alias: Alias, of model: ModelName, to version: ModelVersion) throws(RegistryError) {
     _ = try find(ModelReference(model: model, selector: .version(version)))
+    try requireStanding(version, of: model)
     try point(alias, of: model, to: version)
+  }
+
+  package func remove(_ alias: Alias, of model: ModelName) throws(RegistryError) {
+    let folder = aliasesPath(model)
+    guard DurableFile.exists(folder) else { return }
+    try Self.filed { () throws(FileError) in
+      try DurableFile.remove(folder + "/" + alias.text)
+      try DurableFile.synchronise(directory: folder)
+    }
   }
 
   package func aliases(of model: ModelName) throws(RegistryError) -> [(alias: Alias, version: ModelVersion)] {
@@ -140,6 +167,37 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
     }
   }
 
+  package func markRetired(_ version: RetiredVersion) throws(RegistryError) {
+    let folder = retiredPath(version.model)
+    let path = "\(folder)/\(version.version)"
+    guard !DurableFile.exists(path) else { return }
+    try Self.filed { () throws(FileError) in
+      try DurableFile.createDirectory(folder)
+      try DurableFile.write(Array("\(version.digest) \(version.reason)\n".utf8), to: path)
+    }
+  }
+
+  package func retired(of model: ModelName) throws(RegistryError) -> [RetiredVersion] {
+    let folder = retiredPath(model)
+    guard DurableFile.exists(folder) else { return [] }
+    let numbers = try Self.filed { () throws(FileError) in try DurableFile.names(in: folder) }.compactMap { UInt64($0) }
+    var out: [RetiredVersion] = []
+    for number in numbers.sorted() {
+      let path = "\(folder)/\(number)"
+      let bytes = try Self.filed { () throws(FileError) in
+        try DurableFile.read(path, byteCountMax: 2 * Digest.byteCount + RetiredVersion.reasonBytesMax + 2)
+      }
+      let digits = bytes.prefix(2 * Digest.byteCount)
+      guard bytes.last == UInt8(ascii: "\n"), bytes.count > digits.count + 1,
+        let digest = Digest(hex: String(decoding: digits, as: UTF8.self))
+      else { throw .corruptedVersion(path: path, reason: "not a digest and a reason") }
+      let reason = String(decoding: bytes.dropFirst(digits.count + 1).dropLast(), as: UTF8.self)
+      out.append(
+        RetiredVersion(model: model, version: ModelVersion(number), digest: digest, reason: reason))
+    }
+    return out
+  }
+
   // MARK: Files
 
   private static let reasonCharactersMax = 1_000
@@ -147,6 +205,7 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
   private func blobPath(_ digest: Digest) -> String { root + "/blobs/" + digest.hex }
   private func versionsPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/versions" }
   private func takenBackPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/taken-back" }
+  private func retiredPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/retired" }
   private func aliasesPath(_ model: ModelName) -> String { root + "/models/" + model.text + "/aliases" }
 
   /// Writes the version's folder beside its place and renames it.
@@ -159,7 +218,18 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
       try DurableFile.write(version.signed.bytes, to: temporary + "/manifest.json", mode: 0o444)
       try DurableFile.write(
         Array("\(version.signed.signature.hex)\n".utf8), to: temporary + "/manifest.sig", mode: 0o444)
+      try DurableFile.write(
+        Array(ModelCard.text(of: version.manifest, digest: version.digest).utf8),
+        to: "\(temporary)/\(VersionFile.card.name)", mode: 0o444)
+      if let attachments = version.attachments { try Self.write(attachments, to: temporary) }
       try DurableFile.rename(temporary, to: "\(folder)/\(version.manifest.version)")
+    }
+  }
+
+  /// The model signature comes last: without it, the folder has no attachments.
+  private static func write(_ attachments: ModelAttachments, to folder: String) throws(FileError) {
+    for (file, bytes) in attachments.files {
+      try DurableFile.write(bytes, to: "\(folder)/\(file.name)", mode: 0o444)
     }
   }
 
@@ -177,9 +247,11 @@ package final class DirectoryModelStore: ModelRegistryStore, Sendable {
     guard digits.hasSuffix("\n"), let signature = Signature(hex: String(digits.dropLast())) else {
       throw .corruptedVersion(path: folder + "/manifest.sig", reason: "not a signature")
     }
+    let attachments = try ModelAttachments.read(directory: folder)
     do throws(ManifestError) {
       let signer = try Manifest(bytes: bytes).signer
-      let version = try StoredVersion(SignedManifest(bytes: bytes, signature: signature, signer: signer))
+      let version = try StoredVersion(
+        SignedManifest(bytes: bytes, signature: signature, signer: signer), attachments: attachments)
       guard version.manifest.model == model, version.manifest.version == number else {
         throw .badLineage("it is of \(version.manifest.model)@\(version.manifest.version)")
       }

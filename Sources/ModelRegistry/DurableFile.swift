@@ -67,6 +67,29 @@ package enum DurableFile {
     }
   }
 
+  /// A piece of the file at `path`.
+  ///
+  /// - Throws: `FileError`; with code `EIO` if the file ends before the piece does.
+  package static func read(_ path: String, at offset: UInt64, count: Int) throws(FileError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .init(operation: .open, path: path, code: errno) }
+    defer { close(descriptor) }
+    var code: Int32 = 0
+    let out = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count, let base = buffer.baseAddress {
+        let found = pread(descriptor, base + filled, count - filled, Int(offset) + filled)
+        if found < 0, errno == EINTR { continue }
+        guard found > 0 else {
+          code = found < 0 ? errno : EIO
+          return
+        }
+        filled += found
+      }
+    }
+    guard code == 0 else { throw .init(operation: .read, path: path, code: code) }
+    return out
+  }
+
   /// Flushes a folder, so that the names created or renamed in it last.
   package static func synchronise(directory: String) throws(FileError) {
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -115,6 +138,27 @@ package enum DurableFile {
   package static func exists(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0
+  }
+
+  /// A file as it is now: after a change of it, another one.
+  package struct Stamp: Hashable, Sendable {
+    package let byteCount: Int
+    private let inode: UInt64
+    private let seconds: Int
+    private let nanoseconds: Int
+
+    fileprivate init(_ status: stat) {
+      byteCount = Int(status.st_size)
+      inode = UInt64(status.st_ino)
+      seconds = status.st_mtim.tv_sec
+      nanoseconds = status.st_mtim.tv_nsec
+    }
+  }
+
+  /// How the file at `path` is now; nil if there is none.
+  package static func stamp(of path: String) -> Stamp? {
+    var status = stat()
+    return stat(path, &status) == 0 ? Stamp(status) : nil
   }
 
   /// Removes a file or a folder with all that is in it. Symbolic links are removed, not followed.

@@ -25,6 +25,9 @@ package enum VerificationError: Error, Equatable, Sendable, CustomStringConverti
   case fileSize(found: UInt64, expected: UInt64)
   case fileDigest(found: Digest, expected: Digest)
   case notSafetensors(SafetensorsError)
+  /// The key of the model signature is not endorsed by the manifest's signer.
+  case keyNotEndorsed(by: WorkerID)
+  case badModelSignature(String)
 
   package var description: String {
     switch self {
@@ -48,6 +51,8 @@ package enum VerificationError: Error, Equatable, Sendable, CustomStringConverti
     case .fileSize(let found, let expected): "the file has \(found) bytes, expected \(expected)"
     case .fileDigest(let found, let expected): "the file has digest \(found), expected \(expected)"
     case .notSafetensors(let error): "the file is not a safetensors file: \(error)"
+    case .keyNotEndorsed(let name): "the key of the model signature is not endorsed by \(name)"
+    case .badModelSignature(let reason): "the model signature is bad: \(reason)"
     }
   }
 }

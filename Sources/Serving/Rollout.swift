@@ -18,18 +18,21 @@ package struct VersionName: Hashable, Comparable, Sendable, CustomStringConverti
 /// The versions of one model on one serving node: TensorFlow Serving's aspired versions, with aliases.
 ///
 ///     fetching ─▶ verifying ─▶ loading ─▶ warming up ─▶ ready ─▶ draining ─▶ (unloaded)
-///        ▲ ╲ network              ╲ bad bytes, bad model: quarantined, never tried again
-///        waiting
+///        ▲ ╲ network           ▲  ╲ ╲ bad bytes, bad model: quarantined, never tried again
+///        waiting               waiting for memory
 ///
 /// Availability comes first: an alias keeps the version that it serves until the next one is ready, and a version is
 /// drained only when no alias serves it. One version at a time is on its way; if an alias moves on meanwhile, the version
-/// is still offered when it is ready, so that a node slower than the rounds makes progress all the same.
+/// is still offered when it is ready, so that a node slower than the rounds makes progress all the same. The version that
+/// an alias served before stays loaded as its standby, so that going back takes no time, until memory is short. A version
+/// that was retired is the exception: it is withdrawn at once, whether anything takes its place or not.
 struct Rollout: Sendable {
   enum Status: Equatable, Sendable {
     case fetching(attempt: Int)
     case waiting(attempt: Int)
     case verifying
     case loading
+    case waitingForMemory
     case warmingUp
     case ready
     case draining
@@ -41,10 +44,18 @@ struct Rollout: Sendable {
   static let quarantineCountMax = 256
 
   let model: ModelName
+  /// Whether the version that an alias served before stays loaded.
+  private let keepsStandby: Bool
   /// Where the aliases point, as the coordinator has it.
   private(set) var announced: [Alias: ModelVersion] = [:]
   /// Where they point for this node's users: at ready versions only.
   private(set) var served: [Alias: ModelVersion] = [:]
+  /// What the aliases served before: loaded, and not in use.
+  private(set) var standbys: [Alias: ModelVersion] = [:]
+  /// Never offered, never loaded.
+  private var retired: Set<ModelVersion>
+  /// Whether something was unloaded since a version was last refused for want of memory.
+  private var hasRoom = false
   private var manifests: [ModelVersion: (digest: Digest, manifest: Manifest)] = [:]
   private var statuses: [ModelVersion: Status] = [:]
   /// Aliases that pointed at a version while it was on its way.
@@ -52,12 +63,18 @@ struct Rollout: Sendable {
   /// Digests of manifests, well signed, whose bytes or models are bad; the oldest goes when there are too many.
   private var quarantined: [Digest] = []
 
-  init(model: ModelName) { self.model = model }
+  init(model: ModelName, keepsStandby: Bool, retired: Set<ModelVersion>) {
+    self.model = model
+    self.keepsStandby = keepsStandby
+    self.retired = retired
+  }
 
   func status(of version: ModelVersion) -> Status? { statuses[version] }
   func digest(of version: ModelVersion) -> Digest? { manifests[version]?.digest }
   func isQuarantined(_ digest: Digest) -> Bool { quarantined.contains(digest) }
   var isIdle: Bool { announced.isEmpty && served.isEmpty && statuses.isEmpty }
+  /// Whether memory will be free soon, without anybody giving way.
+  var isDraining: Bool { statuses.values.contains(.draining) }
 
   // MARK: State of the federation
 
@@ -66,14 +83,38 @@ struct Rollout: Sendable {
 
   /// Replaces the alias table, as a snapshot does.
   mutating func announce(_ aliases: [Alias: ModelVersion]) -> [ServingAction] {
-    announced = aliases
+    announced = aliases.filter { !retired.contains($0.value) }
     return advance()
   }
 
   /// Moves one alias, as a record does.
   mutating func announce(_ alias: Alias, at version: ModelVersion) -> [ServingAction] {
+    guard !retired.contains(version) else { return [] }
     announced[alias] = version
     return advance()
+  }
+
+  /// Takes an alias away.
+  mutating func remove(_ alias: Alias) -> [ServingAction] {
+    announced[alias] = nil
+    return advance()
+  }
+
+  /// Stops with a version wherever it is, for good.
+  mutating func retire(_ version: ModelVersion) -> [ServingAction] {
+    retired.insert(version)
+    announced = announced.filter { $0.value != version }
+    standbys = standbys.filter { $0.value != version }
+    pledges[version] = nil
+    var actions: [ServingAction] = []
+    switch statuses[version] {
+    case nil, .ready, .draining: break
+    case .fetching, .waiting: statuses[version] = nil
+    case .verifying, .loading, .waitingForMemory, .warmingUp:
+      statuses[version] = nil
+      actions.append(.unload(VersionName(model, version)))
+    }
+    return actions + advance()
   }
 
   func canAnnounce(_ alias: Alias) -> Bool {
@@ -112,6 +153,29 @@ struct Rollout: Sendable {
     step(version, from: .verifying, to: .loading, then: .load(VersionName(model, version)))
   }
 
+  /// There is no memory for the version now. It waits; what is served stays.
+  mutating func loadRefused(_ version: ModelVersion, _ reason: String) -> [ServingAction] {
+    guard statuses[version] == .loading else { return [] }
+    statuses[version] = .waitingForMemory
+    hasRoom = false
+    return [.report(.loadRefused(VersionName(model, version), reason))] + advance()
+  }
+
+  /// Something was unloaded on this node: what waits for memory may try again.
+  mutating func memoryFreed() -> [ServingAction] {
+    guard statuses.values.contains(.waitingForMemory) else { return [] }
+    hasRoom = true
+    return advance()
+  }
+
+  /// Gives up the oldest standby, so that another version can be loaded; empty if there is none.
+  mutating func giveWay() -> [ServingAction] {
+    let inUse = Set(served.values).union(announced.values)
+    guard let oldest = Set(standbys.values).subtracting(inUse).min() else { return [] }
+    standbys = standbys.filter { $0.value != oldest }
+    return advance()
+  }
+
   mutating func loaded(_ version: ModelVersion) -> [ServingAction] {
     step(version, from: .loading, to: .warmingUp, then: .warmUp(VersionName(model, version)))
   }
@@ -126,7 +190,7 @@ struct Rollout: Sendable {
   mutating func failed(_ version: ModelVersion, _ reason: String) -> [ServingAction] {
     switch statuses[version] {
     case .verifying, .loading, .warmingUp: break
-    case nil, .fetching, .waiting, .ready, .draining: return []
+    case nil, .fetching, .waiting, .waitingForMemory, .ready, .draining: return []
     }
     let isLoaded = statuses[version] == .warmingUp
     statuses[version] = nil
@@ -159,7 +223,7 @@ struct Rollout: Sendable {
     statuses.values.contains { status in
       switch status {
       case .fetching, .verifying, .loading, .warmingUp: true
-      case .waiting, .ready, .draining: false
+      case .waiting, .waitingForMemory, .ready, .draining: false
       }
     }
   }
@@ -170,16 +234,24 @@ struct Rollout: Sendable {
     return [.fetchBlobs(VersionName(model, version), known.manifest.tensors.map(\.digest))]
   }
 
-  /// Moves aliases to ready versions, drains what nobody is served by, and starts on the highest version that is due.
+  /// Moves aliases to ready versions, drains what nobody is served by, and starts on the highest version that is due or
+  /// waits for memory that there may be now.
   private mutating func advance() -> [ServingAction] {
     for (alias, version) in announced where statuses[version] != nil && statuses[version] != .ready {
       pledges[version, default: []].insert(alias)
     }
     var actions = switchAliases()
     for version in statuses.keys.sorted() where statuses[version] == .ready {
-      guard !served.values.contains(version), !announced.values.contains(version) else { continue }
+      guard !served.values.contains(version), !announced.values.contains(version), !standbys.values.contains(version)
+      else { continue }
       statuses[version] = .draining
       actions.append(.drain(VersionName(model, version)))
+    }
+    actions += dropSuperseded()
+    if !isBusy, hasRoom, let version = waitingForMemory.max() {
+      hasRoom = false
+      statuses[version] = .loading
+      actions.append(.load(VersionName(model, version)))
     }
     if !isBusy, let version = announced.values.filter(isDue).max() {
       actions += start(version, attempt: 0)
@@ -187,6 +259,17 @@ struct Rollout: Sendable {
     }
     forget()
     return actions
+  }
+
+  private var waitingForMemory: [ModelVersion] {
+    statuses.filter { $0.value == .waitingForMemory }.keys.sorted()
+  }
+
+  /// A version that no alias points to any more does not wait for memory on.
+  private mutating func dropSuperseded() -> [ServingAction] {
+    let superseded = waitingForMemory.filter { !announced.values.contains($0) }
+    for version in superseded { statuses[version] = nil }
+    return superseded.map { .unload(VersionName(model, $0)) }
   }
 
   private func isDue(_ version: ModelVersion) -> Bool {
@@ -197,14 +280,22 @@ struct Rollout: Sendable {
   private mutating func switchAliases() -> [ServingAction] {
     var actions: [ServingAction] = []
     for alias in Set(announced.keys).union(served.keys).sorted() {
+      let before = served[alias]
+      let kept = before.flatMap { retired.contains($0) ? nil : $0 }
       guard let target = announced[alias] else {
         served[alias] = nil
+        standbys[alias] = nil
         actions.append(.withdraw(model, alias))
         continue
       }
-      guard let version = offerable(alias, target), served[alias] != version else { continue }
-      served[alias] = version
-      actions.append(.offer(VersionName(model, version), alias))
+      served[alias] = kept
+      if let version = offerable(alias, target), version != kept {
+        served[alias] = version
+        standbys[alias] = keepsStandby ? kept : nil
+        actions.append(.offer(VersionName(model, version), alias))
+      } else if kept == nil, before != nil {
+        actions.append(.withdraw(model, alias))
+      }
     }
     return actions
   }
@@ -230,6 +321,15 @@ struct Rollout: Sendable {
   func checkInvariants() {
     for (alias, version) in served {
       precondition(statuses[version] == .ready, "\(model)@\(alias) serves version \(version), which is not ready")
+    }
+    for (alias, version) in standbys {
+      precondition(keepsStandby, "\(model)@\(alias) has a standby that nobody asked for")
+      precondition(statuses[version] == .ready, "\(model)@\(alias) has the standby \(version), which is not ready")
+    }
+    for version in retired {
+      precondition(!served.values.contains(version), "\(model)@\(version) is retired and served")
+      precondition(!announced.values.contains(version), "\(model)@\(version) is retired and announced")
+      precondition([nil, .draining].contains(statuses[version]), "\(model)@\(version) is retired and on its way")
     }
     for (version, status) in statuses where status != .draining {
       guard let digest = manifests[version]?.digest else { preconditionFailure("\(model)@\(version) has no manifest") }

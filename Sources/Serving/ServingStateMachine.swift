@@ -3,6 +3,8 @@ import ModelRegistry
 
 /// What happens at a serving node.
 package enum ServingEvent: Sendable {
+  /// Before anything else: the versions and aliases that an earlier process of this node served.
+  case remembered([StateSnapshot.Entry])
   /// The node has subscribed to the state socket.
   case started
   case recordReceived(StateRecord)
@@ -20,6 +22,8 @@ package enum ServingEvent: Sendable {
   case verificationFailed(VersionName, VerificationError)
   case loaded(VersionName)
   case loadFailed(VersionName, String)
+  /// There is no memory for the version now; nothing is wrong with it.
+  case loadRefused(VersionName, String)
   case warmedUp(VersionName)
   case warmUpFailed(VersionName, String)
   /// The last request that uses the version has been answered.
@@ -46,6 +50,8 @@ package enum ServingAction: Hashable, Sendable {
   /// Answers what is under way with this version, then says `drained`.
   case drain(VersionName)
   case unload(VersionName)
+  /// Remembers durably that the version is never to be offered again, and refuses it from now on.
+  case retire(RetiredVersion)
   case report(ServingReport)
 }
 
@@ -61,6 +67,8 @@ package enum ServingReport: Hashable, Sendable {
   case refused(VersionName, String)
   /// The version's bytes are bad and are never tried again; what was served before is still served.
   case quarantined(VersionName, String)
+  /// No memory for the version now; what was served before is still served.
+  case loadRefused(VersionName, String)
   /// A version that is known was announced with other bytes. The known one stays.
   case conflict(VersionName, known: Digest, announced: Digest)
   /// More models or aliases than a node keeps.
@@ -80,6 +88,9 @@ package struct ServingStateMachine: Sendable {
   package static let aliasCountMax = 16
 
   private let membership: MembershipList
+  private let keepsStandby: Bool
+  /// In the order in which they became known; the oldest goes when there are more than `RetiredVersion.countMax`.
+  private var retired: [RetiredVersion]
   private var follower = StateFollower()
   private var rollouts: [ModelName: Rollout] = [:]
   private var isPublisherLost = false
@@ -87,8 +98,16 @@ package struct ServingStateMachine: Sendable {
   /// Snapshots in a row that led to another one.
   private var fruitlessSnapshots = 0
 
-  /// - Parameter membership: whose coordinators may sign what this node serves.
-  package init(membership: MembershipList) { self.membership = membership }
+  /// - Parameters:
+  ///   - membership: whose coordinators may sign what this node serves.
+  ///   - standby: versions that an alias served before and that stay loaded, 0 or 1 of each alias.
+  ///   - retired: what an earlier process was told.
+  package init(membership: MembershipList, standby: Int = 1, retired: [RetiredVersion] = []) {
+    precondition((0...1).contains(standby), "an alias has one standby or none")
+    self.membership = membership
+    keepsStandby = standby > 0
+    self.retired = retired.suffix(RetiredVersion.countMax)
+  }
 
   /// The version that an alias stands for, for a request that comes in now; nil if there is none yet.
   package func version(of alias: Alias, of model: ModelName) -> ModelVersion? { rollouts[model]?.served[alias] }
@@ -96,9 +115,21 @@ package struct ServingStateMachine: Sendable {
   /// Whether the publisher is heard of and the node knows its state.
   package var isCurrent: Bool { !isPublisherLost && !follower.isJoining }
 
+  /// Why a version was retired; nil if it was not, as far as this node knows.
+  package func retirement(of name: VersionName) -> RetiredVersion? {
+    retired.first { $0.model == name.model && $0.version == name.version }
+  }
+
   /// Takes an event; the actions are to be carried out in order.
   package mutating func handle(_ event: ServingEvent) -> [ServingAction] {
+    let actions = follow(event)
+    let isMemoryFreed = actions.contains { if case .unload = $0 { true } else { false } }
+    return isMemoryFreed ? actions + memoryFreed() : actions
+  }
+
+  private mutating func follow(_ event: ServingEvent) -> [ServingAction] {
     switch event {
+    case .remembered(let entries): return take(entries)
     case .started:
       return [.report(.joining(.started)), .watchSilence(after: Self.silenceMax)] + askForSnapshot()
     case .recordReceived(let record): return signOfLife() + apply(follower.receive(record))
@@ -115,11 +146,13 @@ package struct ServingStateMachine: Sendable {
     case .blobsFetched(let name): return change(name) { $0.blobsFetched(name.version) }
     case .fetchFailed(let name, let reason): return change(name) { $0.fetchFailed(name.version, reason) }
     case .fetchRetryDue(let name): return change(name) { $0.retryDue(name.version) }
-    case .verified(let name): return change(name) { $0.verified(name.version) }
+    case .verified(let name): return bring(name) { $0.verified(name.version) }
     case .verificationFailed(let name, let error): return change(name) { $0.failed(name.version, error.description) }
-    case .loaded(let name): return change(name) { $0.loaded(name.version) }
+    case .loaded(let name): return bring(name) { $0.loaded(name.version) }
     case .loadFailed(let name, let reason), .warmUpFailed(let name, let reason):
       return change(name) { $0.failed(name.version, reason) }
+    case .loadRefused(let name, let reason):
+      return bring(name) { $0.loadRefused(name.version, reason) } + makeRoom(for: name)
     case .warmedUp(let name): return change(name) { $0.warmedUp(name.version) }
     case .drained(let name): return change(name) { $0.drained(name.version) }
     }
@@ -127,6 +160,24 @@ package struct ServingStateMachine: Sendable {
 
   /// Traps if a rule is broken; for simulations and tests.
   package func checkInvariants() { for rollout in rollouts.values { rollout.checkInvariants() } }
+
+  // MARK: Memory
+
+  private mutating func memoryFreed() -> [ServingAction] {
+    rollouts.keys.sorted().flatMap { model in change(VersionName(model, 0)) { $0.memoryFreed() } }
+  }
+
+  /// Unloads one standby, of the same model rather than of another, unless memory will be free anyway.
+  private mutating func makeRoom(for name: VersionName) -> [ServingAction] {
+    guard rollouts[name.model]?.status(of: name.version) == .waitingForMemory,
+      !rollouts.values.contains(where: \.isDraining)
+    else { return [] }
+    for candidate in [name.model] + rollouts.keys.filter({ $0 != name.model }).sorted() {
+      let actions = change(VersionName(candidate, 0)) { $0.giveWay() }
+      if !actions.isEmpty { return actions }
+    }
+    return []
+  }
 
   // MARK: State of the federation
 
@@ -168,7 +219,20 @@ package struct ServingStateMachine: Sendable {
       }
       guard rollout.canAnnounce(alias) else { return [.report(.ignored("\(model)@\(alias): too many aliases"))] }
       return change(VersionName(model, version)) { $0.announce(alias, at: version) }
+    case .aliasRemoved(let model, let alias): return change(VersionName(model, 0)) { $0.remove(alias) }
+    case .versionRetired(let version): return retire(version)
     }
+  }
+
+  /// Learns of a retired version; nothing happens if it is known.
+  private mutating func retire(_ version: RetiredVersion) -> [ServingAction] {
+    let name = VersionName(version.model, version.version)
+    guard retirement(of: name) == nil else { return [] }
+    if let known = rollouts[name.model]?.digest(of: name.version), known != version.digest {
+      return [.report(.conflict(name, known: known, announced: version.digest))]
+    }
+    retired = retired.suffix(RetiredVersion.countMax - 1) + [version]
+    return [.retire(version)] + change(name) { $0.retire(name.version) }
   }
 
   private mutating func apply(_ snapshot: StateSnapshot) -> [ServingAction] {
@@ -178,7 +242,9 @@ package struct ServingStateMachine: Sendable {
     var actions: [ServingAction] = []
     if isAccepted {
       actions.append(.report(.joined(epoch: snapshot.epoch, sequence: snapshot.sequence)))
+      // Where the aliases point by now comes first: what takes the place of a retired version may be ready.
       actions += take(snapshot.entries)
+      for version in snapshot.retired { actions += retire(version) }
     }
     for outcome in outcomes { actions += apply(outcome) }
     fruitlessSnapshots = follower.isJoining ? fruitlessSnapshots + 1 : 0
@@ -225,7 +291,8 @@ package struct ServingStateMachine: Sendable {
   private mutating func learn(_ entry: StateSnapshot.Entry) -> (Bool, [ServingAction]) {
     let name = VersionName(entry.model, entry.version)
     let digest = entry.manifest.digest
-    var rollout = rollouts[entry.model] ?? Rollout(model: entry.model)
+    if retirement(of: name) != nil { return (false, []) }
+    var rollout = rollouts[entry.model] ?? newRollout(of: entry.model)
     defer { rollouts[entry.model] = rollout }
     if rollout.isQuarantined(digest) { return (false, []) }
     if let known = rollout.digest(of: entry.version) {
@@ -243,6 +310,19 @@ package struct ServingStateMachine: Sendable {
     } catch {
       return (false, [.report(.refused(name, error.description))])
     }
+  }
+
+  /// As `change`, for what takes memory: a version that was retired meanwhile is let go again.
+  private mutating func bring(_ name: VersionName, _ body: (inout Rollout) -> [ServingAction]) -> [ServingAction] {
+    guard retirement(of: name) == nil || rollouts[name.model]?.status(of: name.version) != nil else {
+      return [.unload(name)]
+    }
+    return change(name, body)
+  }
+
+  private func newRollout(of model: ModelName) -> Rollout {
+    let gone = retired.filter { $0.model == model }.map(\.version)
+    return Rollout(model: model, keepsStandby: keepsStandby, retired: Set(gone))
   }
 
   /// Hands an event to the model's rollout; a model that is not known has nothing to do.

@@ -6,6 +6,9 @@ package struct StateRecord: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case versionPublished(model: ModelName, version: ModelVersion, manifestDigest: Digest)
     case aliasMoved(model: ModelName, alias: Alias, version: ModelVersion)
+    case aliasRemoved(model: ModelName, alias: Alias)
+    /// Revoked: not offered any more, and never loaded again.
+    case versionRetired(RetiredVersion)
     /// Sent in silence; repeats the sequence number of the last record.
     case heartbeat
   }
@@ -31,22 +34,31 @@ package struct StateSnapshot: Hashable, Sendable {
     package let manifest: SignedManifest
     /// That point to this version.
     package let aliases: [Alias]
+    /// Nil for a version that was published without.
+    package let attachments: ModelAttachments?
 
-    package init(model: ModelName, version: ModelVersion, manifest: SignedManifest, aliases: [Alias]) {
+    package init(
+      model: ModelName, version: ModelVersion, manifest: SignedManifest, aliases: [Alias],
+      attachments: ModelAttachments? = nil
+    ) {
       self.model = model
       self.version = version
       self.manifest = manifest
       self.aliases = aliases
+      self.attachments = attachments
     }
   }
 
   package let epoch: UInt64
   package let sequence: UInt64
   package let entries: [Entry]
+  /// At most `RetiredVersion.countMax`.
+  package let retired: [RetiredVersion]
 
-  package init(epoch: UInt64, sequence: UInt64, entries: [Entry]) {
+  package init(epoch: UInt64, sequence: UInt64, entries: [Entry], retired: [RetiredVersion] = []) {
     self.epoch = epoch
     self.sequence = sequence
     self.entries = entries
+    self.retired = retired
   }
 }

@@ -1,3 +1,4 @@
+import Cryptography
 import Federation
 import Glibc
 import SecureAggregation
@@ -99,6 +100,135 @@ struct ModelStoreTests {
     try store.publish(third.signed, artifact: third.artifact)
     #expect(try latest() == 3)
     #expect(throws: RegistryError.self) { try store.takeBack(9, of: "digits", reason: "not there") }
+  }
+
+  /// Four versions, `champion` at 2 and `first` at 0.
+  private func fourVersions(in store: any ModelRegistryStore) throws {
+    let fixture = try Fixture()
+    for number in [0, 1, 2, 3] as [ModelVersion] {
+      let version = try fixture.version(number, seed: UInt8(number.value))
+      try store.publish(version.signed, artifact: version.artifact)
+    }
+    try store.move(try #require(Alias("champion")), of: "digits", to: 2)
+    try store.move(try #require(Alias("first")), of: "digits", to: 0)
+  }
+
+  private func pointers(_ store: any ModelRegistryStore) throws -> [String: ModelVersion] {
+    Dictionary(uniqueKeysWithValues: try store.aliases(of: "digits").map { ($0.alias.text, $0.version) })
+  }
+
+  @Test(
+    "Aliases of a retired version go to the newest standing version before it, or away; no alias comes back to it",
+    arguments: Kind.allCases)
+  func retires(_ kind: Kind) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    try fourVersions(in: store)
+    let (champion, first) = (try #require(Alias("champion")), try #require(Alias("first")))
+    try store.takeBack(1, of: "digits", reason: "worse")
+    let moved = try store.retire(2, of: "digits", reason: "poi\nsoned\r\n\u{301}x")
+    #expect(moved == [AliasMove(model: "digits", alias: champion, from: 2, to: 0)])
+    #expect(try pointers(store) == ["champion": 0, "first": 0, "latest": 3])
+    let gone = try #require(try store.retired(of: "digits").first)
+    #expect(gone.version == 2 && gone.reason == "poi soned  \u{301}x")
+    #expect(gone.digest == (try store.find(ModelReference(parsing: "digits@2")).digest))
+    #expect(throws: RegistryError.retired(gone)) { try store.move(champion, of: "digits", to: 2) }
+    #expect(
+      Set(try store.retire(0, of: "digits", reason: "too")) == [
+        AliasMove(model: "digits", alias: champion, from: 0, to: nil),
+        AliasMove(model: "digits", alias: first, from: 0, to: nil),
+      ])
+    #expect(try store.retire(3, of: "digits", reason: "all").map(\.to) == [nil])
+    #expect(try pointers(store).isEmpty)
+    #expect(try store.newestStanding(of: "digits") == nil)
+    #expect(try store.retired(of: "digits").map(\.version) == [0, 2, 3])
+    #expect(try store.versions(of: "digits").count == 4)
+    #expect(throws: RegistryError.self) { try store.retire(9, of: "digits", reason: "not there") }
+  }
+
+  @Test(
+    "A version that is retired twice keeps its first reason; published again, it gets no alias",
+    arguments: Kind.allCases)
+  func retiredForGood(_ kind: Kind) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    let version = try Fixture().version(0, seed: 1)
+    try store.publish(version.signed, artifact: version.artifact)
+    _ = try store.retire(0, of: "digits", reason: "first")
+    #expect(try store.retire(0, of: "digits", reason: "second") == [])
+    #expect(try store.retired(of: "digits").map(\.reason) == ["first"])
+    try store.publish(version.signed, artifact: version.artifact)
+    #expect(try pointers(store).isEmpty)
+  }
+
+  @Test("Where a process died between the mark and the aliases, they are moved later", arguments: Kind.allCases)
+  func settlesAliases(_ kind: Kind) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    try fourVersions(in: store)
+    let digest = try store.find(ModelReference(parsing: "digits@3")).digest
+    try store.markRetired(RetiredVersion(model: "digits", version: 3, digest: digest, reason: "bad"))
+    #expect(try store.settleAliases(of: "digits") == [AliasMove(model: "digits", alias: .latest, from: 3, to: 2)])
+    #expect(try store.settleAliases(of: "digits") == [])
+    #expect(try pointers(store)["latest"] == 2)
+  }
+
+  @Test("An alias that is taken away is gone; one that is not there may be taken away", arguments: Kind.allCases)
+  func removesAlias(_ kind: Kind) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    let champion = try #require(Alias("champion"))
+    try store.remove(champion, of: "digits")
+    try fourVersions(in: store)
+    try store.remove(champion, of: "digits")
+    try store.remove(champion, of: "digits")
+    #expect(try pointers(store) == ["first": 0, "latest": 3])
+  }
+
+  @Test("The reason of a retirement is cut at the start of a character")
+  func longReason() {
+    let long = String(repeating: "é", count: 200)
+    let gone = RetiredVersion(
+      model: "digits", version: 1, digest: Digest(unchecked: [UInt8](repeating: 0, count: 32)), reason: "x" + long)
+    #expect(gone.reason.utf8.count == RetiredVersion.reasonBytesMax - 1)
+    #expect(gone.reason == "x" + long.prefix(127))
+  }
+
+  @Test("Attachments are kept with their version, also when they come later", arguments: Kind.allCases, [true, false])
+  func attachments(_ kind: Kind, _ comeLater: Bool) throws {
+    let folder = try TemporaryFolder()
+    let store = try Self.store(kind, in: folder)
+    let fixture = try Fixture()
+    let version = try fixture.version(0, seed: 1)
+    let signer = ModelSigner(key: .make(from: SeededSecretSource(seed: [1])), endorsedBy: fixture.coordinator)
+    let attachments = try signer.attachments(for: version.signed)
+    if comeLater {
+      try store.publish(version.signed, artifact: version.artifact)
+      #expect(try store.find(ModelReference(parsing: "digits@0")).attachments == nil)
+    }
+    try store.publish(version.signed, artifact: version.artifact, attachments: attachments)
+    #expect(try store.find(ModelReference(parsing: "digits@0")).attachments == attachments)
+    // Another signature of the same key says the same: the first stays.
+    try store.publish(
+      version.signed, artifact: version.artifact, attachments: try signer.attachments(for: version.signed))
+    #expect(try store.find(ModelReference(parsing: "digits@0")).attachments == attachments)
+  }
+
+  @Test("A version's folder has the model card; a folder that is only read is not changed")
+  func readsOnly() throws {
+    let folder = try TemporaryFolder()
+    let root = folder.path + "/registry"
+    #expect(throws: RegistryError.self) { try DirectoryModelStore(reading: root) }
+    let store = try DirectoryModelStore(root: root)
+    let version = try Fixture().version(0, seed: 1)
+    try store.publish(version.signed, artifact: version.artifact)
+    let card = try DurableFile.read("\(root)/models/digits/versions/0/README.md", byteCountMax: 1 << 16)
+    let manifest = try Manifest(bytes: version.signed.bytes)
+    #expect(card == Array(ModelCard.text(of: manifest, digest: version.signed.digest).utf8))
+    try DurableFile.write([1], to: root + "/blobs/.unfinished")
+    let reader = try DirectoryModelStore(reading: root)
+    #expect(try reader.find(ModelReference(parsing: "digits@latest")).signed == version.signed)
+    #expect(DurableFile.exists(root + "/blobs/.unfinished"))
   }
 
   @Test(

@@ -55,9 +55,10 @@ struct Node {
   var machine: ServingStateMachine
   let publisher: Publisher
 
-  init() throws {
+  /// - Parameter standby: none unless the test is about it: each version that is left is then seen to go.
+  init(standby: Int = 0, retired: [RetiredVersion] = []) throws {
     publisher = try Publisher()
-    machine = ServingStateMachine(membership: publisher.membership)
+    machine = ServingStateMachine(membership: publisher.membership, standby: standby, retired: retired)
     _ = handle(.started)
   }
 

@@ -273,7 +273,7 @@ struct ServingStateMachineTests {
           case .load(let name): event = fails ? .loadFailed(name, "bad") : .loaded(name)
           case .warmUp(let name): event = fails ? .warmUpFailed(name, "bad") : .warmedUp(name)
           case .drain(let name): event = .drained(name)
-          case .offer, .withdraw, .unload, .watchSilence, .report: continue
+          case .offer, .withdraw, .unload, .retire, .watchSilence, .report: continue
           }
         } else {
           continue

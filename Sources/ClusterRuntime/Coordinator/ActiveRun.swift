@@ -21,11 +21,14 @@ struct ActiveRun {
   var serverState: ServerState
   var average: [Float] = []
   var candidate: CoordinatorDriver.Candidate?
-  /// Of the attempts in hand whose uploads are open: more than one in an asynchronous run.
+  /// Of the attempts in hand whose uploads are open: more than one in an asynchronous run, one of each group of a cohort.
   var uploads: Set<Digest> = []
   /// Who works for the attempt in hand, or has for the last.
   var offeredTo: Set<WorkerID> = []
   var attemptStarted: MonotonicTime
+  var phaseClock = PhaseClock()
+  /// Inputs of the attempt in hand that were refused for what they were.
+  var invalidInputs: UInt64 = 0
   /// Whether this process has offered an attempt of the run.
   var hasOffered = false
   var trafficAtStart: [WorkerID: RoundRow.Traffic]

@@ -12,8 +12,8 @@ import ZeroMQ
 /// Everything of the bulk socket that takes time: reading blobs, hashing and spooling chunks, adding inputs, opening the
 /// sums. Runs on a compute thread of its own.
 ///
-/// One attempt of each run at a time, or several on models of different age in an asynchronous run; all of them share one
-/// pool of credit, and no worker is in two of them.
+/// One attempt of each run at a time, several on models of different age in an asynchronous run, or one for each group of a
+/// divided cohort; all of them share one pool of credit, and no worker is in two of them.
 actor BulkDesk {
   /// What the driver hears.
   enum Delivery: Sendable {
@@ -145,6 +145,9 @@ actor BulkDesk {
     for upload in uploads(of: run) { feed(.planEnded(upload: upload, at: .now)) }
   }
 
+  /// No further input of this upload counts; those beside it go on.
+  func closeUpload(_ upload: Digest) { feed(.planEnded(upload: upload, at: .now)) }
+
   private func uploads(of run: RunID) -> [Digest] { attempts.filter { $0.value.run == run }.keys.sorted() }
 
   func open(_ order: UnmaskingOrder, rosterCount: Int, of run: RunID) {
@@ -159,6 +162,16 @@ actor BulkDesk {
   private func open(_ run: RunID, _ body: (RoundSum) throws -> RoundSum.Opened) {
     guard let upload = latest[run], let sum = attempts[upload]?.sum else { return }
     tellResult(of: upload) { try body(sum) }
+    forget(run)
+  }
+
+  func open(_ order: GroupsOrder, of run: RunID) {
+    guard let upload = latest[run] else { return }
+    let sums = order.groups.compactMap { attempts[$0.upload]?.sum }
+    tellResult(of: upload) {
+      guard sums.count == order.groups.count else { throw Refusal.fieldValue }
+      return try RoundSum.open(order, sums: sums, on: pool)
+    }
     forget(run)
   }
 

@@ -1,5 +1,6 @@
 import Federation
 import Logging
+import Observability
 import Wire
 import ZeroMQ
 
@@ -22,18 +23,21 @@ actor BulkServer {
   private let logger: Logger
   private let traffic: TrafficLedger
   private let backlog: PeerBacklog
+  private let metrics: LinkMetrics
   private var deliver: (@Sendable (Delivery) -> Void)?
   /// Whose link it is, for the last link of each worker.
   private var owners: [RoutingID: WorkerID] = [:]
   private var links: [WorkerID: RoutingID] = [:]
 
   init(
-    loop: IOLoop, socket: consuming sending Socket, traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
+    loop: IOLoop, socket: consuming sending Socket, traffic: TrafficLedger, backlog: PeerBacklog,
+    metrics: LinkMetrics, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
     self.traffic = traffic
     self.backlog = backlog
+    self.metrics = metrics
     self.logger = logger
   }
 
@@ -53,6 +57,7 @@ actor BulkServer {
       if outcome == .sent {
         if let worker = owners[link] { traffic.sent(frames.reduce(0) { $0 + $1.count }, to: worker) }
       } else {
+        metrics.full(on: .bulk).add()
         logger.debug("bulk message not sent", metadata: ["kind": "\(message.kind)", "outcome": "\(outcome)"])
       }
     } catch {
@@ -95,9 +100,10 @@ actor BulkServer {
       switch backlog.enter(worker, bytes: byteCount) {
       case .entered:
         deliver?(Delivery(message: body, payload: payload, byteCount: byteCount, worker: worker, link: link))
-      case .full(isNews: true):
+      case .full(let isNews):
+        metrics.dropped(on: .bulk).add()
+        guard isNews else { return }
         logger.warning("messages dropped", metadata: ["worker": "\(worker)", "first": "\(body.kind)"])
-      case .full(isNews: false): break
       }
     } catch {
       logger.warning(

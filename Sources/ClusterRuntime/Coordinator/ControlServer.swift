@@ -1,6 +1,7 @@
 import Federation
 import Logging
 import Membership
+import Observability
 import Rounds
 import Wire
 import ZeroMQ
@@ -25,6 +26,7 @@ actor ControlServer {
   private let logger: Logger
   private let traffic: TrafficLedger
   private let backlog: PeerBacklog
+  private let links: LinkMetrics
   private var deliver: (@Sendable (Delivery) -> Void)?
   private var progress: [WorkerID: ReportedProgress] = [:]
   private var sessions: [WorkerID: SessionID] = [:]
@@ -33,12 +35,13 @@ actor ControlServer {
   /// Binds the socket; nothing is read until `start`.
   init(
     loop: IOLoop, socket: consuming sending Socket, membership: MembershipList, timing: SessionTiming,
-    traffic: TrafficLedger, backlog: PeerBacklog, logger: Logger
+    traffic: TrafficLedger, backlog: PeerBacklog, links: LinkMetrics, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
     self.traffic = traffic
     self.backlog = backlog
+    self.links = links
     self.logger = logger
     table = MembershipTable(
       federation: membership.federation,
@@ -146,9 +149,10 @@ actor ControlServer {
       if case .progress(_, let phase, _, let stalledSeconds) = body { note(phase, stalledSeconds, of: name) }
       switch backlog.enter(name, bytes: byteCount) {
       case .entered: deliver?(.message(body, from: name, byteCount: byteCount))
-      case .full(isNews: true):
+      case .full(let isNews):
+        links.dropped(on: .control).add()
+        guard isNews else { return }
         logger.warning("messages dropped", metadata: ["worker": "\(name)", "first": "\(body.kind)"])
-      case .full(isNews: false): break
       }
     }
   }
@@ -207,7 +211,9 @@ actor ControlServer {
     do {
       let header = try message.encoded()
       if let worker { traffic.sent(header.count, to: worker) }
-      return try socket.send([Frame(copying: header)], to: RoutingID(bytes: link.bytes)) == .sent
+      let isSent = try socket.send([Frame(copying: header)], to: RoutingID(bytes: link.bytes)) == .sent
+      if !isSent { links.full(on: .control).add() }
+      return isSent
     } catch {
       logger.error("cannot send", metadata: ["kind": "\(message.kind)", "error": "\(error)"])
       return true

@@ -25,11 +25,13 @@ extension CoordinatorDriver {
     case .refuseUpload(let worker, let reason): post { $0.refuse(worker, reason: reason) }
     case .addInput(let worker): post { $0.add(worker) }
     case .closeUploads: post { $0.closeUploads(of: run) }
+    case .closeUpload(let upload): post { $0.closeUpload(upload) }
     case .unmask(let order):
       let rosterCount = active[run]?.machine.rosterCount ?? 0
       post { $0.open(order, rosterCount: rosterCount, of: run) }
     case .openPlainSum: post { $0.openPlain(of: run) }
     case .openBuffer(let order): post { $0.open(order, of: run) }
+    case .openGroups(let order): post { $0.open(order, of: run) }
     case .prepare(let order, let measuresBase): prepare(order, measuresBase: measuresBase, of: run)
     case .commit(let order): commit(order, of: run)
     case .takeBack(let version, let base, let reason): return takeBack(version, to: base, reason: reason, of: run)
@@ -37,6 +39,10 @@ extension CoordinatorDriver {
     case .report(let report):
       control.loop.post(to: control) { $0.cancelDeadlines(of: report.attempt, of: run) }
       return self.report(report, of: run)
+    case .groupLeftOut(let attempt, let group):
+      logger.warning(
+        "group left out",
+        metadata: ["attempt": "\(attempt)", "group": "\(group.place + 1)", "reason": "\(group.reason)"])
     case .blame(let worker, let fault):
       logger.warning("worker convicted", metadata: ["worker": "\(worker)", "fault": "\(fault)"])
     case .blocked(let reason):
@@ -150,6 +156,7 @@ extension CoordinatorDriver {
     }
     log(row, as: report.attempt)
     note(row)
+    measure(row, report.outcome)
     active[run]?.bytesMoved += row.traffic?.total ?? 0
     do throws(RepositoryError) {
       try repository.end(row, version: record, at: unixTime())

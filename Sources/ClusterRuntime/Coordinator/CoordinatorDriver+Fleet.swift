@@ -15,6 +15,7 @@ extension CoordinatorDriver {
     isSettling = true
     defer { isSettling = false }
     repeat { notePauses() } while pass()
+    measureWorkers()
   }
 
   /// - Returns: whether an attempt was offered that is over already.
@@ -39,6 +40,7 @@ extension CoordinatorDriver {
     let actions = run.machine.handle(.turn(turn), at: .now)
     run.machine.checkInvariants()
     active[name]?.machine = run.machine
+    measurePhase(of: name)
     let leased = scheduler.cohort(of: name)
     let asked = run.machine.cohort.filter { !leased.contains($0) }
     // Before its actions: the first of them may already end it.

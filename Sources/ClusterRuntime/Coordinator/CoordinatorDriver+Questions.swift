@@ -19,7 +19,8 @@ extension CoordinatorDriver {
     return stored.row
   }
 
-  func answer(_ request: OperatorRequest) async -> OperatorReply {
+  /// - Parameter peer: the operator's name, or "local".
+  func answer(_ request: OperatorRequest, from peer: String) async -> OperatorReply {
     do throws(Failure) {
       switch request {
       case .submitRun(let yaml): return .runAccepted(try await submit(yaml: yaml))
@@ -37,10 +38,20 @@ extension CoordinatorDriver {
       case .listRuns: return .runs(order.suffix(WireLimits.runRowsMax).compactMap { row(of: $0) })
       case .runEvents(let run, let after, let limit): return .runEvents(try events(of: run, after: after, limit: limit))
       case .status: return .status(await status())
+      case .listVersions(let model): return .versions(try versions.rows(of: model))
+      case .showVersion(let reference): return .versionDetail(try versions.detail(of: reference))
+      case .changeAlias(let order): return .aliasChanged(try versions.change(order, by: peer))
+      case .retireVersion(let model, let version, let reason):
+        return try versions.retire(version, of: model, reason: reason, by: peer)
       }
     } catch {
       return .failed(error)
     }
+  }
+
+  /// What operators ask and order of versions.
+  var versions: ModelOperations {
+    ModelOperations(models: models, repository: repository, announce: { [announce] in announce?($0) }, logger: logger)
   }
 
   private func known(_ run: RunID) throws(Failure) -> RunRow {

@@ -3,6 +3,7 @@ import Federation
 import GradientKernel
 import Logging
 import ModelRegistry
+import Observability
 import Rounds
 import Tensors
 import Training
@@ -45,6 +46,7 @@ extension CoordinatorDriver {
       KillPoint.reached(.coordinator, .afterRecord, "run")
       runs[name] = RunRecord(stored)
       order.append(name)
+      measureRuns()
     } catch {
       throw Failure(.internal, "the run cannot be stored: \(error)")
     }
@@ -125,6 +127,8 @@ extension CoordinatorDriver {
       try repository.delete(name)
       runs[name] = nil
       order.removeAll { $0 == name }
+      measureRuns()
+      metrics.forget(run: "\(name)")
       logger.info("run deleted", metadata: ["run": "\(name)", "versions": "\(versions)"])
       return versions
     } catch {
@@ -179,6 +183,7 @@ extension CoordinatorDriver {
       let run = try begin(configuration, record.stored)
       change(name, to: .running, reason: "")
       active[name] = run
+      metrics.runStarted("\(name)")
       serveControl(of: name)
       scheduler.add(name, weight: configuration.weight)
       logger.info(
@@ -200,6 +205,7 @@ extension CoordinatorDriver {
       dataScale: configuration.data.scale, certificate: home.certificate.certificate, signingKey: home.signingKey,
       strategy: configuration.strategy(in: membership))
     let (parameters, stored) = try startingVersion(configuration, architecture, template)
+    measureLatest(stored)
     var beginning = try RunStart(of: record.identity, model: configuration.model.name, in: models)
     beginning.centralHistory = try measuredCentrally(record.name)
     // Versions of its own that were taken back are newer than the one that it goes on from.
@@ -267,10 +273,12 @@ extension CoordinatorDriver {
 
   /// Stores a version durably and tells the serving nodes.
   func publish(_ release: ModelRelease) throws -> StoredVersion {
-    try models.publish(release.manifest, artifact: release.artifact)
+    try models.publish(
+      release.manifest, artifact: release.artifact, attachments: signer.attachments(for: release.manifest))
     KillPoint.reached(.coordinator, .afterRecord, "version")
     let stored = try models.find(
       ModelReference(model: release.model, selector: .version(release.base.version)))
+    metrics.published("\(release.model)")
     announce?(.published(stored))
     return stored
   }
@@ -309,6 +317,7 @@ extension CoordinatorDriver {
   func change(_ name: RunID, to state: RunState, reason: String) {
     runs[name]?.stored.state = state
     runs[name]?.stored.reason = reason
+    measureRuns()
     do throws(RepositoryError) {
       try repository.change(name, to: state, reason: reason, at: unixTime())
       KillPoint.reached(.coordinator, .afterRecord, "run")
@@ -330,7 +339,7 @@ extension CoordinatorDriver {
     case let error as RegistryError:
       switch error {
       case .file, .corruptedBlob, .corruptedVersion, .unknownBlob, .notVerified: true
-      case .unknownModel, .unknownVersion, .versionTaken: false
+      case .unknownModel, .unknownVersion, .versionTaken, .retired: false
       }
     case is FileError, is RunFault, is ClosingError: true
     default: false

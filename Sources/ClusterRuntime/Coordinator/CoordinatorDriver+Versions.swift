@@ -4,6 +4,7 @@ import Federation
 import GradientKernel
 import Logging
 import ModelRegistry
+import Observability
 import Rounds
 import Tensors
 import Training
@@ -57,6 +58,7 @@ extension CoordinatorDriver {
     do {
       try keep(closed.state, of: order)
       let stored = try publish(closed.release)
+      measureLatest(stored)
       active[run]?.parameters = closed.release.parameters
       active[run]?.parent = stored.digest
       active[run]?.serverState = closed.state
@@ -136,6 +138,8 @@ extension CoordinatorDriver {
       serveControl(of: run)
       active[run]?.average = []
       try models.takeBack(version, of: model, reason: reason)
+      metrics.tookBack("\(model)")
+      measureLatest(stored)
       KillPoint.reached(.coordinator, .afterRecord, "alias")
     } catch {
       end(run, because: error, doing: "version \(version) cannot be taken back to \(base.version)")
@@ -151,6 +155,8 @@ extension CoordinatorDriver {
       try models.move(alias, of: model, to: version)
       KillPoint.reached(.coordinator, .afterRecord, "alias")
     } catch {
+      // An operator was faster than the round that measured it: the alias stays.
+      if case .retired = error { return true }
       end(run, because: error, doing: "'\(alias)' cannot be moved to version \(version)")
       return false
     }

@@ -4,6 +4,7 @@ import Cryptography
 import Federation
 import Logging
 import ModelRegistry
+import Observability
 import Rounds
 import SecureAggregation
 import Wire
@@ -13,7 +14,7 @@ import ZeroMQ
 /// registry. Owns the machines and the scheduler of the fleet they share; runs on a compute thread of its own.
 ///
 /// Runs and their ends are in `+Runs`, whose turn it is in `+Fleet`, what a machine orders in `+Actions`, and what
-/// operators ask in `+Questions`.
+/// operators ask in `+Questions`; `+Metrics` counts.
 actor CoordinatorDriver {
   nonisolated let thread: ComputeThread
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -23,6 +24,7 @@ actor CoordinatorDriver {
   let models: DirectoryModelStore
   let control: ControlServer
   let traffic: TrafficLedger
+  let metrics: CoordinatorMetrics
   let backlog: PeerBacklog
   let logger: Logger
   let evidence: EvidenceStore
@@ -30,6 +32,7 @@ actor CoordinatorDriver {
   /// Nil if the coordinator has no data of its own.
   let evaluator: CentralEvaluator?
   let strategyStates: StrategyStateStore
+  let signer: ModelSigner
   var desk: BulkDesk?
   /// Tells serving nodes of a new version, or where an alias went.
   var announce: (@Sendable (StatePublisher.News) -> Void)?
@@ -49,8 +52,10 @@ actor CoordinatorDriver {
   init(
     thread: ComputeThread, home: PartyHome, repository: any CoordinatorRepository, models: DirectoryModelStore,
     control: ControlServer, traffic: TrafficLedger, backlog: PeerBacklog, evaluator: CentralEvaluator?,
-    pace: PaceSteering, strategyStates: StrategyStateStore, logger: Logger
+    pace: PaceSteering, strategyStates: StrategyStateStore, signer: ModelSigner, metrics: CoordinatorMetrics,
+    logger: Logger
   ) {
+    self.signer = signer
     self.evaluator = evaluator
     self.pace = pace
     self.thread = thread
@@ -59,6 +64,7 @@ actor CoordinatorDriver {
     self.models = models
     self.control = control
     self.traffic = traffic
+    self.metrics = metrics
     self.backlog = backlog
     self.logger = logger
     evidence = EvidenceStore(directory: home.path(EvidenceStore.folder))
@@ -76,6 +82,8 @@ actor CoordinatorDriver {
       order.append(stored.name)
     }
     for name in order { recover(name) }
+    versions.recover()
+    measureRuns()
     takeUpWaiting()
   }
 
@@ -148,10 +156,12 @@ actor CoordinatorDriver {
     case .uploadCompleted(let trailer, let digest, let worker):
       feed(.uploadCompleted(trailer, payloadDigest: digest, from: worker), to: run)
     case .inputRejected(let worker, let reason):
+      active[run]?.invalidInputs += 1
       feed(.inputRejected(from: worker, upload: upload, reason: reason), to: run)
     case .inputMeasured(let metrics, let worker): feed(.inputMeasured(metrics, from: worker), to: run)
     case .sumOpened(let opened):
       active[run]?.average = opened.average
+      measure(average: opened.average, of: run)
       feed(.sumOpened(opened.summary), to: run)
     case .sumRefused(let reason): feed(.sumRefused(reason: reason), to: run)
     case .diskFailed(let reason):
@@ -176,6 +186,7 @@ actor CoordinatorDriver {
     let actions = current.machine.handle(event, at: .now)
     current.machine.checkInvariants()
     active[run]?.machine = current.machine
+    measurePhase(of: run)
     perform(actions, of: run)
   }
 

@@ -1,8 +1,10 @@
 import ClusterConfiguration
+import Cryptography
 import Federation
 import Logging
 import Membership
 import ModelRegistry
+import Observability
 import Rounds
 import Training
 import Transfer
@@ -68,9 +70,13 @@ package enum CoordinatorProcess {
     _ options: Options, home: PartyHome, configuration: CoordinatorConfiguration,
     repository: any CoordinatorRepository, models: DirectoryModelStore, bindings: Endpoints, logger: Logger
   ) async throws -> ExitCategory {
+    let registry = MetricsRegistry()
+    let metrics = CoordinatorMetrics(in: registry), links = LinkMetrics(in: registry)
+    ProcessMetrics.register(in: registry, reading: ProcessFigures.now)
     let context = try Context(ioThreads: 2)
     // Before the first bind, and nobody gets in whom it does not know.
     let authenticator = try ZAPAuthenticator(in: context) { peer in
+      links.authenticationFailures.add()
       logger.warning(
         "connection refused",
         metadata: ["reason": "\(peer.reason)", "domain": "\(peer.domain)", "address": "\(peer.address)"])
@@ -109,21 +115,23 @@ package enum CoordinatorProcess {
       membership: home.membership,
       timing: SessionTiming(
         heartbeatInterval: configuration.heartbeat.interval, missedHeartbeats: configuration.heartbeat.missed),
-      traffic: traffic, backlog: backlog, logger: logger)
+      traffic: traffic, backlog: backlog, links: links, logger: logger)
     let bulk = BulkServer(
       loop: bulkLoop, socket: try bind(.bulk(.binding), bindings.bulk, .worker, io: 1) { bound.bulk = $0 },
-      traffic: traffic, backlog: bulkBacklog, logger: logger)
+      traffic: traffic, backlog: bulkBacklog, metrics: links, logger: logger)
     let publisher = StatePublisher(
       loop: serviceLoop, state: try bind(.state(.binding), bindings.state, .serve, io: 0) { bound.state = $0 },
       snapshot: try bind(.snapshot(.binding), bindings.snapshot, .serve, io: 1) { bound.snapshot = $0 },
       models: models, thread: serviceThread,
-      epoch: try PublisherEpoch.begin(stateDirectory: configuration.stateDirectory), logger: logger)
+      epoch: try PublisherEpoch.begin(stateDirectory: configuration.stateDirectory), links: links, logger: logger)
 
+    let signer = ModelSigner(key: try modelSigningKey(of: home), endorsedBy: home.signingKey)
     let driver = CoordinatorDriver(
       thread: core, home: home, repository: repository, models: models, control: control, traffic: traffic,
       backlog: backlog, evaluator: try evaluator(configuration, on: evaluationThread),
       pace: PaceSteering(rules: configuration.pace),
-      strategyStates: StrategyStateStore(stateDirectory: configuration.stateDirectory), logger: logger)
+      strategyStates: StrategyStateStore(stateDirectory: configuration.stateDirectory), signer: signer,
+      metrics: metrics, logger: logger)
     var limits = UploadPool.Limits()
     limits.poolBytes = Int(clamping: configuration.bulkCredit)
     limits.uploadsAtOnce = configuration.uploadsAtOnce
@@ -145,7 +153,9 @@ package enum CoordinatorProcess {
     let operators = try OperatorServer(
       stateDirectory: configuration.stateDirectory, remote: nil, home: home, loop: serviceLoop, context: context,
       authenticator: authenticator, logger: logger)
-    await operators.start { request in await driver.answer(request) }
+    await operators.start { request, peer in await driver.answer(request, from: peer) }
+    let http = try await metricsFront(options, configuration, registry: registry, logger: logger)
+    bound.http = http?.front.url
     try bound.write(path: configuration.stateDirectory + "/endpoints.yaml")
     logger.info(
       "coordinator ready", metadata: ["control": "\(bound.control ?? "")", "bulk": "\(bound.bulk ?? "")"])
@@ -159,8 +169,23 @@ package enum CoordinatorProcess {
     }
     _ = await ShutdownSignal.wait(parentPipe: nil)
     logger.info("coordinator stops")
+    http?.watching.cancel()
+    await http?.front.stop()
     await control.goodbye()
     return .ok
+  }
+
+  /// Answers scrapers of metrics, if the coordinator's owner wants that.
+  private static func metricsFront(
+    _ options: Options, _ configuration: CoordinatorConfiguration, registry: MetricsRegistry, logger: Logger
+  ) async throws(RuntimeError) -> (front: HTTPFront, watching: Task<Void, Never>)? {
+    guard let http = configuration.http else { return nil }
+    // All parties are on this machine: so is who looks at them.
+    let access = try AccessWatch(home: options.home, insecureAnonymous: options.local, logger: logger)
+    let front = HTTPFront(
+      http, anyPort: options.bindLoopbackAnyPort, access: access, registry: registry, logger: logger)
+    _ = try await front.start()
+    return (front, Task { await access.run() })
   }
 
   /// Reads the coordinator's own data, if it has any.
@@ -178,6 +203,14 @@ package enum CoordinatorProcess {
   private static func load(_ directory: String) throws(RuntimeError) -> PartyHome {
     do throws(HomeError) {
       return try PartyHome.load(directory: directory, expecting: .coordinator, now: unixTime())
+    } catch {
+      throw RuntimeError(error)
+    }
+  }
+
+  private static func modelSigningKey(of home: PartyHome) throws(RuntimeError) -> P256SigningKey {
+    do throws(HomeError) {
+      return try ModelSigningKeyFile.load(directory: home.directory, secrets: SystemSecretSource())
     } catch {
       throw RuntimeError(error)
     }

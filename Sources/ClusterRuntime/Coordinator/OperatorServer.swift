@@ -64,11 +64,13 @@ final class OperatorServer: Sendable {
   }
 
   /// Answers with what `handler` says, each request in a task of its own.
-  func start(handler: @escaping @Sendable (OperatorRequest) async -> OperatorReply) async {
+  ///
+  /// - Parameter handler: is told who asks: the name in the operator's certificate, or "local".
+  func start(handler: @escaping @Sendable (OperatorRequest, String) async -> OperatorReply) async {
     for server in servers {
       await server.start { [weak server] inquiry in
         Task {
-          let reply = await handler(inquiry.request)
+          let reply = await handler(inquiry.request, inquiry.peer)
           guard let server else { return }
           server.loop.post(to: server) { $0.reply(to: inquiry, [Server.Piece(message: reply)]) }
         }

@@ -31,7 +31,7 @@ struct RunDeadlines<Timer> {
   mutating func ended(_ attempt: AttemptID, of run: RunID) -> [Timer] {
     take(of: run) { deadline in
       switch deadline.kind {
-      case .stage, .plainReport, .measurement: deadline.attempt == attempt
+      case .stage, .groupStage, .plainReport, .measurement: deadline.attempt == attempt
       case .gather, .patience, .retry, .update: false
       }
     }

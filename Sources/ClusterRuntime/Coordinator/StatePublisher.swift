@@ -2,6 +2,7 @@ import Federation
 import Glibc
 import Logging
 import ModelRegistry
+import Observability
 import Serving
 import Transfer
 import Wire
@@ -33,15 +34,17 @@ actor StatePublisher {
   ///   - snapshot: bound, of `SocketProfile.snapshot`.
   ///   - thread: for reading and hashing blobs.
   ///   - epoch: of `PublisherEpoch.begin`.
+  ///   - links: counts what goes wrong on the sockets; nil where nobody asks.
   init(
     loop: IOLoop, state: consuming sending Socket, snapshot: consuming sending Socket, models: DirectoryModelStore,
-    thread: ComputeThread, epoch: UInt64, logger: Logger
+    thread: ComputeThread, epoch: UInt64, links: LinkMetrics? = nil, logger: Logger
   ) {
     self.loop = loop
     self.epoch = epoch
     self.logger = logger
     socket = state
-    let snapshots = SnapshotServer(loop: loop, socket: snapshot, name: "snapshot", logger: logger)
+    let snapshots = SnapshotServer(
+      loop: loop, socket: snapshot, name: "snapshot", unsent: links?.full(on: .snapshot), logger: logger)
     self.snapshots = snapshots
     desk = SnapshotDesk(thread: thread, server: snapshots, models: models, logger: logger)
   }
@@ -68,6 +71,13 @@ actor StatePublisher {
     /// A new version; `latest` is it.
     case published(StoredVersion)
     case moved(Alias, ModelName, ModelVersion)
+    case removed(Alias, ModelName)
+    case retired(RetiredVersion)
+
+    /// An alias that was moved or taken away.
+    init(_ move: AliasMove) {
+      self = move.to.map { .moved(move.alias, move.model, $0) } ?? .removed(move.alias, move.model)
+    }
   }
 
   func publish(_ news: News) {
@@ -79,6 +89,8 @@ actor StatePublisher {
       send(.aliasMoved(model: manifest.model, alias: .latest, version: manifest.version))
     case .moved(let alias, let model, let version):
       send(.aliasMoved(model: model, alias: alias, version: version))
+    case .removed(let alias, let model): send(.aliasRemoved(model: model, alias: alias))
+    case .retired(let version): send(.versionRetired(version))
     }
   }
 
@@ -144,7 +156,8 @@ actor SnapshotDesk {
     switch inquiry.request {
     case .snapshot:
       do throws(RegistryError) {
-        let snapshot = StateSnapshot(epoch: epoch, sequence: sequence, entries: try entries())
+        let snapshot = StateSnapshot(
+          epoch: epoch, sequence: sequence, entries: try entries(), retired: try retired())
         pieces = [Server.Piece(message: .snapshot(snapshot))]
         logger.info(
           "snapshot sent",
@@ -187,9 +200,19 @@ actor SnapshotDesk {
         entries.append(
           StateSnapshot.Entry(
             model: model, version: version, manifest: stored.signed,
-            aliases: Array(names.prefix(WireLimits.aliasesMax))))
+            aliases: Array(names.prefix(WireLimits.aliasesMax)), attachments: stored.attachments))
       }
     }
     return Array(entries.prefix(WireLimits.snapshotEntriesMax))
+  }
+
+  /// The newest retired versions, shared out evenly: no model's keep another's out.
+  private func retired() throws(RegistryError) -> [RetiredVersion] {
+    let models = try self.models.models()
+    var retired: [RetiredVersion] = []
+    for model in models {
+      retired += try self.models.retired(of: model).suffix(RetiredVersion.countMax / max(1, models.count))
+    }
+    return Array(retired.prefix(RetiredVersion.countMax))
   }
 }

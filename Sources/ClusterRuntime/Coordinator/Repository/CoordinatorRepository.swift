@@ -1,4 +1,5 @@
 import Federation
+import ModelRegistry
 import Wire
 
 /// What the coordinator remembers across restarts, beside the models themselves: runs, attempts with their rosters and
@@ -50,6 +51,11 @@ protocol CoordinatorRepository: Sendable {
   func note(_ version: VersionRecord) throws(RepositoryError)
   /// The versions that a run made, in the order of their numbers.
   func versions(of run: RunID) throws(RepositoryError) -> [VersionRecord]
+
+  /// Records a change of an alias that was made. Of each alias, the newest `WireLimits.aliasEventsMax` are remembered.
+  func record(_ event: AliasEvent) throws(RepositoryError)
+  /// Changes of the aliases of a model, in the order of recording.
+  func aliasEvents(of model: ModelName) throws(RepositoryError) -> [AliasEvent]
 
   /// Events of a run with a number above `after`, oldest first, at most `limit`.
   func events(of run: RunID, after: UInt64, limit: Int) throws(RepositoryError) -> [RunEvent]

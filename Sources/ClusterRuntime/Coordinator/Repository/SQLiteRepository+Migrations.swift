@@ -59,6 +59,19 @@ extension SQLiteRepository {
         table.add(column: "traffic_down", .integer)
       }
     }
+    migrator.registerMigration("5") { database in
+      try database.create(table: "alias_event") { table in
+        table.autoIncrementedPrimaryKey("number")
+        table.column("model", .text).notNull()
+        table.column("alias", .text).notNull()
+        table.column("change", .integer).notNull()
+        table.column("old", .integer)
+        table.column("new", .integer)
+        table.column("by", .text).notNull()
+        table.column("at", .integer).notNull()
+      }
+      try database.create(index: "alias_events_of_model", on: "alias_event", columns: ["model", "alias", "number"])
+    }
     return migrator
   }
 

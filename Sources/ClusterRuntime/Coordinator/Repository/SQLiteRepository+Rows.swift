@@ -1,5 +1,6 @@
 import Federation
 import GRDB
+import ModelRegistry
 import Rounds
 import Wire
 
@@ -78,6 +79,20 @@ extension VersionRecord {
     self.init(
       model: model, version: ModelVersion(row.number("version")), run: run, round: RoundNumber(row.number("round")),
       digest: digest, modelDigest: modelDigest)
+  }
+}
+
+extension AliasEvent {
+  init?(_ row: Row) {
+    guard let model = ModelName(row["model"] as String), let alias = Alias(row["alias"] as String),
+      let change = AliasChange(rawValue: row["change"] as UInt32)
+    else { return nil }
+    func version(_ column: String) -> ModelVersion? {
+      (row[column] as Int64?).map { ModelVersion(UInt64(clamping: $0)) }
+    }
+    self.init(
+      move: AliasMove(model: model, alias: alias, from: version("old"), to: version("new")), change: change,
+      by: row["by"], at: row.number("at"))
   }
 }
 

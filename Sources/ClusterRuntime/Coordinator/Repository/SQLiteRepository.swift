@@ -1,5 +1,6 @@
 import Federation
 import GRDB
+import ModelRegistry
 import Rounds
 import Wire
 
@@ -206,6 +207,34 @@ final class SQLiteRepository: CoordinatorRepository {
       try Row.fetchAll(
         database, sql: "SELECT * FROM version WHERE run = ? ORDER BY model, version", arguments: [run.text]
       ).compactMap(VersionRecord.init)
+    }
+  }
+
+  // MARK: Aliases
+
+  func record(_ event: AliasEvent) throws(RepositoryError) {
+    try write { database in
+      let (model, alias) = (event.move.model.text, event.move.alias.text)
+      try database.execute(
+        sql: "INSERT INTO alias_event (model, alias, change, old, new, by, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        arguments: [
+          model, alias, Int64(event.change.rawValue), event.move.from.map { Int64(clamping: $0.value) },
+          event.move.to.map { Int64(clamping: $0.value) }, event.by, Int64(clamping: event.at),
+        ])
+      try database.execute(
+        sql: """
+          DELETE FROM alias_event WHERE model = ? AND alias = ? AND number NOT IN
+            (SELECT number FROM alias_event WHERE model = ? AND alias = ? ORDER BY number DESC LIMIT ?)
+          """,
+        arguments: [model, alias, model, alias, WireLimits.aliasEventsMax])
+    }
+  }
+
+  func aliasEvents(of model: ModelName) throws(RepositoryError) -> [AliasEvent] {
+    try read { database in
+      try Row.fetchAll(
+        database, sql: "SELECT * FROM alias_event WHERE model = ? ORDER BY number", arguments: [model.text]
+      ).compactMap(AliasEvent.init)
     }
   }
 
