@@ -1,5 +1,5 @@
 import Foundation
-import FoundationNetworking
+import WebClient
 
 /// One file over HTTP, written as it comes and named only when it is complete and right.
 ///
@@ -10,8 +10,6 @@ package struct Download: Sendable {
   package var patience = Duration.seconds(30)
   /// Time for the whole file.
   package var limit = Duration.seconds(3600)
-
-  private static let tick = Duration.milliseconds(50)
 
   package init() {}
 
@@ -75,21 +73,22 @@ package struct Download: Sendable {
     _ url: URL, into target: VerifiedFile, since begin: ContinuousClock.Instant, progress: (Int) -> Void
   ) async throws(DataSourceError) {
     let text = url.absoluteString
-    let transfer = HTTPTransfer(url, from: target.byteCount, byteCountMax: target.expectedByteCount, patience: patience)
-    defer { transfer.stop() }
-    let ticker = Task { [transfer] in
-      while !Task.isCancelled {
-        try? await Task.sleep(for: Self.tick)
-        transfer.tick()
-      }
+    let exchange: HTTPExchange
+    do throws(HTTPFailure) {
+      let range = target.byteCount > 0 ? ["Range": "bytes=\(target.byteCount)-"] : [:]
+      exchange = try HTTPClient(patience: patience, followsRedirects: true)
+        .begin(HTTPRequest(.get, text, headers: range), byteCountMax: target.expectedByteCount)
+    } catch {
+      throw .badAddress(text)
     }
-    defer { ticker.cancel() }
+    defer { exchange.stop() }
     let clock = ContinuousClock()
     var heard = clock.now
     var receivedByteCount = 0
-    for await event in transfer.events {
+    for await event in exchange.events {
       switch event {
-      case .answered(let status, let range):
+      case .answered(let head):
+        let (status, range) = (head.status, head.headers["content-range"])
         if target.byteCount > 0, status == 206 {
           guard range?.hasPrefix("bytes \(target.byteCount)-") == true else { throw .refused(url: text, status: 206) }
         } else {
@@ -104,8 +103,9 @@ package struct Download: Sendable {
         progress(target.byteCount)
       case .ended(nil):
         return try target.commit()
-      case .timedOut: throw .silent(url: text, seconds: patience / .seconds(1))
-      case .ended(let reason?):
+      case .ended(.silent): throw .silent(url: text, seconds: patience / .seconds(1))
+      case .ended(let failure?):
+        let reason = if case .broken(_, let reason) = failure { reason } else { "\(failure)" }
         guard receivedByteCount > 0 else { throw .unreachable(url: text, reason: reason) }
         throw .truncated(url: text, found: target.byteCount, expected: target.expectedByteCount)
       case .tick:
@@ -115,75 +115,5 @@ package struct Download: Sendable {
       }
     }
     throw .cancelled
-  }
-}
-
-/// A GET as a stream of events. Bytes wait in the stream, at most those of the file and one piece.
-private final class HTTPTransfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {  // State is the queue's.
-  enum Event: Sendable {
-    /// With the header `Content-Range`.
-    case answered(status: Int, range: String?)
-    case received([UInt8])
-    /// Nil for an orderly end.
-    case ended(reason: String?)
-    /// The session waited longer than the patience allows: this process had no time to see that earlier.
-    case timedOut
-    case tick
-  }
-
-  let events: AsyncStream<Event>
-  private let continuation: AsyncStream<Event>.Continuation
-  private let byteCountMax: Int
-  private var byteCount = 0
-  private var session: URLSession?
-
-  /// - Parameter offset: bytes at the beginning that are not asked for.
-  init(_ url: URL, from offset: Int, byteCountMax: Int, patience: Duration) {
-    (events, continuation) = AsyncStream.makeStream(of: Event.self)
-    self.byteCountMax = byteCountMax
-    super.init()
-    let configuration = URLSessionConfiguration.ephemeral
-    configuration.httpCookieStorage = nil
-    configuration.urlCache = nil
-    // The caller's own deadline comes first, also where the machine has no time for it at once.
-    configuration.timeoutIntervalForRequest = 2 * (patience / .seconds(1)) + 60
-    let queue = OperationQueue()
-    queue.maxConcurrentOperationCount = 1
-    let session = URLSession(configuration: configuration, delegate: self, delegateQueue: queue)
-    self.session = session
-    var request = URLRequest(url: url)
-    request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")  // The digest is of the file as it is stored.
-    if offset > 0 { request.setValue("bytes=\(offset)-", forHTTPHeaderField: "Range") }
-    session.dataTask(with: request).resume()
-  }
-
-  /// The session keeps its delegate until then.
-  func stop() {
-    session?.invalidateAndCancel()
-    continuation.finish()
-  }
-
-  func tick() { continuation.yield(.tick) }
-
-  func urlSession(
-    _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
-    completionHandler: @escaping (URLSession.ResponseDisposition) -> Void
-  ) {
-    let answer = response as? HTTPURLResponse
-    continuation.yield(
-      .answered(status: answer?.statusCode ?? 0, range: answer?.value(forHTTPHeaderField: "Content-Range")))
-    completionHandler(.allow)
-  }
-
-  func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
-    byteCount += data.count
-    continuation.yield(.received([UInt8](data)))
-    if byteCount > byteCountMax { dataTask.cancel() }
-  }
-
-  func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
-    let isTimeout = (error as? URLError)?.code == .timedOut
-    continuation.yield(isTimeout ? .timedOut : .ended(reason: error.map { $0.localizedDescription }))
-    continuation.finish()
   }
 }

@@ -1,6 +1,8 @@
 import ClusterConfiguration
 import ClusterRuntime
 import ModelRegistry
+import Prediction
+import Pulling
 import Training
 
 /// Why a command ends without success: its exit code, and what stands on standard error.
@@ -27,14 +29,28 @@ struct CommandFailure: Error {
     switch error {
     case let error as CommandFailure: self = error
     case let error as RuntimeError: self.init(error)
+    case let error as PullError: self.init(RuntimeError(error))
+    case let error as PredictionError: self.init(Self.category(of: error), error.message)
     case let error as ConfigurationError: self.init(RuntimeError(error))
     case let error as HomeError: self.init(RuntimeError(error))
     case let error as FileError: self.init(RuntimeError(error))
     case let error as DatasetError: self.init(Self.category(of: error), "\(error)")
     case let error as VerificationError: self.init(RuntimeError(error))
+    case let error as ManifestError: self.init(RuntimeError(VerificationError.manifest(error)))
     case let error as RegistryError: self.init(RuntimeError(error))
     case let error as ModelReferenceError: self.init(.usage, "\(error)")
     default: return nil
+    }
+  }
+
+  private static func category(of error: PredictionError) -> ExitCategory {
+    switch error.kind {
+    case .usage: .usage
+    case .notFound: .notFound
+    case .notAuthorised: .notAuthorised
+    case .verificationFailed: .verificationFailed
+    case .network: .network
+    case .failed: .failed
     }
   }
 

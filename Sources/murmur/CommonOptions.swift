@@ -94,9 +94,11 @@ struct SecrecyOption: ParsableArguments {
 
   func begin() throws {
     guard !allowCoreDumps else { return }
-    do {
+    do throws(CryptographyError) {
       try SecretMemory.forbidCoreDumps()
-    } catch .coreDumpsNotForbidden(let code) {
+    } catch {
+      // A pattern behind 'catch' crashes this compiler where the error has a text in it.
+      guard case .coreDumpsNotForbidden(let code) = error else { throw error }
       throw CommandFailure(
         .failed,
         "cannot forbid core dumps: \(String(cString: strerror(code))); --\(Self.name) goes on without that")

@@ -1,7 +1,6 @@
 import ArgumentParser
 import ClusterRuntime
 import DataSources
-import Glibc
 import ModelRegistry
 
 /// `murmur data get NAME`.
@@ -87,42 +86,17 @@ struct DataGetCommand: AsyncParsableCommand {
         try file.copy(from: from, to: path)
         how = "copied"
       } else {
-        let meter = ProgressMeter(path, total: file.byteCount)
+        let meter = TransferMeter(path)
         defer { meter.end() }
-        try await Download().run(file, from: mirror.map { [$0] } ?? source.places, to: path, progress: meter.show)
+        try await Download().run(file, from: mirror.map { [$0] } ?? source.places, to: path) {
+          meter.show(UInt64($0), of: UInt64(file.byteCount))
+        }
         how = "fetched"
       }
     }
     if !format.json {
       Terminal.print("\(path)  \(Readable.bytes(UInt64(file.byteCount))), SHA-256 verified, \(how)")
     }
-  }
-}
-
-/// How far a download is, on one line of a terminal; nothing elsewhere.
-private final class ProgressMeter {
-  private static let interval = Duration.milliseconds(100)
-
-  private let name: String
-  private let total: Int
-  private let isTerminal = isatty(STDERR_FILENO) == 1
-  private var shownAt: ContinuousClock.Instant?
-
-  init(_ name: String, total: Int) {
-    self.name = name
-    self.total = total
-  }
-
-  func show(_ count: Int) {
-    let now = ContinuousClock().now
-    guard isTerminal, shownAt.map({ now - $0 >= Self.interval }) ?? true else { return }
-    shownAt = now
-    let line = "\(name)  \(Readable.bytes(UInt64(count))) of \(Readable.bytes(UInt64(total)))"
-    Terminal.write("\r\(line)\u{1B}[K", to: STDERR_FILENO)
-  }
-
-  func end() {
-    if shownAt != nil { Terminal.write("\r\u{1B}[K", to: STDERR_FILENO) }
   }
 }
 

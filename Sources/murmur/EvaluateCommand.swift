@@ -2,7 +2,6 @@ import ArgumentParser
 import ClusterRuntime
 import Federation
 import GradientKernel
-import ModelRegistry
 import Tensors
 import Training
 
@@ -75,15 +74,12 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     supervision.begin()
-    let isFolder = DurableFile.exists("\(model)/\(PulledModel.modelName)")
-    let folder = isFolder ? model : DurableFile.parent(of: model)
-    let path = isFolder ? "\(model)/\(PulledModel.modelName)" : model
-    let subject = try subject(manifestPath: "\(folder)/\(PulledModel.manifestName)")
-    let parameters = try Self.parameters(at: path, of: subject.architecture)
+    let subject = try StoredModel(model, architecture: architecture, scale: scale)
+    let parameters = try subject.parameters()
     let examples = try examples(of: subject.architecture, scale: Float(subject.scale))
     let ranks = try ranks(of: subject.architecture)
     let evaluation = try evaluation(of: parameters, subject.architecture, on: examples, ranks: ranks)
-    let result = EvaluationResult(model: path, data: data, evaluation, withConfusion: confusion)
+    let result = EvaluationResult(model: subject.path, data: data, evaluation, withConfusion: confusion)
     Terminal.print(output.json ? try JSONOutput.document(result) : result.text)
   }
 
@@ -113,50 +109,6 @@ struct EvaluateCommand: ParsableCommand {
     let raw = try DatasetFile.load(path: data, reading)
     let normal = try normalisation.map { try Normalisation.load(path: $0).applied(to: raw, file: data) }
     return (normal ?? raw).scaled(by: scale)
-  }
-
-  /// What the model computes: given, or from the manifest.
-  private func subject(manifestPath: String) throws -> (architecture: ModelArchitecture, scale: Double) {
-    if let architecture {
-      guard let parsed = try? ModelArchitecture(parsing: architecture) else {
-        throw CommandFailure(
-          .usage, "--architecture: found '\(architecture)', expected layers or a preset, as 'murmur inspect' takes them"
-        )
-      }
-      return (parsed, scale ?? 1)
-    }
-    guard DurableFile.exists(manifestPath) else {
-      throw CommandFailure(
-        .notFound, "\(manifestPath): found no such file, expected the model's manifest; or give --architecture")
-    }
-    let bytes = try DurableFile.read(manifestPath, byteCountMax: Manifest.byteCountMax)
-    let manifest: Manifest
-    do {
-      manifest = try Manifest(bytes: bytes)
-    } catch {
-      throw CommandFailure(.verificationFailed, "\(manifestPath): \(error)")
-    }
-    guard let parsed = try? ModelArchitecture(parsing: manifest.architecture) else {
-      throw CommandFailure(
-        .usage,
-        "\(manifestPath): found architecture '\(manifest.architecture)', expected layers such as 'mlp 64-128-10'"
-      )
-    }
-    return (parsed, scale ?? manifest.dataScale)
-  }
-
-  private static func parameters(at path: String, of architecture: ModelArchitecture) throws -> ParameterSet {
-    let bytes = try DurableFile.read(path, byteCountMax: DirectoryModelStore.blobByteCountMax)
-    do {
-      return try ParameterSet(Safetensors.decode(bytes).tensors, expecting: architecture.layout)
-    } catch TensorError.layoutMismatch(let expected, let found) {
-      throw CommandFailure(
-        .usage,
-        "\(path): found \(found.map { "tensor \($0)" } ?? "no further tensor"), expected "
-          + "\(expected.map { "\($0)" } ?? "no further tensor") of '\(architecture)'")
-    } catch {
-      throw CommandFailure(.verificationFailed, "\(path): not the F32 tensors of a model: \(error)")
-    }
   }
 
   private func evaluation(

@@ -107,7 +107,8 @@ struct ExplainCommand: ParsableCommand {
         return sizes.enumerated().flatMap { Array(repeating: Self.organisation($0), count: $1) }
       }
       if workers == nil, sizes.isEmpty, let known = source.organisations { return known }
-      let n = workers ?? source.organisations?.count ?? Int(clamping: source.run.cohort.minimum)
+      let fewest = Int(clamping: source.run.cohort.minimum) * (source.run.strategy.groups ?? 1)
+      let n = workers ?? source.organisations?.count ?? fewest
       let m = sizes.first ?? n
       guard m <= n else {
         throw CommandFailure(.usage, "--organisations: found \(m), expected at most the \(n) workers")

@@ -27,8 +27,9 @@ enum ExplanationText {
           ? "plain aggregation" : "secure aggregation, mode \(run.mode.name), suite \(run.suite.name)")
     ]
     if let t = facts.thresholds {
+      let whose = facts.groups.map { " of each of \($0.count) groups" } ?? ""
       out.append(
-        "thresholds: n_C = \(t.corruptionBound), t = \(t.threshold), Q = \(t.quorum); a sum has at least "
+        "thresholds\(whose): n_C = \(t.corruptionBound), t = \(t.threshold), Q = \(t.quorum); a sum has at least "
           + "\(t.smallestSurvivorSet) updates; tolerated dropouts \(t.toleratedDropouts), safe for any dropouts "
           + "\(t.safeForAnyDropouts)")
     }

@@ -9,8 +9,9 @@ enum ForecastText {
   static func lines(_ forecast: RunForecast?, run: RunConfiguration, examplesAreKnown: Bool) -> [String] {
     guard let forecast else { return ["plain aggregation: the coordinator sees every update; 4 bytes a parameter"] }
     let t = forecast.thresholds
+    let divided = run.strategy.groups.map { "\($0) groups, each " } ?? ""
     return [
-      "secure with \(t.rosterCount) workers of \(forecast.organisationCount) organisations: n_C = \(t.corruptionBound), "
+      "\(divided)secure with \(t.rosterCount) workers of \(forecast.organisationCount) organisations: n_C = \(t.corruptionBound), "
         + "t = \(t.threshold), Q = \(t.quorum); at least \(t.smallestSurvivorSet) updates in a sum, tolerated dropouts "
         + "\(t.toleratedDropouts), safe for any dropouts \(t.safeForAnyDropouts)",
       "encoding \(run.encoding.rawValue): \(forecast.bytesPerParameter) bytes a parameter, predicted L2 error of the "

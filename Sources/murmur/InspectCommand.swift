@@ -3,6 +3,7 @@ import ClusterConfiguration
 import ClusterRuntime
 import GradientKernel
 import ModelRegistry
+import Pulling
 import Tensors
 
 /// `murmur inspect`.

@@ -82,7 +82,7 @@ struct LocalSupervisor: Sendable {
     let model = federation.run.model.name
     let address = try EndpointsFile.load(path: servingEndpoints).pull
     guard let address else { throw CommandFailure(.failed, "\(servingEndpoints): found no key 'pull', expected one") }
-    let consumerClient = try PullClient(home: consumer, endpoint: address)
+    let consumerClient = try PullClient(home: consumer, from: [address])
     try await wait(for: "\(model)@\(version) at the serving node", within: Self.publicationDeadline) {
       try await consumerClient.models().contains { $0.name == model && $0.version == version }
     }
@@ -91,7 +91,7 @@ struct LocalSupervisor: Sendable {
       VersionResult.self,
       from: await processes.run(
         "pull",
-        ["pull", "\(model)@latest", "--output", folder, "--endpoint", address, "--home", consumer, "--json"]))
+        ["pull", "\(model)@latest", "--output", folder, "--no-cache", "--from", address, "--home", consumer, "--json"]))
     guard pulled.version == version.value else {
       throw CommandFailure(
         .verificationFailed, "\(folder): found \(pulled.model), expected \(model)@\(version), the last of the run")

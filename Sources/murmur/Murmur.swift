@@ -23,11 +23,15 @@ struct Murmur: AsyncParsableCommand {
       CommandGroup(name: "A federation on this machine:", subcommands: [UpCommand.self]),
       CommandGroup(
         name: "The parties of a federation:",
-        subcommands: [InitCommand.self, CoordinatorCommand.self, WorkerCommand.self, ServeCommand.self]),
+        subcommands: [
+          InitCommand.self, CoordinatorCommand.self, WorkerCommand.self, ServeCommand.self, KeysCommand.self,
+        ]),
       CommandGroup(name: "The operator:", subcommands: [StatusCommand.self, RunCommand.self]),
       CommandGroup(
         name: "The consumer:",
-        subcommands: [ModelsCommand.self, PullCommand.self, VerifyCommand.self, EvaluateCommand.self]),
+        subcommands: [
+          ModelsCommand.self, PullCommand.self, VerifyCommand.self, PredictCommand.self, EvaluateCommand.self,
+        ]),
       CommandGroup(
         name: "Workbench:",
         subcommands: [

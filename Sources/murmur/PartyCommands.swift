@@ -111,7 +111,9 @@ struct ServeCommand: AsyncParsableCommand {
     commandName: "serve",
     abstract: "Run a serving node: follow the coordinator's models, verify them, offer them to consumers.",
     discussion: """
-      A version is offered only after its signature and every digest have been checked. It stops on Ctrl-C or SIGTERM.
+      A version is offered only after its signature and every digest have been checked. Predictions, files of versions \
+      and metrics are there over HTTP where serving.yaml says so, for callers with an API key ('murmur keys create') or \
+      a token of an issuer in access.yaml. It stops on Ctrl-C or SIGTERM.
 
       Example:
 
@@ -122,8 +124,16 @@ struct ServeCommand: AsyncParsableCommand {
 
   @Flag(
     name: .long,
-    help: "Bind a port of 127.0.0.1 that the system chooses, and write it to state/endpoints.yaml in the folder.")
+    help: "Bind ports of 127.0.0.1 that the system chooses, and write them to state/endpoints.yaml in the folder.")
   var anyPort = false
+
+  @Flag(
+    name: .long,
+    help: """
+      Let callers of HTTP in who bring no credential: they may do what 'anonymous' in access.yaml says, and without \
+      that file pull and predict.
+      """)
+  var insecureAnonymous = false
 
   @OptionGroup var endpoints: EndpointsOption
   @OptionGroup var log: LogOptions
@@ -136,6 +146,7 @@ struct ServeCommand: AsyncParsableCommand {
     var options = ServingProcess.Options(home: try home.directory(of: "a serving node"))
     options.endpointsFile = endpoints.file
     options.bindLoopbackAnyPort = anyPort
+    options.insecureAnonymous = insecureAnonymous
     try end(with: await ServingProcess.run(options, logger: log.logger("serving")))
   }
 }

@@ -30,7 +30,7 @@ final class ProgressBar: Sendable {
       if let drawnAt = state.drawnAt, now - drawnAt < Self.redrawInterval { return }
       state.drawnAt = now
       let text = Self.text(
-        done, of: total, unit, detail, elapsed: now - begun, columns: Self.columns)
+        done, of: total, unit, detail, elapsed: now - begun, columns: Terminal.columns(STDOUT_FILENO))
       state.text = text
       Terminal.write("\r\u{1B}[K" + text, to: STDOUT_FILENO)
     }
@@ -64,22 +64,8 @@ final class ProgressBar: Sendable {
     if !detail.isEmpty { parts.append(detail) }
     if done > 0, done < total {
       let left = (elapsed / .seconds(1)) * Double(total - done) / Double(done)
-      parts.append("about \(time(left)) left")
+      parts.append("about \(Readable.time(left)) left")
     }
     return String(parts.joined(separator: ", ").prefix(max(10, columns - 1)))
-  }
-
-  private static func time(_ seconds: Double) -> String {
-    switch seconds {
-    case ..<90: "\(Readable.decimal(seconds, 0)) s"
-    case ..<5400: "\(Readable.decimal(seconds / 60, 0)) min"
-    default: "\(Readable.decimal(seconds / 3600, 1)) h"
-    }
-  }
-
-  private static var columns: Int {
-    var size = winsize()
-    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-    return Int(size.ws_col)
   }
 }

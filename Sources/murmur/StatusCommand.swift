@@ -71,32 +71,6 @@ struct StatusCommand: AsyncParsableCommand {
   }
 }
 
-/// `murmur models`.
-struct ModelsCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "models",
-    abstract: "List the models that a serving node offers.",
-    discussion: """
-      Example:
-
-          murmur models --home demo/consumer
-      """)
-
-  @OptionGroup var options: PullOptions
-  @OptionGroup var output: OutputOption
-
-  func run() async throws {
-    let models = try await options.client().models()
-    if output.json {
-      Terminal.print(try JSONOutput.document(models.map(ModelResult.init)))
-    } else if models.isEmpty {
-      Terminal.print("no models")
-    } else {
-      for line in models.table.lines { Terminal.print(line) }
-    }
-  }
-}
-
 extension [ModelRow] {
   /// One line a version.
   var table: TextTable {

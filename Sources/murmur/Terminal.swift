@@ -23,4 +23,11 @@ enum Terminal {
       rest = rest.dropFirst(count)
     }
   }
+
+  /// Characters on a line of a terminal; 80 for anything else.
+  static func columns(_ descriptor: Int32) -> Int {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
 }

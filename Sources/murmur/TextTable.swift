@@ -49,6 +49,15 @@ enum Readable {
     return "\(sign)\(whole / scale).\(String(repeating: "0", count: digits - fraction.count))\(fraction)"
   }
 
+  /// `12 s`, `10 min`, `3.5 h`.
+  static func time(_ seconds: Double) -> String {
+    switch seconds {
+    case ..<90: "\(decimal(seconds, 0)) s"
+    case ..<5400: "\(decimal(seconds / 60, 0)) min"
+    default: "\(decimal(seconds / 3600, 1)) h"
+    }
+  }
+
   /// A path without the detours of being written in another folder's file: `Cluster/../Data` is `Data`.
   static func path(_ path: String) -> String {
     var parts: [Substring] = []

@@ -1,6 +1,7 @@
 import Cryptography
 import DataSources
 import Foundation
+import LoopbackWeb
 import Testing
 
 /// Downloads from a server of the test's own. None of them needs a network.

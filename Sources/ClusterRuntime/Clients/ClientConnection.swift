@@ -4,15 +4,15 @@ import Wire
 import ZeroMQ
 
 /// A command's own keys, and the key of the party that it asks.
-struct ClientKeys: Sendable {
-  let home: PartyHome
-  let own: CurveKeyPair
-  let server: CurvePublicKey
+package struct ClientKeys: Sendable {
+  package let home: PartyHome
+  package let own: CurveKeyPair
+  package let server: CurvePublicKey
 
   /// - Parameters:
   ///   - roles: that the folder may have.
   ///   - server: the role of the party that is asked; the first by name, if there are several.
-  init(home directory: String, roles: [Role], server role: Role) throws(RuntimeError) {
+  package init(home directory: String, roles: [Role], server role: Role) throws(RuntimeError) {
     home = try Self.load(directory, roles: roles)
     own = try home.curveKeyPair()
     guard let member = home.membership.members(role: role).first,

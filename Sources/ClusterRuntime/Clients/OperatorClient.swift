@@ -121,6 +121,41 @@ package final class OperatorClient: Sendable {
     guard case .runStopping = try await ask(.stopRun(run), isRepeatable: false) else { throw Self.unexpected }
   }
 
+  /// Versions of a model, newest first; or the newest of every model.
+  package func versions(of model: ModelName?) async throws(RuntimeError) -> [VersionRow] {
+    guard case .versions(let rows) = try await ask(.listVersions(model)) else { throw Self.unexpected }
+    return rows
+  }
+
+  /// - Parameter reference: `digits@3`, `digits@champion` or `digits@sha256:…`.
+  package func version(_ reference: String) async throws(RuntimeError) -> VersionDetail {
+    guard case .versionDetail(let detail) = try await ask(.showVersion(reference: reference)) else {
+      throw Self.unexpected
+    }
+    return detail
+  }
+
+  /// Moves an alias, takes it away or back.
+  ///
+  /// - Returns: from where to where it went.
+  package func change(_ order: AliasOrder) async throws(RuntimeError) -> AliasMove {
+    guard case .aliasChanged(let move) = try await ask(.changeAlias(order), isRepeatable: false) else {
+      throw Self.unexpected
+    }
+    return move
+  }
+
+  /// Revokes a version, for good.
+  ///
+  /// - Returns: the mark, and what became of the aliases that pointed to the version.
+  package func retire(
+    _ version: ModelVersion, of model: ModelName, reason: String
+  ) async throws(RuntimeError) -> (version: RetiredVersion, moves: [AliasMove]) {
+    let reply = try await ask(.retireVersion(model, version, reason: reason), isRepeatable: false)
+    guard case .versionRetired(let gone, let moves) = reply else { throw Self.unexpected }
+    return (gone, moves)
+  }
+
   private func ask(_ request: OperatorRequest, isRepeatable: Bool = true) async throws(RuntimeError) -> OperatorReply {
     try await connection.ask(request, isRepeatable: isRepeatable)
   }

@@ -1,153 +1,152 @@
 import ClusterConfiguration
 import Federation
 import ModelRegistry
+import Pulling
 import SecureAggregation
+import WebClient
 import Wire
 import ZeroMQ
 
-/// A consumer's way to models: lists what a serving node has, downloads versions and verifies them.
-///
-/// The serving node is not trusted: the signature is a coordinator's of the consumer's own federation file, and every
-/// byte is covered by it.
+/// A consumer's way to models: lists what serving nodes have, fetches versions and verifies them.
 package final class PullClient: Sendable {
-  /// Time without a byte after which a download gives up, in deadlines.
+  /// Most addresses that are asked.
+  package static let placesMax = 16
+  /// Time without a byte after which a node is given up, in deadlines; less where there is another one to go on at.
   static let stallDeadlines = 3
+  static let patienceAmongOthers = Duration.seconds(5)
+  static let deadlineAmongOthers = Duration.seconds(5)
 
-  private let connection: PullConnection
-  private let membership: MembershipList
-  private let deadline: Duration
-  private let downloads = DownloadBoard()
+  /// What goes with requests over HTTP.
+  package struct WebAccess: Sendable {
+    /// Or a token; nil to ask without.
+    package var apiKey: String?
+    /// Whether unencrypted HTTP may leave this machine.
+    package var allowsPlain: Bool
+
+    package init(apiKey: String? = nil, allowsPlain: Bool = false) {
+      self.apiKey = apiKey
+      self.allowsPlain = allowsPlain
+    }
+  }
+
+  package let puller: ModelPuller
+  package let membership: MembershipList
 
   /// Connects; nothing is asked yet.
   ///
   /// - Parameters:
   ///   - home: the folder of a consumer, or of any other party that is let in.
-  ///   - endpoint: in place of the federation file's; nil for that one.
-  ///   - deadline: for each answer.
-  package init(home: String, endpoint: String? = nil, deadline: Duration = .seconds(10)) throws(RuntimeError) {
-    let keys = try ClientKeys(
-      home: home, roles: [.consumer, .operator, .worker, .servingNode, .coordinator], server: .servingNode)
-    membership = keys.home.membership
-    let address = endpoint ?? keys.home.federation.endpoints.pull
-    self.deadline = deadline
-    connection = try PullConnection(
-      to: Endpoint(rawValue: address), keys: keys, server: "the serving node", profile: .pull(.connecting),
-      deadline: deadline
-    ) { [downloads] event in downloads.post(event) }
+  ///   - places: addresses of serving nodes, asked in this order: `tcp://HOST:PORT` or `ipc://PATH` of a pull socket,
+  ///     `https://…` of an HTTP interface. Empty for the federation file's.
+  ///   - deadline: for each answer over ZeroMQ; at most `deadlineAmongOthers` if there are several places.
+  package init(
+    home: String, from places: [String] = [], web: WebAccess = WebAccess(), deadline: Duration = .seconds(10)
+  ) throws(RuntimeError) {
+    let party = try ClientKeys.load(home, roles: Self.roles)
+    membership = party.membership
+    let addresses = places.isEmpty ? [party.federation.endpoints.pull] : places
+    guard addresses.count <= Self.placesMax else {
+      throw RuntimeError(.usage, "found \(addresses.count) addresses, expected at most \(Self.placesMax)")
+    }
+    let stall = deadline * Self.stallDeadlines
+    let patience = addresses.count > 1 ? min(stall, Self.patienceAmongOthers) : stall
+    var sources: [any PullSource] = []
+    for address in addresses {
+      if WebAddress.isMeant(address) {
+        sources.append(HTTPSource(try Self.webAddress(address, web), apiKey: web.apiKey, patience: patience))
+      } else {
+        let keys = try ClientKeys(home: home, roles: Self.roles, server: .servingNode)
+        sources.append(
+          try NodeSource(
+            Endpoint(rawValue: address), keys: keys,
+            deadline: addresses.count > 1 ? min(deadline, Self.deadlineAmongOthers) : deadline, patience: patience))
+      }
+    }
+    puller = ModelPuller(sources: sources, membership: membership)
   }
 
-  /// What the serving node offers, sorted by name, newest versions first.
+  private static let roles: [Role] = [.consumer, .operator, .worker, .servingNode, .coordinator]
+
+  /// - Throws: `RuntimeError.usage` for what is no address, or one over which everybody on the way could read the key and
+  ///   what is asked.
+  package static func webAddress(_ text: String, _ web: WebAccess) throws(RuntimeError) -> WebAddress {
+    guard let address = WebAddress(text) else {
+      throw RuntimeError(.usage, "\(text): found no address of a serving node, expected https://HOST[:PORT]")
+    }
+    guard address.isEncrypted || address.isLoopback || web.allowsPlain else {
+      throw RuntimeError(
+        .usage, "\(text): found unencrypted HTTP to another machine, expected https://…, or --insecure-http beside it")
+    }
+    return address
+  }
+
+  /// What the first node that answers offers, sorted by name, newest versions first.
   package func models() async throws(RuntimeError) -> [ModelRow] {
-    guard case .models(let rows) = try await connection.ask(.listModels) else { throw Self.unexpected }
-    return rows
+    try await Self.run { () throws(PullError) in
+      try await puller.models().map {
+        ModelRow(name: $0.model, version: $0.version, digest: $0.digest, aliases: $0.aliases)
+      }
+    }
   }
 
   /// The signed statement about a version, verified.
   package func manifest(of text: String) async throws(RuntimeError) -> (manifest: Manifest, signed: SignedManifest) {
-    let reference: ModelReference
+    let reference = try Self.reference(text)
+    return try await Self.run { () throws(PullError) in try await puller.manifest(of: reference) }
+  }
+
+  /// Fetches a version into a folder, and keeps nothing elsewhere (`ModelPuller.pull`).
+  ///
+  /// - Parameters:
+  ///   - reference: `digits`, `digits@3`, `digits@champion` or `digits@sha256:…`.
+  ///   - progress: bytes that are there, and all bytes; called after each piece, and once before the first.
+  package func pull(
+    reference text: String, into directory: String, progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
+  ) async throws(RuntimeError) -> PulledModel {
+    let reference = try Self.reference(text)
+    return try await Self.run { () throws(PullError) in
+      try await puller.pull(reference, into: directory) { progress($0.byteCount, $0.total) }
+    }
+  }
+
+  private static func reference(_ text: String) throws(RuntimeError) -> ModelReference {
     do throws(ModelReferenceError) {
-      reference = try ModelReference(parsing: text)
+      return try ModelReference(orLatest: text)
     } catch {
       throw RuntimeError(.usage, error.description)
     }
-    guard case .resolved(let signed) = try await connection.ask(.resolve(reference: text)) else {
-      throw Self.unexpected
-    }
-    do throws(VerificationError) {
-      let manifest = try signed.verify(membership: membership)
-      try check(manifest, digest: signed.digest, against: reference)
-      return (manifest, signed)
-    } catch {
-      throw RuntimeError(.verificationFailed, "\(text): \(error)")
-    }
   }
 
-  /// Downloads a version into a folder and verifies it. Nothing has its final name before all of it is verified.
+  private static func run<T>(_ body: () async throws(PullError) -> T) async throws(RuntimeError) -> T {
+    do throws(PullError) {
+      return try await body()
+    } catch {
+      throw RuntimeError(error)
+    }
+  }
+}
+
+extension PulledModel {
+  /// Checks a folder that `murmur pull` wrote, without a network.
   ///
-  /// A download that stopped is taken up where it stopped. Files of another version in the folder are replaced, the
-  /// weights last.
-  ///
-  /// - Parameters:
-  ///   - reference: `digits@3`, `digits@champion` or `digits@sha256:…`.
-  ///   - directory: made if there is none.
-  ///   - progress: bytes that are there, and all bytes; called after each chunk, and once before the first.
-  /// - Throws: `RuntimeError` of category `notFound`, `notAuthorised`, `verificationFailed`, `network`, or `failed` for
-  ///   what the disk refuses.
-  package func pull(
-    reference: String, into directory: String, progress: @Sendable (UInt64, UInt64) -> Void = { _, _ in }
-  ) async throws(RuntimeError) -> PulledModel {
-    let (manifest, signed) = try await manifest(of: reference)
-    let model = PulledModel(directory: directory, manifest: manifest, digest: signed.digest)
-    do throws(FileError) {
-      try DurableFile.createDirectory(directory)
-    } catch {
-      throw RuntimeError(error)
-    }
-    guard !isComplete(model) else {
-      progress(manifest.file.byteCount, manifest.file.byteCount)
-      try write(signed, of: model)
-      return model
-    }
-    let file = try PartialFile(directory: directory, digest: manifest.file.digest)
-    let download = FileDownload(manifest.file, to: file, over: connection, patience: deadline * Self.stallDeadlines)
-    try await download.run(events: downloads, progress: progress)
-    try check(file, against: manifest)
-    try write(signed, of: model)
-    do throws(FileError) {
-      try file.commit(byteCount: manifest.file.byteCount, as: model.modelPath)
-    } catch {
-      throw RuntimeError(error)
-    }
-    return model
-  }
-
-  // MARK: Checks
-
-  private func check(_ manifest: Manifest, digest: Digest, against reference: ModelReference)
-    throws(VerificationError)
-  {
-    let found = "\(manifest.model)@\(manifest.version)"
-    guard manifest.model == reference.model else { throw .otherVersion(found: found, expected: "\(reference)") }
-    switch reference.selector {
-    case .alias: break
-    case .version(let version):
-      guard version == manifest.version else { throw .otherVersion(found: found, expected: "\(reference)") }
-    case .digest(let expected):
-      guard digest == expected else { throw .manifestDigest(found: digest, expected: expected) }
-    }
-  }
-
-  /// The digest of the file is right already: that its tensors are those of the manifest is checked here.
-  private func check(_ file: PartialFile, against manifest: Manifest) throws(RuntimeError) {
-    let bytes: [UInt8]
-    do throws(FileError) {
-      bytes = try DurableFile.read(file.path, byteCountMax: DirectoryModelStore.blobByteCountMax)
-    } catch {
-      throw RuntimeError(error)
-    }
-    do throws(VerificationError) {
-      _ = try manifest.verify(file: Array(bytes.prefix(Int(clamping: manifest.file.byteCount))))
+  /// - Parameter home: the folder of any party; its `federation` file says who may sign.
+  /// - Throws: `RuntimeError` of category `notFound` for a missing file, `verificationFailed` for one that is not what
+  ///   was signed.
+  package static func verify(directory: String, home: String) throws(RuntimeError) -> PulledModel {
+    let membership = try membership(of: home)
+    do throws(PullError) {
+      return try verify(directory: directory, membership: membership)
     } catch {
       throw RuntimeError(error)
     }
   }
 
-  private func isComplete(_ model: PulledModel) -> Bool {
-    guard let bytes = try? DurableFile.read(model.modelPath, byteCountMax: Int(clamping: model.manifest.file.byteCount))
-    else { return false }
-    return (try? model.manifest.verify(file: bytes)) != nil
-  }
-
-  private func write(_ signed: SignedManifest, of model: PulledModel) throws(RuntimeError) {
-    do throws(FileError) {
-      try DurableFile.write(Array("\(signed.signature.hex)\n".utf8), to: model.signaturePath)
-      try DurableFile.write(signed.bytes, to: model.manifestPath)
+  /// Who is in the federation, as a party's folder says. Needs no secret key.
+  package static func membership(of home: String) throws(RuntimeError) -> MembershipList {
+    do throws(ConfigurationError) {
+      return try FederationFile.load(path: home + "/" + FederationFile.name).membership
     } catch {
       throw RuntimeError(error)
     }
-  }
-
-  private static var unexpected: RuntimeError {
-    RuntimeError(.failed, "the serving node gave the answer to another question")
   }
 }

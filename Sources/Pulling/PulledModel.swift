@@ -1,4 +1,3 @@
-import ClusterConfiguration
 import Federation
 import ModelRegistry
 import SecureAggregation
@@ -23,7 +22,7 @@ package struct PulledModel: Hashable, Sendable {
   /// The signature: 128 hexadecimal digits and a line feed.
   package var signaturePath: String { directory + "/" + Self.signatureName }
 
-  init(directory: String, manifest: Manifest, digest: Digest) {
+  package init(directory: String, manifest: Manifest, digest: Digest) {
     self.directory = directory
     self.manifest = manifest
     self.digest = digest
@@ -33,46 +32,58 @@ package struct PulledModel: Hashable, Sendable {
   /// Checks a folder that `murmur pull` wrote, without a network: signature, signer, size and digest of the file, and
   /// every tensor's.
   ///
-  /// - Parameter home: the folder of any party; its `federation` file says who may sign.
-  /// - Throws: `RuntimeError` of category `notFound` for a missing file, `verificationFailed` for one that is not what
-  ///   was signed.
-  package static func verify(directory: String, home: String) throws(RuntimeError) -> PulledModel {
-    let federation: FederationFile
-    do throws(ConfigurationError) {
-      federation = try FederationFile.load(path: home + "/" + FederationFile.name)
-    } catch {
-      throw RuntimeError(error)
-    }
+  /// - Parameter membership: the list from the reader's own `federation` file.
+  /// - Throws: `PullError` of kind `notFound` for a missing file, `verificationFailed` for one that is not what was signed.
+  package static func verify(directory: String, membership: MembershipList) throws(PullError) -> PulledModel {
     let signed = try signedManifest(in: directory)
+    let attachments = try attachments(in: directory)
     let file = try read(directory + "/" + modelName, byteCountMax: DirectoryModelStore.blobByteCountMax)
     do throws(VerificationError) {
-      let manifest = try signed.verify(membership: federation.membership)
+      let manifest = try signed.verify(membership: membership)
+      try attachments?.verify(signed, membership: membership)
       _ = try manifest.verify(file: file)
       return PulledModel(directory: directory, manifest: manifest, digest: signed.digest)
     } catch {
-      throw RuntimeError(.verificationFailed, "\(directory): \(error)")
+      throw PullError(.verificationFailed, "\(directory): \(error)")
     }
   }
 
-  private static func signedManifest(in directory: String) throws(RuntimeError) -> SignedManifest {
+  /// What stands in a folder as manifest and signature. Nothing is verified.
+  static func signedManifest(in directory: String) throws(PullError) -> SignedManifest {
     let bytes = try read(directory + "/" + manifestName, byteCountMax: Manifest.byteCountMax)
     let path = directory + "/" + signatureName
-    let text = String(decoding: try read(path, byteCountMax: 1024), as: UTF8.self)
-    guard text.hasSuffix("\n"), let signature = Signature(hex: String(text.dropLast())) else {
-      throw RuntimeError(.verificationFailed, "\(path): found something else, expected 128 hexadecimal digits")
+    guard let signature = signature(try read(path, byteCountMax: 1024)) else {
+      throw PullError(.verificationFailed, "\(path): found something else, expected 128 hexadecimal digits")
     }
     do throws(ManifestError) {
       return SignedManifest(bytes: bytes, signature: signature, signer: try Manifest(bytes: bytes).signer)
     } catch {
-      throw RuntimeError(.verificationFailed, "\(directory)/\(manifestName): \(error)")
+      throw PullError(.verificationFailed, "\(directory)/\(manifestName): \(error)")
     }
   }
 
-  private static func read(_ path: String, byteCountMax: Int) throws(RuntimeError) -> [UInt8] {
+  /// What lets foreign tools verify the version in a folder; nil for none. Nothing is verified.
+  static func attachments(in directory: String) throws(PullError) -> ModelAttachments? {
+    do throws(RegistryError) {
+      return try ModelAttachments.read(directory: directory)
+    } catch {
+      throw PullError(.verificationFailed, "\(error)")
+    }
+  }
+
+  /// The bytes of `manifest.sig`, and what they say.
+  static func text(of signature: Signature) -> [UInt8] { Array("\(signature.hex)\n".utf8) }
+
+  static func signature(_ bytes: [UInt8]) -> Signature? {
+    let text = String(decoding: bytes, as: UTF8.self)
+    return text.hasSuffix("\n") ? Signature(hex: String(text.dropLast())) : nil
+  }
+
+  private static func read(_ path: String, byteCountMax: Int) throws(PullError) -> [UInt8] {
     do throws(FileError) {
       return try DurableFile.read(path, byteCountMax: byteCountMax)
     } catch {
-      throw RuntimeError(error.isMissing ? .notFound : .failed, error.description)
+      throw PullError(error.isMissing ? .notFound : .failed, error.description)
     }
   }
 }

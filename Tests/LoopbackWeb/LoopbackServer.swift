@@ -1,8 +1,8 @@
 import Foundation
 
 /// An HTTP server on a port of 127.0.0.1 that says what a test tells it, as rudely as that is, and ends with the object.
-final class LoopbackServer: Sendable {
-  enum Answer: Sendable {
+package final class LoopbackServer: Sendable {
+  package enum Answer: Sendable {
     /// What is sent, piece by piece, before the connection is closed.
     case bytes([[UInt8]])
     /// Nothing more is sent after these until the client gives up.
@@ -11,19 +11,22 @@ final class LoopbackServer: Sendable {
     case drip(Duration)
   }
 
-  struct Request: Sendable {
-    let path: String
+  package struct Request: Sendable {
+    package let path: String
     /// What stands behind `Range: bytes=`.
-    let range: String?
+    package let range: String?
+    /// By lower-case name.
+    package let headers: [String: String]
+    package let body: [UInt8]
   }
 
-  let port: UInt16
+  package let port: UInt16
   private let descriptor: Int32
   private let answer: @Sendable (Request) -> Answer
 
-  var place: String { "http://127.0.0.1:\(port)/set" }
+  package var place: String { "http://127.0.0.1:\(port)/set" }
 
-  init(_ answer: @escaping @Sendable (Request) -> Answer) throws {
+  package init(_ answer: @escaping @Sendable (Request) -> Answer) throws {
     self.answer = answer
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -53,7 +56,7 @@ final class LoopbackServer: Sendable {
   }
 
   /// A whole answer, with the length that `length` says.
-  static func response(
+  package static func response(
     _ body: [UInt8], status: String = "200 OK", length: Int? = nil, header: String = ""
   ) -> [UInt8] {
     let head = "HTTP/1.1 \(status)\r\nContent-Length: \(length ?? body.count)\r\n\(header)Connection: close\r\n\r\n"
@@ -61,7 +64,7 @@ final class LoopbackServer: Sendable {
   }
 
   /// The rest of a file from `offset` on, announced as the part of `total` bytes that it is.
-  static func rest(of file: [UInt8], from offset: Int, announced: Int? = nil) -> [UInt8] {
+  package static func rest(of file: [UInt8], from offset: Int, announced: Int? = nil) -> [UInt8] {
     response(
       Array(file[offset...]), status: "206 Partial Content",
       header: "Content-Range: bytes \(announced ?? offset)-\(file.count - 1)/\(file.count)\r\n")
@@ -69,20 +72,35 @@ final class LoopbackServer: Sendable {
 
   private static func serve(_ connection: Int32, _ answer: (Request) -> Answer) {
     defer { close(connection) }
-    var request: [UInt8] = []
+    var head: [UInt8] = []
+    var body: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
-    while !request.suffix(4).elementsEqual([13, 10, 13, 10]) {
+    while true {
       let count = recv(connection, &buffer, buffer.count, 0)
-      guard count > 0, request.count < 65_536 else { return }
-      request += buffer[..<count]
+      guard count > 0, head.count < 65_536 else { return }
+      head += buffer[..<count]
+      if let end = head.firstRange(of: Array("\r\n\r\n".utf8)) {
+        body = Array(head[end.upperBound...])
+        head = Array(head[..<end.lowerBound])
+        break
+      }
     }
-    let lines = String(decoding: request, as: UTF8.self).split(separator: "\r\n")
-    let prefix = "Range: bytes="
-    switch answer(
-      Request(
-        path: lines.first?.split(separator: " ").dropFirst().first.map(String.init) ?? "",
-        range: lines.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }))
-    {
+    let lines = String(decoding: head, as: UTF8.self).split(separator: "\r\n")
+    var headers: [String: String] = [:]
+    for line in lines.dropFirst() {
+      let parts = line.split(separator: ":", maxSplits: 1)
+      if parts.count == 2 { headers[parts[0].lowercased()] = parts[1].trimmingCharacters(in: .whitespaces) }
+    }
+    // What is not read would end the connection with a reset instead of an answer.
+    while body.count < headers["content-length"].flatMap({ Int($0) }) ?? 0 {
+      let count = recv(connection, &buffer, buffer.count, 0)
+      guard count > 0, body.count < 1 << 24 else { return }
+      body += buffer[..<count]
+    }
+    let prefix = "bytes="
+    let range = headers["range"].flatMap { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : nil }
+    let path = lines.first?.split(separator: " ").dropFirst().first.map(String.init) ?? ""
+    switch answer(Request(path: path, range: range, headers: headers, body: body)) {
     case .bytes(let pieces):
       for piece in pieces where !write(piece, to: connection) { return }
     case .silence(let bytes):
