@@ -7,9 +7,9 @@ JOBS = $(shell nproc)
 SOAK = .soak
 VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 # Tests that compute for minutes. They run before the others, whose parties keep time by the clock of the machine.
-COMPUTING_TESTS = ^(SecureAggregation|Simulation)Tests\.
+COMPUTING_TESTS = ^(Aggregation|Conformance|Cryptography|Federation|Fuzzing|GradientKernel|Inference|Membership|ModelRegistry|Reports|Rounds|SecureAggregation|Serving|Simulation|Tensors|Training|Transfer|Wire)Tests\.
 
-.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign hosts differential canaries fuzz lint format generate clean bootstrap
+.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign serving-checks kserve hosts observability differential canaries fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
@@ -21,7 +21,10 @@ help:
 	@echo "make build        the program, at $(MURMUR)"
 	@echo "make conformance  secure aggregation against its published vectors"
 	@echo "make foreign      the worker in Python among parties that are murmur, where PyPI is within reach"
+	@echo "make serving-checks  serving nodes before clients and tools of others, and kill -9 (ARGUMENTS, .ci/serving)"
+	@echo "make kserve       the same node before the client of KServe, whose packages take 450 MB"
 	@echo "make hosts        two hosts in network namespaces, and a cable that is pulled out; as root"
+	@echo "make observability Prometheus from Debian on a federation: every query of its dashboards and alerts"
 	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
 	@echo "make canaries     secure aggregation with one check left out: its tests have to notice"
 	@echo "make fuzz         what peers' bytes may do, SECONDS (25) for each target"
@@ -81,11 +84,20 @@ conformance: build
 hosts: build
 	.ci/hosts
 
+observability: build
+	.ci/observability
+
 differential: build
 	.ci/differential
 
 foreign: build
 	.ci/foreign
+
+serving-checks: build
+	.ci/serving $(ARGUMENTS)
+
+kserve: build
+	.ci/serving --kserve $(ARGUMENTS)
 
 canaries: bootstrap
 	.ci/canaries

@@ -11,6 +11,6 @@ struct MurmurBench: AsyncParsableCommand {
       """,
     subcommands: [
       SecureAggregationBenchmark.self, KernelBenchmark.self, RoundBenchmark.self, FleetBenchmark.self,
-      KillSweepBenchmark.self, SimulationBenchmark.self,
+      KillSweepBenchmark.self, SimulationBenchmark.self, ServingBenchmark.self,
     ])
 }

@@ -2167,6 +2167,96 @@ void   murmur__state_record__free_unpacked
   assert(message->base.descriptor == &murmur__state_record__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__alias_removed__init
+                     (Murmur__AliasRemoved         *message)
+{
+  static const Murmur__AliasRemoved init_value = MURMUR__ALIAS_REMOVED__INIT;
+  *message = init_value;
+}
+size_t murmur__alias_removed__get_packed_size
+                     (const Murmur__AliasRemoved *message)
+{
+  assert(message->base.descriptor == &murmur__alias_removed__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__alias_removed__pack
+                     (const Murmur__AliasRemoved *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__alias_removed__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__alias_removed__pack_to_buffer
+                     (const Murmur__AliasRemoved *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__alias_removed__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__AliasRemoved *
+       murmur__alias_removed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__AliasRemoved *)
+     protobuf_c_message_unpack (&murmur__alias_removed__descriptor,
+                                allocator, len, data);
+}
+void   murmur__alias_removed__free_unpacked
+                     (Murmur__AliasRemoved *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__alias_removed__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__retired_version__init
+                     (Murmur__RetiredVersion         *message)
+{
+  static const Murmur__RetiredVersion init_value = MURMUR__RETIRED_VERSION__INIT;
+  *message = init_value;
+}
+size_t murmur__retired_version__get_packed_size
+                     (const Murmur__RetiredVersion *message)
+{
+  assert(message->base.descriptor == &murmur__retired_version__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__retired_version__pack
+                     (const Murmur__RetiredVersion *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__retired_version__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__retired_version__pack_to_buffer
+                     (const Murmur__RetiredVersion *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__retired_version__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__RetiredVersion *
+       murmur__retired_version__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__RetiredVersion *)
+     protobuf_c_message_unpack (&murmur__retired_version__descriptor,
+                                allocator, len, data);
+}
+void   murmur__retired_version__free_unpacked
+                     (Murmur__RetiredVersion *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__retired_version__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__snapshot_request__init
                      (Murmur__SnapshotRequest         *message)
 {
@@ -2255,6 +2345,51 @@ void   murmur__signed_manifest__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &murmur__signed_manifest__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__model_attachments__init
+                     (Murmur__ModelAttachments         *message)
+{
+  static const Murmur__ModelAttachments init_value = MURMUR__MODEL_ATTACHMENTS__INIT;
+  *message = init_value;
+}
+size_t murmur__model_attachments__get_packed_size
+                     (const Murmur__ModelAttachments *message)
+{
+  assert(message->base.descriptor == &murmur__model_attachments__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__model_attachments__pack
+                     (const Murmur__ModelAttachments *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__model_attachments__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__model_attachments__pack_to_buffer
+                     (const Murmur__ModelAttachments *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__model_attachments__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__ModelAttachments *
+       murmur__model_attachments__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__ModelAttachments *)
+     protobuf_c_message_unpack (&murmur__model_attachments__descriptor,
+                                allocator, len, data);
+}
+void   murmur__model_attachments__free_unpacked
+                     (Murmur__ModelAttachments *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__model_attachments__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   murmur__snapshot_entry__init
@@ -3517,6 +3652,501 @@ void   murmur__run_events__free_unpacked
   assert(message->base.descriptor == &murmur__run_events__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__list_versions__init
+                     (Murmur__ListVersions         *message)
+{
+  static const Murmur__ListVersions init_value = MURMUR__LIST_VERSIONS__INIT;
+  *message = init_value;
+}
+size_t murmur__list_versions__get_packed_size
+                     (const Murmur__ListVersions *message)
+{
+  assert(message->base.descriptor == &murmur__list_versions__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__list_versions__pack
+                     (const Murmur__ListVersions *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__list_versions__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__list_versions__pack_to_buffer
+                     (const Murmur__ListVersions *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__list_versions__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__ListVersions *
+       murmur__list_versions__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__ListVersions *)
+     protobuf_c_message_unpack (&murmur__list_versions__descriptor,
+                                allocator, len, data);
+}
+void   murmur__list_versions__free_unpacked
+                     (Murmur__ListVersions *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__list_versions__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__version_row__init
+                     (Murmur__VersionRow         *message)
+{
+  static const Murmur__VersionRow init_value = MURMUR__VERSION_ROW__INIT;
+  *message = init_value;
+}
+size_t murmur__version_row__get_packed_size
+                     (const Murmur__VersionRow *message)
+{
+  assert(message->base.descriptor == &murmur__version_row__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__version_row__pack
+                     (const Murmur__VersionRow *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__version_row__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__version_row__pack_to_buffer
+                     (const Murmur__VersionRow *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__version_row__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__VersionRow *
+       murmur__version_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__VersionRow *)
+     protobuf_c_message_unpack (&murmur__version_row__descriptor,
+                                allocator, len, data);
+}
+void   murmur__version_row__free_unpacked
+                     (Murmur__VersionRow *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__version_row__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__version_list__init
+                     (Murmur__VersionList         *message)
+{
+  static const Murmur__VersionList init_value = MURMUR__VERSION_LIST__INIT;
+  *message = init_value;
+}
+size_t murmur__version_list__get_packed_size
+                     (const Murmur__VersionList *message)
+{
+  assert(message->base.descriptor == &murmur__version_list__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__version_list__pack
+                     (const Murmur__VersionList *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__version_list__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__version_list__pack_to_buffer
+                     (const Murmur__VersionList *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__version_list__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__VersionList *
+       murmur__version_list__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__VersionList *)
+     protobuf_c_message_unpack (&murmur__version_list__descriptor,
+                                allocator, len, data);
+}
+void   murmur__version_list__free_unpacked
+                     (Murmur__VersionList *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__version_list__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__show_version__init
+                     (Murmur__ShowVersion         *message)
+{
+  static const Murmur__ShowVersion init_value = MURMUR__SHOW_VERSION__INIT;
+  *message = init_value;
+}
+size_t murmur__show_version__get_packed_size
+                     (const Murmur__ShowVersion *message)
+{
+  assert(message->base.descriptor == &murmur__show_version__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__show_version__pack
+                     (const Murmur__ShowVersion *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__show_version__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__show_version__pack_to_buffer
+                     (const Murmur__ShowVersion *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__show_version__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__ShowVersion *
+       murmur__show_version__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__ShowVersion *)
+     protobuf_c_message_unpack (&murmur__show_version__descriptor,
+                                allocator, len, data);
+}
+void   murmur__show_version__free_unpacked
+                     (Murmur__ShowVersion *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__show_version__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__version_detail__init
+                     (Murmur__VersionDetail         *message)
+{
+  static const Murmur__VersionDetail init_value = MURMUR__VERSION_DETAIL__INIT;
+  *message = init_value;
+}
+size_t murmur__version_detail__get_packed_size
+                     (const Murmur__VersionDetail *message)
+{
+  assert(message->base.descriptor == &murmur__version_detail__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__version_detail__pack
+                     (const Murmur__VersionDetail *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__version_detail__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__version_detail__pack_to_buffer
+                     (const Murmur__VersionDetail *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__version_detail__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__VersionDetail *
+       murmur__version_detail__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__VersionDetail *)
+     protobuf_c_message_unpack (&murmur__version_detail__descriptor,
+                                allocator, len, data);
+}
+void   murmur__version_detail__free_unpacked
+                     (Murmur__VersionDetail *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__version_detail__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__version_number__init
+                     (Murmur__VersionNumber         *message)
+{
+  static const Murmur__VersionNumber init_value = MURMUR__VERSION_NUMBER__INIT;
+  *message = init_value;
+}
+size_t murmur__version_number__get_packed_size
+                     (const Murmur__VersionNumber *message)
+{
+  assert(message->base.descriptor == &murmur__version_number__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__version_number__pack
+                     (const Murmur__VersionNumber *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__version_number__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__version_number__pack_to_buffer
+                     (const Murmur__VersionNumber *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__version_number__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__VersionNumber *
+       murmur__version_number__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__VersionNumber *)
+     protobuf_c_message_unpack (&murmur__version_number__descriptor,
+                                allocator, len, data);
+}
+void   murmur__version_number__free_unpacked
+                     (Murmur__VersionNumber *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__version_number__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__change_alias__init
+                     (Murmur__ChangeAlias         *message)
+{
+  static const Murmur__ChangeAlias init_value = MURMUR__CHANGE_ALIAS__INIT;
+  *message = init_value;
+}
+size_t murmur__change_alias__get_packed_size
+                     (const Murmur__ChangeAlias *message)
+{
+  assert(message->base.descriptor == &murmur__change_alias__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__change_alias__pack
+                     (const Murmur__ChangeAlias *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__change_alias__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__change_alias__pack_to_buffer
+                     (const Murmur__ChangeAlias *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__change_alias__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__ChangeAlias *
+       murmur__change_alias__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__ChangeAlias *)
+     protobuf_c_message_unpack (&murmur__change_alias__descriptor,
+                                allocator, len, data);
+}
+void   murmur__change_alias__free_unpacked
+                     (Murmur__ChangeAlias *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__change_alias__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__alias_move__init
+                     (Murmur__AliasMove         *message)
+{
+  static const Murmur__AliasMove init_value = MURMUR__ALIAS_MOVE__INIT;
+  *message = init_value;
+}
+size_t murmur__alias_move__get_packed_size
+                     (const Murmur__AliasMove *message)
+{
+  assert(message->base.descriptor == &murmur__alias_move__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__alias_move__pack
+                     (const Murmur__AliasMove *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__alias_move__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__alias_move__pack_to_buffer
+                     (const Murmur__AliasMove *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__alias_move__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__AliasMove *
+       murmur__alias_move__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__AliasMove *)
+     protobuf_c_message_unpack (&murmur__alias_move__descriptor,
+                                allocator, len, data);
+}
+void   murmur__alias_move__free_unpacked
+                     (Murmur__AliasMove *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__alias_move__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__alias_event__init
+                     (Murmur__AliasEvent         *message)
+{
+  static const Murmur__AliasEvent init_value = MURMUR__ALIAS_EVENT__INIT;
+  *message = init_value;
+}
+size_t murmur__alias_event__get_packed_size
+                     (const Murmur__AliasEvent *message)
+{
+  assert(message->base.descriptor == &murmur__alias_event__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__alias_event__pack
+                     (const Murmur__AliasEvent *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__alias_event__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__alias_event__pack_to_buffer
+                     (const Murmur__AliasEvent *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__alias_event__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__AliasEvent *
+       murmur__alias_event__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__AliasEvent *)
+     protobuf_c_message_unpack (&murmur__alias_event__descriptor,
+                                allocator, len, data);
+}
+void   murmur__alias_event__free_unpacked
+                     (Murmur__AliasEvent *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__alias_event__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__retire_version__init
+                     (Murmur__RetireVersion         *message)
+{
+  static const Murmur__RetireVersion init_value = MURMUR__RETIRE_VERSION__INIT;
+  *message = init_value;
+}
+size_t murmur__retire_version__get_packed_size
+                     (const Murmur__RetireVersion *message)
+{
+  assert(message->base.descriptor == &murmur__retire_version__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__retire_version__pack
+                     (const Murmur__RetireVersion *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__retire_version__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__retire_version__pack_to_buffer
+                     (const Murmur__RetireVersion *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__retire_version__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__RetireVersion *
+       murmur__retire_version__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__RetireVersion *)
+     protobuf_c_message_unpack (&murmur__retire_version__descriptor,
+                                allocator, len, data);
+}
+void   murmur__retire_version__free_unpacked
+                     (Murmur__RetireVersion *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__retire_version__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__version_retirement__init
+                     (Murmur__VersionRetirement         *message)
+{
+  static const Murmur__VersionRetirement init_value = MURMUR__VERSION_RETIREMENT__INIT;
+  *message = init_value;
+}
+size_t murmur__version_retirement__get_packed_size
+                     (const Murmur__VersionRetirement *message)
+{
+  assert(message->base.descriptor == &murmur__version_retirement__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__version_retirement__pack
+                     (const Murmur__VersionRetirement *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__version_retirement__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__version_retirement__pack_to_buffer
+                     (const Murmur__VersionRetirement *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__version_retirement__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__VersionRetirement *
+       murmur__version_retirement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__VersionRetirement *)
+     protobuf_c_message_unpack (&murmur__version_retirement__descriptor,
+                                allocator, len, data);
+}
+void   murmur__version_retirement__free_unpacked
+                     (Murmur__VersionRetirement *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__version_retirement__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__list_models__init
                      (Murmur__ListModels         *message)
 {
@@ -3652,7 +4282,97 @@ void   murmur__resolve_reference__free_unpacked
   assert(message->base.descriptor == &murmur__resolve_reference__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[60] =
+void   murmur__event_batch__init
+                     (Murmur__EventBatch         *message)
+{
+  static const Murmur__EventBatch init_value = MURMUR__EVENT_BATCH__INIT;
+  *message = init_value;
+}
+size_t murmur__event_batch__get_packed_size
+                     (const Murmur__EventBatch *message)
+{
+  assert(message->base.descriptor == &murmur__event_batch__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__event_batch__pack
+                     (const Murmur__EventBatch *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__event_batch__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__event_batch__pack_to_buffer
+                     (const Murmur__EventBatch *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__event_batch__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__EventBatch *
+       murmur__event_batch__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__EventBatch *)
+     protobuf_c_message_unpack (&murmur__event_batch__descriptor,
+                                allocator, len, data);
+}
+void   murmur__event_batch__free_unpacked
+                     (Murmur__EventBatch *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__event_batch__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   murmur__predictions__init
+                     (Murmur__Predictions         *message)
+{
+  static const Murmur__Predictions init_value = MURMUR__PREDICTIONS__INIT;
+  *message = init_value;
+}
+size_t murmur__predictions__get_packed_size
+                     (const Murmur__Predictions *message)
+{
+  assert(message->base.descriptor == &murmur__predictions__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__predictions__pack
+                     (const Murmur__Predictions *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__predictions__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__predictions__pack_to_buffer
+                     (const Murmur__Predictions *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__predictions__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__Predictions *
+       murmur__predictions__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__Predictions *)
+     protobuf_c_message_unpack (&murmur__predictions__descriptor,
+                                allocator, len, data);
+}
+void   murmur__predictions__free_unpacked
+                     (Murmur__Predictions *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__predictions__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[70] =
 {
   {
     "protocol_major",
@@ -4327,6 +5047,102 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[60] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "list_versions",
+    120,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, list_versions),
+    &murmur__list_versions__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "show_version",
+    121,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, show_version),
+    &murmur__show_version__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "change_alias",
+    122,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, change_alias),
+    &murmur__change_alias__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retire_version",
+    123,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, retire_version),
+    &murmur__retire_version__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "versions",
+    125,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, versions),
+    &murmur__version_list__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version_detail",
+    126,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, version_detail),
+    &murmur__version_detail__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alias_changed",
+    127,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, alias_changed),
+    &murmur__alias_move__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version_retirement",
+    128,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, version_retirement),
+    &murmur__version_retirement__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "list_models",
     130,
     PROTOBUF_C_LABEL_NONE,
@@ -4374,6 +5190,30 @@ static const ProtobufCFieldDescriptor murmur__envelope__field_descriptors[60] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "event_batch",
+    140,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, event_batch),
+    &murmur__event_batch__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "predictions",
+    141,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Envelope, body_case),
+    offsetof(Murmur__Envelope, predictions),
+    &murmur__predictions__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__envelope__field_indices_by_name[] = {
   27,   /* field[27] = abort */
@@ -4381,37 +5221,43 @@ static const unsigned murmur__envelope__field_indices_by_name[] = {
   19,   /* field[19] = accept */
   22,   /* field[22] = advert */
   25,   /* field[25] = agree */
+  62,   /* field[62] = alias_changed */
   29,   /* field[29] = blob_chunk */
   28,   /* field[28] = blob_request */
   30,   /* field[30] = blob_unavailable */
   23,   /* field[23] = bundle */
+  58,   /* field[58] = change_alias */
   13,   /* field[13] = dealers */
   20,   /* field[20] = decline */
   46,   /* field[46] = delete_run */
   17,   /* field[17] = ended */
+  68,   /* field[68] = event_batch */
   8,   /* field[8] = failure */
   42,   /* field[42] = get_run_events */
   41,   /* field[41] = get_status */
   7,   /* field[7] = goodbye */
   5,   /* field[5] = heartbeat */
   3,   /* field[3] = hello */
-  56,   /* field[56] = list_models */
+  64,   /* field[64] = list_models */
   40,   /* field[40] = list_runs */
-  58,   /* field[58] = models */
+  56,   /* field[56] = list_versions */
+  66,   /* field[66] = models */
   10,   /* field[10] = offer */
   44,   /* field[44] = pause_run */
   12,   /* field[12] = peer_shares */
+  69,   /* field[69] = predictions */
   21,   /* field[21] = progress */
   0,   /* field[0] = protocol_major */
   1,   /* field[1] = protocol_minor */
   15,   /* field[15] = quorum */
   6,   /* field[6] = refused */
   2,   /* field[2] = request */
-  57,   /* field[57] = resolve */
-  59,   /* field[59] = resolved */
+  65,   /* field[65] = resolve */
+  67,   /* field[67] = resolved */
   9,   /* field[9] = rest */
   16,   /* field[16] = result */
   45,   /* field[45] = resume_run */
+  59,   /* field[59] = retire_version */
   11,   /* field[11] = roster */
   48,   /* field[48] = run_accepted */
   53,   /* field[53] = run_changed */
@@ -4422,6 +5268,7 @@ static const unsigned murmur__envelope__field_indices_by_name[] = {
   49,   /* field[49] = runs */
   24,   /* field[24] = share_check */
   47,   /* field[47] = show_run */
+  57,   /* field[57] = show_version */
   38,   /* field[38] = snapshot */
   37,   /* field[37] = snapshot_request */
   36,   /* field[36] = state_record */
@@ -4435,9 +5282,12 @@ static const unsigned murmur__envelope__field_indices_by_name[] = {
   34,   /* field[34] = upload_close */
   32,   /* field[32] = upload_grant */
   31,   /* field[31] = upload_open */
+  61,   /* field[61] = version_detail */
+  63,   /* field[63] = version_retirement */
+  60,   /* field[60] = versions */
   4,   /* field[4] = welcome */
 };
-static const ProtobufCIntRange murmur__envelope__number_ranges[10 + 1] =
+static const ProtobufCIntRange murmur__envelope__number_ranges[13 + 1] =
 {
   { 1, 0 },
   { 10, 3 },
@@ -4447,9 +5297,12 @@ static const ProtobufCIntRange murmur__envelope__number_ranges[10 + 1] =
   { 80, 36 },
   { 100, 39 },
   { 110, 48 },
-  { 130, 56 },
-  { 135, 58 },
-  { 0, 60 }
+  { 120, 56 },
+  { 125, 60 },
+  { 130, 64 },
+  { 135, 66 },
+  { 140, 68 },
+  { 0, 70 }
 };
 const ProtobufCMessageDescriptor murmur__envelope__descriptor =
 {
@@ -4459,10 +5312,10 @@ const ProtobufCMessageDescriptor murmur__envelope__descriptor =
   "Murmur__Envelope",
   "murmur",
   sizeof(Murmur__Envelope),
-  60,
+  70,
   murmur__envelope__field_descriptors,
   murmur__envelope__field_indices_by_name,
-  10,  murmur__envelope__number_ranges,
+  13,  murmur__envelope__number_ranges,
   (ProtobufCMessageInit) murmur__envelope__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -7656,7 +8509,7 @@ const ProtobufCMessageDescriptor murmur__alias_moved__descriptor =
   (ProtobufCMessageInit) murmur__alias_moved__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__state_record__field_descriptors[5] =
+static const ProtobufCFieldDescriptor murmur__state_record__field_descriptors[7] =
 {
   {
     "epoch",
@@ -7718,18 +8571,44 @@ static const ProtobufCFieldDescriptor murmur__state_record__field_descriptors[5]
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "alias_removed",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__StateRecord, kind_case),
+    offsetof(Murmur__StateRecord, alias_removed),
+    &murmur__alias_removed__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version_retired",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__StateRecord, kind_case),
+    offsetof(Murmur__StateRecord, version_retired),
+    &murmur__retired_version__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__state_record__field_indices_by_name[] = {
   3,   /* field[3] = alias_moved */
+  5,   /* field[5] = alias_removed */
   0,   /* field[0] = epoch */
   4,   /* field[4] = heartbeat */
   1,   /* field[1] = sequence */
   2,   /* field[2] = version_published */
+  6,   /* field[6] = version_retired */
 };
 static const ProtobufCIntRange murmur__state_record__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor murmur__state_record__descriptor =
 {
@@ -7739,11 +8618,139 @@ const ProtobufCMessageDescriptor murmur__state_record__descriptor =
   "Murmur__StateRecord",
   "murmur",
   sizeof(Murmur__StateRecord),
-  5,
+  7,
   murmur__state_record__field_descriptors,
   murmur__state_record__field_indices_by_name,
   1,  murmur__state_record__number_ranges,
   (ProtobufCMessageInit) murmur__state_record__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__alias_removed__field_descriptors[2] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasRemoved, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alias",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasRemoved, alias),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__alias_removed__field_indices_by_name[] = {
+  1,   /* field[1] = alias */
+  0,   /* field[0] = model */
+};
+static const ProtobufCIntRange murmur__alias_removed__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor murmur__alias_removed__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.AliasRemoved",
+  "AliasRemoved",
+  "Murmur__AliasRemoved",
+  "murmur",
+  sizeof(Murmur__AliasRemoved),
+  2,
+  murmur__alias_removed__field_descriptors,
+  murmur__alias_removed__field_indices_by_name,
+  1,  murmur__alias_removed__number_ranges,
+  (ProtobufCMessageInit) murmur__alias_removed__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__retired_version__field_descriptors[4] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetiredVersion, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetiredVersion, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "manifest_digest",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetiredVersion, manifest_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetiredVersion, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__retired_version__field_indices_by_name[] = {
+  2,   /* field[2] = manifest_digest */
+  0,   /* field[0] = model */
+  3,   /* field[3] = reason */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange murmur__retired_version__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor murmur__retired_version__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.RetiredVersion",
+  "RetiredVersion",
+  "Murmur__RetiredVersion",
+  "murmur",
+  sizeof(Murmur__RetiredVersion),
+  4,
+  murmur__retired_version__field_descriptors,
+  murmur__retired_version__field_indices_by_name,
+  1,  murmur__retired_version__number_ranges,
+  (ProtobufCMessageInit) murmur__retired_version__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define murmur__snapshot_request__field_descriptors NULL
@@ -7764,7 +8771,7 @@ const ProtobufCMessageDescriptor murmur__snapshot_request__descriptor =
   (ProtobufCMessageInit) murmur__snapshot_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__signed_manifest__field_descriptors[3] =
+static const ProtobufCFieldDescriptor murmur__signed_manifest__field_descriptors[4] =
 {
   {
     "manifest",
@@ -7802,8 +8809,21 @@ static const ProtobufCFieldDescriptor murmur__signed_manifest__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__SignedManifest, attachments),
+    &murmur__model_attachments__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__signed_manifest__field_indices_by_name[] = {
+  3,   /* field[3] = attachments */
   0,   /* field[0] = manifest */
   1,   /* field[1] = signature */
   2,   /* field[2] = signer */
@@ -7811,7 +8831,7 @@ static const unsigned murmur__signed_manifest__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__signed_manifest__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor murmur__signed_manifest__descriptor =
 {
@@ -7821,11 +8841,75 @@ const ProtobufCMessageDescriptor murmur__signed_manifest__descriptor =
   "Murmur__SignedManifest",
   "murmur",
   sizeof(Murmur__SignedManifest),
-  3,
+  4,
   murmur__signed_manifest__field_descriptors,
   murmur__signed_manifest__field_indices_by_name,
   1,  murmur__signed_manifest__number_ranges,
   (ProtobufCMessageInit) murmur__signed_manifest__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__model_attachments__field_descriptors[3] =
+{
+  {
+    "bundle",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ModelAttachments, bundle),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ModelAttachments, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "endorsement",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ModelAttachments, endorsement),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__model_attachments__field_indices_by_name[] = {
+  0,   /* field[0] = bundle */
+  2,   /* field[2] = endorsement */
+  1,   /* field[1] = key */
+};
+static const ProtobufCIntRange murmur__model_attachments__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor murmur__model_attachments__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.ModelAttachments",
+  "ModelAttachments",
+  "Murmur__ModelAttachments",
+  "murmur",
+  sizeof(Murmur__ModelAttachments),
+  3,
+  murmur__model_attachments__field_descriptors,
+  murmur__model_attachments__field_indices_by_name,
+  1,  murmur__model_attachments__number_ranges,
+  (ProtobufCMessageInit) murmur__model_attachments__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor murmur__snapshot_entry__field_descriptors[4] =
@@ -7905,7 +8989,7 @@ const ProtobufCMessageDescriptor murmur__snapshot_entry__descriptor =
   (ProtobufCMessageInit) murmur__snapshot_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__snapshot__field_descriptors[3] =
+static const ProtobufCFieldDescriptor murmur__snapshot__field_descriptors[4] =
 {
   {
     "epoch",
@@ -7943,16 +9027,29 @@ static const ProtobufCFieldDescriptor murmur__snapshot__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "retired",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__Snapshot, n_retired),
+    offsetof(Murmur__Snapshot, retired),
+    &murmur__retired_version__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__snapshot__field_indices_by_name[] = {
   2,   /* field[2] = entries */
   0,   /* field[0] = epoch */
+  3,   /* field[3] = retired */
   1,   /* field[1] = sequence */
 };
 static const ProtobufCIntRange murmur__snapshot__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor murmur__snapshot__descriptor =
 {
@@ -7962,7 +9059,7 @@ const ProtobufCMessageDescriptor murmur__snapshot__descriptor =
   "Murmur__Snapshot",
   "murmur",
   sizeof(Murmur__Snapshot),
-  3,
+  4,
   murmur__snapshot__field_descriptors,
   murmur__snapshot__field_indices_by_name,
   1,  murmur__snapshot__number_ranges,
@@ -9554,6 +10651,723 @@ const ProtobufCMessageDescriptor murmur__run_events__descriptor =
   (ProtobufCMessageInit) murmur__run_events__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor murmur__list_versions__field_descriptors[1] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ListVersions, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__list_versions__field_indices_by_name[] = {
+  0,   /* field[0] = model */
+};
+static const ProtobufCIntRange murmur__list_versions__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__list_versions__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.ListVersions",
+  "ListVersions",
+  "Murmur__ListVersions",
+  "murmur",
+  sizeof(Murmur__ListVersions),
+  1,
+  murmur__list_versions__field_descriptors,
+  murmur__list_versions__field_indices_by_name,
+  1,  murmur__list_versions__number_ranges,
+  (ProtobufCMessageInit) murmur__list_versions__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__version_row__field_descriptors[8] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, model),
+    &murmur__model_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "run",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, run),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "round",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, round),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_at",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, created_at),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "evaluation",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, evaluation),
+    &murmur__evaluation_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retired",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, retired),
+    &murmur__retired_version__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "taken_back",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, taken_back),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "parent",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRow, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__version_row__field_indices_by_name[] = {
+  3,   /* field[3] = created_at */
+  4,   /* field[4] = evaluation */
+  0,   /* field[0] = model */
+  7,   /* field[7] = parent */
+  5,   /* field[5] = retired */
+  2,   /* field[2] = round */
+  1,   /* field[1] = run */
+  6,   /* field[6] = taken_back */
+};
+static const ProtobufCIntRange murmur__version_row__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor murmur__version_row__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.VersionRow",
+  "VersionRow",
+  "Murmur__VersionRow",
+  "murmur",
+  sizeof(Murmur__VersionRow),
+  8,
+  murmur__version_row__field_descriptors,
+  murmur__version_row__field_indices_by_name,
+  1,  murmur__version_row__number_ranges,
+  (ProtobufCMessageInit) murmur__version_row__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__version_list__field_descriptors[1] =
+{
+  {
+    "versions",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__VersionList, n_versions),
+    offsetof(Murmur__VersionList, versions),
+    &murmur__version_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__version_list__field_indices_by_name[] = {
+  0,   /* field[0] = versions */
+};
+static const ProtobufCIntRange murmur__version_list__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__version_list__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.VersionList",
+  "VersionList",
+  "Murmur__VersionList",
+  "murmur",
+  sizeof(Murmur__VersionList),
+  1,
+  murmur__version_list__field_descriptors,
+  murmur__version_list__field_indices_by_name,
+  1,  murmur__version_list__number_ranges,
+  (ProtobufCMessageInit) murmur__version_list__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__show_version__field_descriptors[1] =
+{
+  {
+    "reference",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ShowVersion, reference),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__show_version__field_indices_by_name[] = {
+  0,   /* field[0] = reference */
+};
+static const ProtobufCIntRange murmur__show_version__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__show_version__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.ShowVersion",
+  "ShowVersion",
+  "Murmur__ShowVersion",
+  "murmur",
+  sizeof(Murmur__ShowVersion),
+  1,
+  murmur__show_version__field_descriptors,
+  murmur__show_version__field_indices_by_name,
+  1,  murmur__show_version__number_ranges,
+  (ProtobufCMessageInit) murmur__show_version__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__version_detail__field_descriptors[4] =
+{
+  {
+    "row",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionDetail, row),
+    &murmur__version_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "manifest",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionDetail, manifest),
+    &murmur__signed_manifest__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "lineage",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__VersionDetail, n_lineage),
+    offsetof(Murmur__VersionDetail, lineage),
+    &murmur__version_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "events",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__VersionDetail, n_events),
+    offsetof(Murmur__VersionDetail, events),
+    &murmur__alias_event__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__version_detail__field_indices_by_name[] = {
+  3,   /* field[3] = events */
+  2,   /* field[2] = lineage */
+  1,   /* field[1] = manifest */
+  0,   /* field[0] = row */
+};
+static const ProtobufCIntRange murmur__version_detail__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor murmur__version_detail__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.VersionDetail",
+  "VersionDetail",
+  "Murmur__VersionDetail",
+  "murmur",
+  sizeof(Murmur__VersionDetail),
+  4,
+  murmur__version_detail__field_descriptors,
+  murmur__version_detail__field_indices_by_name,
+  1,  murmur__version_detail__number_ranges,
+  (ProtobufCMessageInit) murmur__version_detail__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__version_number__field_descriptors[1] =
+{
+  {
+    "version",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionNumber, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__version_number__field_indices_by_name[] = {
+  0,   /* field[0] = version */
+};
+static const ProtobufCIntRange murmur__version_number__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor murmur__version_number__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.VersionNumber",
+  "VersionNumber",
+  "Murmur__VersionNumber",
+  "murmur",
+  sizeof(Murmur__VersionNumber),
+  1,
+  murmur__version_number__field_descriptors,
+  murmur__version_number__field_indices_by_name,
+  1,  murmur__version_number__number_ranges,
+  (ProtobufCMessageInit) murmur__version_number__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__change_alias__field_descriptors[5] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ChangeAlias, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alias",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ChangeAlias, alias),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "change",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ChangeAlias, change),
+    &murmur__alias_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "target",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ChangeAlias, target),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__ChangeAlias, expected),
+    &murmur__version_number__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__change_alias__field_indices_by_name[] = {
+  1,   /* field[1] = alias */
+  2,   /* field[2] = change */
+  4,   /* field[4] = expected */
+  0,   /* field[0] = model */
+  3,   /* field[3] = target */
+};
+static const ProtobufCIntRange murmur__change_alias__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor murmur__change_alias__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.ChangeAlias",
+  "ChangeAlias",
+  "Murmur__ChangeAlias",
+  "murmur",
+  sizeof(Murmur__ChangeAlias),
+  5,
+  murmur__change_alias__field_descriptors,
+  murmur__change_alias__field_indices_by_name,
+  1,  murmur__change_alias__number_ranges,
+  (ProtobufCMessageInit) murmur__change_alias__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__alias_move__field_descriptors[4] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasMove, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alias",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasMove, alias),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "from",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasMove, from),
+    &murmur__version_number__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "to",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasMove, to),
+    &murmur__version_number__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__alias_move__field_indices_by_name[] = {
+  1,   /* field[1] = alias */
+  2,   /* field[2] = from */
+  0,   /* field[0] = model */
+  3,   /* field[3] = to */
+};
+static const ProtobufCIntRange murmur__alias_move__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor murmur__alias_move__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.AliasMove",
+  "AliasMove",
+  "Murmur__AliasMove",
+  "murmur",
+  sizeof(Murmur__AliasMove),
+  4,
+  murmur__alias_move__field_descriptors,
+  murmur__alias_move__field_indices_by_name,
+  1,  murmur__alias_move__number_ranges,
+  (ProtobufCMessageInit) murmur__alias_move__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__alias_event__field_descriptors[4] =
+{
+  {
+    "move",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasEvent, move),
+    &murmur__alias_move__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "change",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasEvent, change),
+    &murmur__alias_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "by",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasEvent, by),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "at",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__AliasEvent, at),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__alias_event__field_indices_by_name[] = {
+  3,   /* field[3] = at */
+  2,   /* field[2] = by */
+  1,   /* field[1] = change */
+  0,   /* field[0] = move */
+};
+static const ProtobufCIntRange murmur__alias_event__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor murmur__alias_event__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.AliasEvent",
+  "AliasEvent",
+  "Murmur__AliasEvent",
+  "murmur",
+  sizeof(Murmur__AliasEvent),
+  4,
+  murmur__alias_event__field_descriptors,
+  murmur__alias_event__field_indices_by_name,
+  1,  murmur__alias_event__number_ranges,
+  (ProtobufCMessageInit) murmur__alias_event__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__retire_version__field_descriptors[3] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetireVersion, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetireVersion, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RetireVersion, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__retire_version__field_indices_by_name[] = {
+  0,   /* field[0] = model */
+  2,   /* field[2] = reason */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange murmur__retire_version__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor murmur__retire_version__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.RetireVersion",
+  "RetireVersion",
+  "Murmur__RetireVersion",
+  "murmur",
+  sizeof(Murmur__RetireVersion),
+  3,
+  murmur__retire_version__field_descriptors,
+  murmur__retire_version__field_indices_by_name,
+  1,  murmur__retire_version__number_ranges,
+  (ProtobufCMessageInit) murmur__retire_version__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__version_retirement__field_descriptors[2] =
+{
+  {
+    "version",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__VersionRetirement, version),
+    &murmur__retired_version__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "moves",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Murmur__VersionRetirement, n_moves),
+    offsetof(Murmur__VersionRetirement, moves),
+    &murmur__alias_move__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__version_retirement__field_indices_by_name[] = {
+  1,   /* field[1] = moves */
+  0,   /* field[0] = version */
+};
+static const ProtobufCIntRange murmur__version_retirement__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor murmur__version_retirement__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.VersionRetirement",
+  "VersionRetirement",
+  "Murmur__VersionRetirement",
+  "murmur",
+  sizeof(Murmur__VersionRetirement),
+  2,
+  murmur__version_retirement__field_descriptors,
+  murmur__version_retirement__field_indices_by_name,
+  1,  murmur__version_retirement__number_ranges,
+  (ProtobufCMessageInit) murmur__version_retirement__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 #define murmur__list_models__field_descriptors NULL
 #define murmur__list_models__field_indices_by_name NULL
 #define murmur__list_models__number_ranges NULL
@@ -9646,6 +11460,147 @@ const ProtobufCMessageDescriptor murmur__resolve_reference__descriptor =
   murmur__resolve_reference__field_indices_by_name,
   1,  murmur__resolve_reference__number_ranges,
   (ProtobufCMessageInit) murmur__resolve_reference__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__event_batch__field_descriptors[4] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__EventBatch, model),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__EventBatch, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rows",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__EventBatch, rows),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "element",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__EventBatch, element),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__event_batch__field_indices_by_name[] = {
+  3,   /* field[3] = element */
+  0,   /* field[0] = model */
+  2,   /* field[2] = rows */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange murmur__event_batch__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor murmur__event_batch__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.EventBatch",
+  "EventBatch",
+  "Murmur__EventBatch",
+  "murmur",
+  sizeof(Murmur__EventBatch),
+  4,
+  murmur__event_batch__field_descriptors,
+  murmur__event_batch__field_indices_by_name,
+  1,  murmur__event_batch__number_ranges,
+  (ProtobufCMessageInit) murmur__event_batch__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor murmur__predictions__field_descriptors[3] =
+{
+  {
+    "version",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Predictions, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rows",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Predictions, rows),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "width",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__Predictions, width),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__predictions__field_indices_by_name[] = {
+  1,   /* field[1] = rows */
+  0,   /* field[0] = version */
+  2,   /* field[2] = width */
+};
+static const ProtobufCIntRange murmur__predictions__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor murmur__predictions__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.Predictions",
+  "Predictions",
+  "Murmur__Predictions",
+  "murmur",
+  sizeof(Murmur__Predictions),
+  3,
+  murmur__predictions__field_descriptors,
+  murmur__predictions__field_indices_by_name,
+  1,  murmur__predictions__number_ranges,
+  (ProtobufCMessageInit) murmur__predictions__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue murmur__session_refusal__enum_values_by_number[5] =
@@ -9962,5 +11917,41 @@ const ProtobufCEnumDescriptor murmur__worker_state__descriptor =
   murmur__worker_state__enum_values_by_name,
   1,
   murmur__worker_state__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue murmur__alias_change__enum_values_by_number[6] =
+{
+  { "ALIAS_CHANGE_UNSPECIFIED", "MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_UNSPECIFIED", 0 },
+  { "ALIAS_CHANGE_MOVE", "MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_MOVE", 1 },
+  { "ALIAS_CHANGE_REMOVE", "MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_REMOVE", 2 },
+  { "ALIAS_CHANGE_ROLL_BACK", "MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_ROLL_BACK", 3 },
+  { "ALIAS_CHANGE_RETIREMENT", "MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_RETIREMENT", 4 },
+  { "ALIAS_CHANGE_FOUND", "MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_FOUND", 5 },
+};
+static const ProtobufCIntRange murmur__alias_change__value_ranges[] = {
+{0, 0},{0, 6}
+};
+static const ProtobufCEnumValueIndex murmur__alias_change__enum_values_by_name[6] =
+{
+  { "ALIAS_CHANGE_FOUND", 5 },
+  { "ALIAS_CHANGE_MOVE", 1 },
+  { "ALIAS_CHANGE_REMOVE", 2 },
+  { "ALIAS_CHANGE_RETIREMENT", 4 },
+  { "ALIAS_CHANGE_ROLL_BACK", 3 },
+  { "ALIAS_CHANGE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor murmur__alias_change__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "murmur.AliasChange",
+  "AliasChange",
+  "Murmur__AliasChange",
+  "murmur",
+  6,
+  murmur__alias_change__enum_values_by_number,
+  6,
+  murmur__alias_change__enum_values_by_name,
+  1,
+  murmur__alias_change__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

@@ -1,3 +1,4 @@
+import Federation
 import Yams
 
 /// One mapping of a configuration, with the place of every key, read value by value.
@@ -156,6 +157,32 @@ package struct ConfigurationSection {
     var out: [ConfigurationSection] = []
     for (i, item) in try items(key, expected: "a list of mappings").enumerated() {
       out.append(try ConfigurationSection(item, file: file, path: "\(dotted(key))[\(i)]", keys: keys))
+    }
+    return out
+  }
+
+  /// The mappings that a mapping gives to names of the owner's choice, in the order of the file.
+  package func namedSections<N: Name>(_ key: String, as: N.Type = N.self, keys: [String]) throws(ConfigurationError)
+    -> [(name: N, section: ConfigurationSection)]
+  {
+    let expected = "a mapping of names to mappings"
+    let member = try member(key, expected: expected)
+    guard case .mapping(let mapping) = member.value else {
+      throw error(at: key, found: Self.describe(member.value), expected: expected)
+    }
+    var out: [(name: N, section: ConfigurationSection)] = []
+    for (nameNode, value) in mapping {
+      guard case .scalar(let scalar) = nameNode, let name = N(scalar.string) else {
+        throw ConfigurationError(
+          file: file.path, line: nameNode.mark?.line, key: dotted(key), found: Self.describe(nameNode),
+          expected: Self.nameExpected)
+      }
+      out.append(
+        (
+          name,
+          try ConfigurationSection(
+            value, file: file, path: "\(dotted(key)).\(name)", keys: keys, line: nameNode.mark?.line)
+        ))
     }
     return out
   }

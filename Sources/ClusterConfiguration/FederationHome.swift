@@ -86,6 +86,9 @@ package enum FederationHome {
             PartyHome.signingKeyName: party.keys.signing.text,
             PartyHome.linkSecretName: ZPLCertificate.text(of: party.keys.link, name: party.name, withSecret: true),
           ])
+        guard party.certificate.certificate.role == .coordinator else { continue }
+        let key = P256SigningKey.make(from: secrets.source(for: "model-signing"))
+        try ModelSigningKeyFile.write(key, directory: "\(temporary)/\(party.name)")
       }
       try DurableFile.rename(temporary, to: target)
     } catch {

@@ -6,6 +6,8 @@ package enum HomeError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Something is at the path where a new federation should be.
   case exists(String)
   case missingFile(String, expected: String)
+  /// Another program is changing the file.
+  case busy(String)
   case file(FileError)
   case configuration(ConfigurationError)
   /// A secret that others than its owner may read or write.
@@ -23,6 +25,7 @@ package enum HomeError: Error, Equatable, Sendable, CustomStringConvertible {
     switch self {
     case .exists(let path): "\(path): found an existing folder with files in it, expected none or an empty one"
     case .missingFile(let path, let expected): "\(path): found no such file, expected \(expected)"
+    case .busy(let path): "\(path): found another program that changes it, expected none; try again"
     case .file(let error): "\(error)"
     case .configuration(let error): "\(error)"
     case .exposedSecret(let path, let mode):

@@ -24,6 +24,8 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   /// The coordinator's own data, for runs that measure their versions on it; nil for none.
   package var evaluationData: ExampleFile?
   package var heartbeat = Heartbeat()
+  /// Where metrics and health are; nil for nowhere.
+  package var http: HTTPConfiguration?
 
   /// How often coordinator and workers speak, and how long a silence is borne: told to every worker in its welcome.
   package struct Heartbeat: Hashable, Sendable {
@@ -41,7 +43,7 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
   package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> CoordinatorConfiguration {
     let top = try file.top(keys: [
       "bind", "state-directory", "model-directory", "bulk-credit", "download-credit", "uploads-at-once",
-      "evaluation-data", "pace", "heartbeat",
+      "evaluation-data", "pace", "heartbeat", "http",
     ])
     let bind = top.has("bind") ? try top.section("bind", keys: ["control", "bulk", "state", "snapshot"]) : nil
     func address(_ key: String) throws(ConfigurationError) -> String? {
@@ -57,7 +59,8 @@ package struct CoordinatorConfiguration: Hashable, Sendable {
       uploadsAtOnce: top.integer("uploads-at-once", default: 16, in: 1...1024),
       pace: paceRules(in: top),
       evaluationData: top.has("evaluation-data") ? exampleFile(in: top, at: "evaluation-data") : nil,
-      heartbeat: heartbeat(in: top))
+      heartbeat: heartbeat(in: top),
+      http: top.has("http") ? HTTPConfiguration(top.section("http", keys: HTTPConfiguration.keys), port: 8090) : nil)
   }
 
   /// Bytes on their way at once.
@@ -151,27 +154,6 @@ private func exampleFile(in section: ConfigurationSection) throws(ConfigurationE
   var examples = try section.exampleFile(path: path, needsLabel: true)
   if section.has("column") { examples.column = try section.text("column", expected: "the name of a column") }
   return examples
-}
-
-/// What the owner of a serving node decides: `serving.yaml` in its folder.
-package struct ServingConfiguration: Hashable, Sendable {
-  /// Address to bind where it differs from the one that consumers connect to; nil for the same.
-  package var bindPull: String?
-  /// Folder of verified models.
-  package var modelDirectory: String
-
-  /// Reads `serving.yaml`.
-  package static func load(path: String) throws(ConfigurationError) -> ServingConfiguration {
-    try read(ConfigurationFile(path: path, expected: "a serving node's configuration"))
-  }
-
-  /// Reads a serving node's configuration that is in memory.
-  package static func read(_ file: ConfigurationFile) throws(ConfigurationError) -> ServingConfiguration {
-    let top = try file.top(keys: ["bind", "model-directory"])
-    let bind = top.has("bind") ? try top.section("bind", keys: ["pull"]) : nil
-    return try ServingConfiguration(
-      bindPull: bind?.endpoint("pull"), modelDirectory: top.folder("model-directory", default: "models"))
-  }
 }
 
 extension ConfigurationSection {

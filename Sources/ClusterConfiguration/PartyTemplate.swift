@@ -13,12 +13,18 @@ package enum PartyTemplate {
     uploads-at-once: 16
     # Both sides speak at least this often; after so many intervals of silence the other one is lost.
     heartbeat: {interval: 500ms, missed: 3}
+    # Metrics for Prometheus, and health; "access.yaml" beside this file says who may read them.
+    http: {bind: "127.0.0.1:8090"}
 
     """
 
   static let serving = """
     # What the owner of this serving node decides.
     model-directory: models
+    # Predictions for clients of the Open Inference Protocol. Beyond this machine it takes "tls: {certificate, key}" and
+    # an "access.yaml" beside this file, which says who may do what.
+    http: {bind: "127.0.0.1:8080"}
+    inference: {batch-rows: 64, deadline: 1s, memory: 2 GiB}
 
     """
 

@@ -88,9 +88,11 @@ extension ConfigurationSection {
     return try scalar(key, expected: expected) { Quantity.ratio($0).flatMap { isValid($0) ? $0 : nil } }
   }
 
+  static let nameExpected = "a name: 1 to 128 letters, digits, '.', '_' or '-', a letter or digit first"
+
   /// A name as certificates and file names allow it.
   package func name<N: Name>(_ key: String, as: N.Type = N.self) throws(ConfigurationError) -> N {
-    try scalar(key, expected: "a name: 1 to 128 letters, digits, '.', '_' or '-', a letter or digit first") { N($0) }
+    try scalar(key, expected: Self.nameExpected) { N($0) }
   }
 
   package func name<N: Name>(_ key: String, default value: N) throws(ConfigurationError) -> N {

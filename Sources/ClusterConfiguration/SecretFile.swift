@@ -8,7 +8,7 @@ import ModelRegistry
 struct SecretFile {
   private static let byteCountMax = 4096
 
-  private let bytes: SecretBytes
+  let bytes: SecretBytes
 
   /// - Parameter expected: what it should hold, for the error of a missing one.
   /// - Throws: `missingFile`, `exposedSecret` if its group or others have access, or `file` with the system's reason.

@@ -3,7 +3,7 @@ import Glibc
 
 extension MonotonicTime {
   /// The machine's monotonic clock (clock_gettime(2), CLOCK_MONOTONIC).
-  static var now: MonotonicTime {
+  package static var now: MonotonicTime {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return MonotonicTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))

@@ -6,17 +6,23 @@ import ModelRegistry
 /// The coordinator and the serving node write one each, `HOME/state/endpoints.yaml`; every command takes one in place
 /// of the addresses in its `federation` file. Any subset of the keys may be there.
 package struct EndpointsFile: Hashable, Sendable {
-  static let keys = ["control", "bulk", "state", "snapshot", "pull"]
+  static let keys = ["control", "bulk", "state", "snapshot", "pull", "events", "http"]
 
   package var control: String?
   package var bulk: String?
   package var state: String?
   package var snapshot: String?
   package var pull: String?
+  package var events: String?
+  /// Of HTTP, such as `http://127.0.0.1:8080`.
+  package var http: String?
 
   package init(
-    control: String? = nil, bulk: String? = nil, state: String? = nil, snapshot: String? = nil, pull: String? = nil
+    control: String? = nil, bulk: String? = nil, state: String? = nil, snapshot: String? = nil, pull: String? = nil,
+    events: String? = nil, http: String? = nil
   ) {
+    self.events = events
+    self.http = http
     self.control = control
     self.bulk = bulk
     self.state = state
@@ -40,7 +46,11 @@ package struct EndpointsFile: Hashable, Sendable {
     }
     return try EndpointsFile(
       control: address("control"), bulk: address("bulk"), state: address("state"), snapshot: address("snapshot"),
-      pull: address("pull"))
+      pull: address("pull"), events: address("events"),
+      http: top.has("http")
+        ? top.text("http", expected: "an address such as 'http://127.0.0.1:8080'") {
+          $0.hasPrefix("http://") || $0.hasPrefix("https://") ? $0 : nil
+        } : nil)
   }
 
   /// Writes the file, durably and whole; makes its folder if there is none.
@@ -50,7 +60,7 @@ package struct EndpointsFile: Hashable, Sendable {
   }
 
   var text: String {
-    let values = [control, bulk, state, snapshot, pull]
+    let values = [control, bulk, state, snapshot, pull, events, http]
     let lines = zip(Self.keys, values).compactMap { key, value in value.map { "\(key): \"\($0)\"\n" } }
     return "# Where this process listens now; written at every start.\n" + lines.joined()
   }

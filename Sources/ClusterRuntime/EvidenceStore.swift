@@ -167,7 +167,6 @@ package struct EvidenceStore: Sendable {
   }
 
   private static func byteCount(_ path: String) -> Int {
-    var status = stat()
-    return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    DurableFile.stamp(of: path)?.byteCount ?? 0
   }
 }

@@ -1,4 +1,5 @@
 import Logging
+import Observability
 import Wire
 import ZeroMQ
 
@@ -53,18 +54,23 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
   private let socket: Socket
   private let name: String
   private let limits: Limits
+  private let unsent: Counter?
   private let logger: Logger
   private var answer: (@Sendable (Inquiry) -> Void)?
   private var inHand: [String: Int] = [:]
 
-  /// - Parameter name: of the socket, in logs.
+  /// - Parameters:
+  ///   - name: of the socket, in logs.
+  ///   - unsent: counts answers that their peers did not get; nil where nobody asks.
   init(
-    loop: IOLoop, socket: consuming sending Socket, name: String, limits: Limits = Limits(), logger: Logger
+    loop: IOLoop, socket: consuming sending Socket, name: String, limits: Limits = Limits(), unsent: Counter? = nil,
+    logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
     self.name = name
     self.limits = limits
+    self.unsent = unsent
     self.logger = logger
   }
 
@@ -123,6 +129,7 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
       if let payload = piece.payload { frames.append(payload) }
       let outcome = try socket.send(frames, to: link)
       if outcome != .sent {
+        unsent?.add()
         logger.debug(
           "answer not sent",
           metadata: ["socket": "\(name)", "kind": "\(piece.message.kind)", "outcome": "\(outcome)"])
@@ -138,7 +145,7 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
 }
 
 /// An envelope of a socket, whatever is in it: read for the number of a request that has no other meaning.
-private struct AnyBody<Request: WireMessage>: WireMessage {
+struct AnyBody<Request: WireMessage>: WireMessage {
   static var limits: FrameLimits { Request.limits }
   var kind: String { "any" }
   func write(to draft: EnvelopeDraft) {}

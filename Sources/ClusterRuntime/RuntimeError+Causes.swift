@@ -13,6 +13,7 @@ extension RuntimeError {
         .notAuthorised
       case .missingFile: .notFound
       case .exists: .usage
+      case .busy: .failed
       case .configuration(let error): RuntimeError(error).category
       case .file(let error): RuntimeError(error).category
       }
@@ -31,7 +32,7 @@ extension RuntimeError {
       switch error {
       case .unknownModel, .unknownVersion, .unknownBlob: .notFound
       case .corruptedBlob, .corruptedVersion, .notVerified: .verificationFailed
-      case .versionTaken, .file: .failed
+      case .versionTaken, .retired, .file: .failed
       }
     self.init(category, error.description)
   }

@@ -31,23 +31,45 @@ package enum Safetensors {
         throw .wrongByteCount(tensor: tensor.name, expected: expected, found: tensor.bytes.count)
       }
     }
-    let ordered = tensors.sorted { a, b in
-      a.dtype == b.dtype
-        ? a.name.utf8.lexicographicallyPrecedes(b.name.utf8) : a.dtype.fileRank > b.dtype.fileRank
-    }
-    let header = header(of: ordered, metadata: metadata)
-    guard header.count <= headerByteCountMax else {
-      throw .headerTooLarge(found: UInt64(header.count), max: headerByteCountMax)
+    let places = tensors.map { Place(name: $0.name, dtype: $0.dtype, shape: $0.shape, byteCount: $0.bytes.count) }
+    let (head, order) = head(of: places, metadata: metadata)
+    guard head.count - 8 <= headerByteCountMax else {
+      throw .headerTooLarge(found: UInt64(head.count - 8), max: headerByteCountMax)
     }
     var out: [UInt8] = []
-    out.reserveCapacity(8 + header.count + ordered.reduce(0) { $0 + $1.bytes.count })
-    withUnsafeBytes(of: UInt64(header.count).littleEndian) { out.append(contentsOf: $0) }
-    out.append(contentsOf: header)
-    for tensor in ordered { out.append(contentsOf: tensor.bytes) }
+    out.reserveCapacity(head.count + tensors.reduce(0) { $0 + $1.bytes.count })
+    out.append(contentsOf: head)
+    for index in order { out.append(contentsOf: tensors[index].bytes) }
     return out
   }
 
-  private static func header(of ordered: [NamedTensor], metadata: [String: String]) -> [UInt8] {
+  /// A tensor without its bytes.
+  package struct Place: Hashable, Sendable {
+    package let name: String
+    package let dtype: DType
+    package let shape: [Int]
+    package let byteCount: Int
+
+    package init(name: String, dtype: DType, shape: [Int], byteCount: Int) {
+      self.name = name
+      self.dtype = dtype
+      self.shape = shape
+      self.byteCount = byteCount
+    }
+  }
+
+  /// What stands before the tensors' bytes in the file of these tensors, and the order in which their bytes follow.
+  package static func head(of places: [Place], metadata: [String: String]) -> (bytes: [UInt8], order: [Int]) {
+    let order = places.indices.sorted { i, j in
+      let (a, b) = (places[i], places[j])
+      return a.dtype == b.dtype
+        ? a.name.utf8.lexicographicallyPrecedes(b.name.utf8) : a.dtype.fileRank > b.dtype.fileRank
+    }
+    let header = header(of: order.map { places[$0] }, metadata: metadata)
+    return (withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header, order)
+  }
+
+  private static func header(of ordered: [Place], metadata: [String: String]) -> [UInt8] {
     var text = JSONText()
     text.raw("{")
     var isFirst = true
@@ -66,7 +88,7 @@ package enum Safetensors {
     }
     var begin = 0
     for tensor in ordered {
-      let end = begin + tensor.bytes.count
+      let end = begin + tensor.byteCount
       if !isFirst { text.raw(",") }
       isFirst = false
       text.string(tensor.name)

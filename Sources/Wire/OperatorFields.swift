@@ -1,4 +1,5 @@
 import Federation
+import ModelRegistry
 import Rounds
 
 internal import CFederationMessages
@@ -17,6 +18,10 @@ extension OperatorRequest: WireMessage {
     case .resumeRun: "resumeRun"
     case .deleteRun: "deleteRun"
     case .showRun: "showRun"
+    case .listVersions: "listVersions"
+    case .showVersion: "showVersion"
+    case .changeAlias: "changeAlias"
+    case .retireVersion: "retireVersion"
     }
   }
 
@@ -58,6 +63,24 @@ extension OperatorRequest: WireMessage {
       draft.set(MURMUR__ENVELOPE__BODY_SHOW_RUN) { arena, envelope in
         envelope.show_run = arena.make(murmur__show_run__init) { $0.run = arena.text(run) }
       }
+    case .listVersions(let model):
+      draft.set(MURMUR__ENVELOPE__BODY_LIST_VERSIONS) { arena, envelope in
+        envelope.list_versions = arena.make(murmur__list_versions__init) { $0.model = arena.text(model?.text ?? "") }
+      }
+    case .showVersion(let reference):
+      draft.set(MURMUR__ENVELOPE__BODY_SHOW_VERSION) { arena, envelope in
+        envelope.show_version = arena.make(murmur__show_version__init) { $0.reference = arena.text(reference) }
+      }
+    case .changeAlias(let order):
+      draft.set(MURMUR__ENVELOPE__BODY_CHANGE_ALIAS) { $1.change_alias = order.draft(in: $0) }
+    case .retireVersion(let model, let version, let reason):
+      draft.set(MURMUR__ENVELOPE__BODY_RETIRE_VERSION) { arena, envelope in
+        envelope.retire_version = arena.make(murmur__retire_version__init) {
+          $0.model = arena.text(model)
+          $0.version = version.value
+          $0.reason = arena.prose(reason, max: RetiredVersion.reasonBytesMax)
+        }
+      }
     }
   }
 
@@ -87,6 +110,22 @@ extension OperatorRequest: WireMessage {
         return .deleteRun(try Field.name(Field.required(envelope.delete_run, "delete_run").run, "delete_run.run"))
       case MURMUR__ENVELOPE__BODY_SHOW_RUN:
         return .showRun(try Field.name(Field.required(envelope.show_run, "show_run").run, "show_run.run"))
+      case MURMUR__ENVELOPE__BODY_LIST_VERSIONS:
+        let message = try Field.required(envelope.list_versions, "list_versions")
+        return .listVersions(message.model.len == 0 ? nil : try Field.name(message.model, "list_versions.model"))
+      case MURMUR__ENVELOPE__BODY_SHOW_VERSION:
+        let message = try Field.required(envelope.show_version, "show_version")
+        return .showVersion(
+          reference: try Field.text(
+            message.reference, "show_version.reference", min: 1, max: WireLimits.referenceBytesMax))
+      case MURMUR__ENVELOPE__BODY_CHANGE_ALIAS:
+        return .changeAlias(try AliasOrder(wire: Field.required(envelope.change_alias, "change_alias")))
+      case MURMUR__ENVELOPE__BODY_RETIRE_VERSION:
+        let message = try Field.required(envelope.retire_version, "retire_version")
+        return .retireVersion(
+          try Field.name(message.model, "retire_version.model"), ModelVersion(message.version),
+          reason: try Field.text(
+            message.reason, "retire_version.reason", min: 1, max: RetiredVersion.reasonBytesMax))
       default: throw view.unknownBody
       }
     }
@@ -106,6 +145,10 @@ extension OperatorReply: WireMessage {
     case .runChanged: "runChanged"
     case .runDeleted: "runDeleted"
     case .runDetail: "runDetail"
+    case .versions: "versions"
+    case .versionDetail: "versionDetail"
+    case .aliasChanged: "aliasChanged"
+    case .versionRetired: "versionRetirement"
     case .failed: "failure"
     }
   }
@@ -143,6 +186,25 @@ extension OperatorReply: WireMessage {
       }
     case .runDetail(let detail):
       draft.set(MURMUR__ENVELOPE__BODY_RUN_DETAIL) { $1.run_detail = detail.draft(in: $0) }
+    case .versions(let rows):
+      draft.set(MURMUR__ENVELOPE__BODY_VERSIONS) { arena, envelope in
+        envelope.versions = arena.make(murmur__version_list__init) {
+          $0.n_versions = rows.count
+          $0.versions = arena.list(rows) { $0.draft(in: arena) }
+        }
+      }
+    case .versionDetail(let detail):
+      draft.set(MURMUR__ENVELOPE__BODY_VERSION_DETAIL) { $1.version_detail = detail.draft(in: $0) }
+    case .aliasChanged(let move):
+      draft.set(MURMUR__ENVELOPE__BODY_ALIAS_CHANGED) { $1.alias_changed = move.draft(in: $0) }
+    case .versionRetired(let version, let moves):
+      draft.set(MURMUR__ENVELOPE__BODY_VERSION_RETIREMENT) { arena, envelope in
+        envelope.version_retirement = arena.make(murmur__version_retirement__init) {
+          $0.version = version.draft(in: arena)
+          $0.n_moves = moves.count
+          $0.moves = arena.list(moves) { $0.draft(in: arena) }
+        }
+      }
     case .failed(let failure): draft.set(MURMUR__ENVELOPE__BODY_FAILURE) { $1.failure = failure.draft(in: $0) }
     }
   }
@@ -171,6 +233,20 @@ extension OperatorReply: WireMessage {
         return .runDeleted(try Field.name(message.run, "run_deleted.run"), versions: message.versions)
       case MURMUR__ENVELOPE__BODY_RUN_DETAIL:
         return .runDetail(try RunDetail(wire: Field.required(envelope.run_detail, "run_detail")))
+      case MURMUR__ENVELOPE__BODY_VERSIONS:
+        let message = try Field.required(envelope.versions, "versions")
+        return .versions(
+          try VersionRow.list(
+            message.versions, count: message.n_versions, "versions", max: WireLimits.versionRowsMax))
+      case MURMUR__ENVELOPE__BODY_VERSION_DETAIL:
+        return .versionDetail(try VersionDetail(wire: Field.required(envelope.version_detail, "version_detail")))
+      case MURMUR__ENVELOPE__BODY_ALIAS_CHANGED:
+        return .aliasChanged(try AliasMove(wire: envelope.alias_changed, "alias_changed"))
+      case MURMUR__ENVELOPE__BODY_VERSION_RETIREMENT:
+        let message = try Field.required(envelope.version_retirement, "version_retirement")
+        return .versionRetired(
+          try RetiredVersion(wire: message.version, "version_retirement.version"),
+          moves: try AliasMove.list(message.moves, count: message.n_moves, "version_retirement.moves"))
       case MURMUR__ENVELOPE__BODY_FAILURE:
         return .failed(try Failure(wire: Field.required(envelope.failure, "failure")))
       default: throw view.unknownBody

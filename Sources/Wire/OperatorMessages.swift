@@ -18,6 +18,13 @@ package enum OperatorRequest: Hashable, Sendable {
   /// Forgets a run that has ended; its versions stay.
   case deleteRun(RunID)
   case showRun(RunID)
+  /// Versions of a model, or the newest of every model.
+  case listVersions(ModelName?)
+  /// `digits@3`, `digits@champion` or `digits@sha256:…`, as typed.
+  case showVersion(reference: String)
+  case changeAlias(AliasOrder)
+  /// Revokes a version, for good.
+  case retireVersion(ModelName, ModelVersion, reason: String)
 }
 
 /// The operator socket, from the coordinator to a command.
@@ -32,6 +39,12 @@ package enum OperatorReply: Hashable, Sendable {
   /// How many versions it made.
   case runDeleted(RunID, versions: UInt64)
   case runDetail(RunDetail)
+  /// Sorted by name, newest versions first.
+  case versions([VersionRow])
+  case versionDetail(VersionDetail)
+  case aliasChanged(AliasMove)
+  /// What became of the aliases that pointed to it.
+  case versionRetired(RetiredVersion, moves: [AliasMove])
   case failed(Failure)
 }
 

@@ -15,7 +15,8 @@ package enum PullRequest: Hashable, Sendable {
 /// The pull socket, from a serving node to a consumer.
 package enum PullReply: Hashable, Sendable {
   case models([ModelRow])
-  case resolved(SignedManifest)
+  /// With what lets foreign tools verify the version, if the node has it.
+  case resolved(SignedManifest, ModelAttachments?)
   /// Followed by the chunk's bytes.
   case chunk(BlobChunk)
   case unavailable(BlobUnavailable)
@@ -87,8 +88,8 @@ extension PullReply: WireMessage {
           $0.models = arena.list(models) { $0.draft(in: arena) }
         }
       }
-    case .resolved(let manifest):
-      draft.set(MURMUR__ENVELOPE__BODY_RESOLVED) { $1.resolved = manifest.draft(in: $0) }
+    case .resolved(let manifest, let attachments):
+      draft.set(MURMUR__ENVELOPE__BODY_RESOLVED) { $1.resolved = manifest.draft(in: $0, with: attachments) }
     case .chunk(let chunk): draft.set(MURMUR__ENVELOPE__BODY_BLOB_CHUNK) { $1.blob_chunk = chunk.draft(in: $0) }
     case .unavailable(let blob):
       draft.set(MURMUR__ENVELOPE__BODY_BLOB_UNAVAILABLE) { $1.blob_unavailable = blob.draft(in: $0) }
@@ -102,7 +103,10 @@ extension PullReply: WireMessage {
       case MURMUR__ENVELOPE__BODY_MODELS:
         let message = try Field.required(envelope.models, "models")
         return .models(try ModelRow.list(message.models, count: message.n_models, "models.models"))
-      case MURMUR__ENVELOPE__BODY_RESOLVED: return .resolved(try SignedManifest(wire: envelope.resolved, "resolved"))
+      case MURMUR__ENVELOPE__BODY_RESOLVED:
+        return .resolved(
+          try SignedManifest(wire: envelope.resolved, "resolved"),
+          try ModelAttachments(carriedBy: envelope.resolved, "resolved"))
       case MURMUR__ENVELOPE__BODY_BLOB_CHUNK:
         return .chunk(try BlobChunk(wire: Field.required(envelope.blob_chunk, "blob_chunk")))
       case MURMUR__ENVELOPE__BODY_BLOB_UNAVAILABLE:

@@ -14,6 +14,8 @@ extension StateMessage: WireMessage {
       switch record.kind {
       case .versionPublished: "versionPublished"
       case .aliasMoved: "aliasMoved"
+      case .aliasRemoved: "aliasRemoved"
+      case .versionRetired: "versionRetired"
       case .heartbeat: "heartbeat"
       }
     }
@@ -59,6 +61,13 @@ extension StateRecord.Kind {
       self = .aliasMoved(
         model: try Field.name(moved.model, "state_record.alias_moved.model"),
         alias: try Field.alias(moved.alias, "state_record.alias_moved.alias"), version: ModelVersion(moved.version))
+    case MURMUR__STATE_RECORD__KIND_ALIAS_REMOVED:
+      let removed = try Field.required(message.alias_removed, "state_record.alias_removed")
+      self = .aliasRemoved(
+        model: try Field.name(removed.model, "state_record.alias_removed.model"),
+        alias: try Field.alias(removed.alias, "state_record.alias_removed.alias"))
+    case MURMUR__STATE_RECORD__KIND_VERSION_RETIRED:
+      self = .versionRetired(try RetiredVersion(wire: message.version_retired, "state_record.version_retired"))
     case MURMUR__STATE_RECORD__KIND_HEARTBEAT: self = .heartbeat
     default:
       throw .badField("state_record.kind", found: "\(message.kind_case.rawValue)", expected: "a record known here")
@@ -81,6 +90,15 @@ extension StateRecord.Kind {
         $0.alias = arena.text(alias.text)
         $0.version = version.value
       }
+    case .aliasRemoved(let model, let alias):
+      message.kind_case = MURMUR__STATE_RECORD__KIND_ALIAS_REMOVED
+      message.alias_removed = arena.make(murmur__alias_removed__init) {
+        $0.model = arena.text(model)
+        $0.alias = arena.text(alias.text)
+      }
+    case .versionRetired(let version):
+      message.kind_case = MURMUR__STATE_RECORD__KIND_VERSION_RETIRED
+      message.version_retired = version.draft(in: arena)
     case .heartbeat:
       message.kind_case = MURMUR__STATE_RECORD__KIND_HEARTBEAT
       message.heartbeat = arena.make(murmur__heartbeat__init) { _ in }
@@ -172,7 +190,13 @@ extension StateSnapshot {
         Entry(
           model: try Field.name(entry.model, "snapshot.entries.model"), version: ModelVersion(entry.version),
           manifest: try SignedManifest(wire: entry.manifest, "snapshot.entries.manifest"),
-          aliases: try Field.aliases(entry.aliases, count: entry.n_aliases, "snapshot.entries.aliases"))
+          aliases: try Field.aliases(entry.aliases, count: entry.n_aliases, "snapshot.entries.aliases"),
+          attachments: try ModelAttachments(carriedBy: entry.manifest, "snapshot.entries.manifest"))
+      },
+      retired: try Field.list(
+        message.retired, count: message.n_retired, "snapshot.retired", max: RetiredVersion.countMax
+      ) { (version: Murmur__RetiredVersion) throws(WireError) in
+        try RetiredVersion(wire: version, "snapshot.retired")
       })
   }
 
@@ -185,11 +209,13 @@ extension StateSnapshot {
         arena.make(murmur__snapshot_entry__init) {
           $0.model = arena.text(entry.model)
           $0.version = entry.version.value
-          $0.manifest = entry.manifest.draft(in: arena)
+          $0.manifest = entry.manifest.draft(in: arena, with: entry.attachments)
           $0.n_aliases = entry.aliases.count
           $0.aliases = arena.values(entry.aliases.map { arena.text($0.text) })
         }
       }
+      $0.n_retired = retired.count
+      $0.retired = arena.list(retired) { $0.draft(in: arena) }
     }
   }
 }
@@ -204,11 +230,56 @@ extension SignedManifest {
       signer: try Field.name(message.signer, field + ".signer"))
   }
 
-  func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__SignedManifest> {
+  func draft(
+    in arena: MessageArena, with attachments: ModelAttachments?
+  ) -> UnsafeMutablePointer<Murmur__SignedManifest> {
     arena.make(murmur__signed_manifest__init) {
       $0.manifest = arena.data(bytes)
       $0.signature = arena.data(signature)
       $0.signer = arena.text(signer)
+      $0.attachments = attachments?.draft(in: arena)
+    }
+  }
+}
+
+extension ModelAttachments {
+  /// The attachments beside a manifest; nil if it has none. What they say is for `verify` to judge.
+  init?(carriedBy message: UnsafeMutablePointer<Murmur__SignedManifest>?, _ field: String) throws(WireError) {
+    guard let message = message?.pointee.attachments?.pointee else { return nil }
+    self.init(
+      bundle: try Field.bytes(
+        message.bundle, field + ".attachments.bundle", max: ModelSignature.bundleByteCountMax),
+      key: try Field.bytes(message.key, field + ".attachments.key", max: ModelAttachments.keyByteCountMax),
+      endorsement: try Field.fixed(message.endorsement, field + ".attachments.endorsement"))
+  }
+
+  fileprivate func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__ModelAttachments> {
+    arena.make(murmur__model_attachments__init) {
+      $0.bundle = arena.data(bundle)
+      $0.key = arena.data(key)
+      $0.endorsement = arena.data(endorsement)
+    }
+  }
+}
+
+extension RetiredVersion {
+  init(wire message: UnsafeMutablePointer<Murmur__RetiredVersion>?, _ field: String) throws(WireError) {
+    try self.init(wire: Field.required(message, field), field)
+  }
+
+  init(wire message: Murmur__RetiredVersion, _ field: String) throws(WireError) {
+    self.init(
+      model: try Field.name(message.model, field + ".model"), version: ModelVersion(message.version),
+      digest: try Field.fixed(message.manifest_digest, field + ".manifest_digest"),
+      reason: try Field.text(message.reason, field + ".reason", max: RetiredVersion.reasonBytesMax))
+  }
+
+  func draft(in arena: MessageArena) -> UnsafeMutablePointer<Murmur__RetiredVersion> {
+    arena.make(murmur__retired_version__init) {
+      $0.model = arena.text(model)
+      $0.version = version.value
+      $0.manifest_digest = arena.data(digest)
+      $0.reason = arena.text(reason)
     }
   }
 }

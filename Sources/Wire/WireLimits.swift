@@ -28,6 +28,9 @@ package struct FrameLimits: Hashable, Sendable {
     headerBytesMax: 1 << 20, payloadBytesMax: TransferLimits.downloadChunkBytes, unpackedBytesMax: 8 << 20,
     allocationsMax: 1 << 16)
 
+  package static let events = FrameLimits(
+    headerBytesMax: 4 << 10, payloadBytesMax: 1 << 20, unpackedBytesMax: 16 << 10, allocationsMax: 64)
+
   /// Longest frame of either kind: what `ZMQ_MAXMSGSIZE` of the socket is set to.
   package var frameBytesMax: Int { max(headerBytesMax, payloadBytesMax) }
 }
@@ -51,6 +54,13 @@ package enum WireLimits {
   package static let aliasesMax = 64
   package static let runRowsMax = 1024
   package static let modelRowsMax = 1024
+  /// Versions of one model in a list, the newest.
+  package static let versionRowsMax = 1024
+  /// Versions in a lineage, and changes of aliases beside it.
+  package static let lineageRowsMax = 256
+  package static let aliasEventsMax = 256
   package static let roundRowsMax = 1024
   package static let runEventsMax = 1024
+  /// Rows of one batch of events.
+  package static let eventRowsMax: UInt32 = 4_096
 }

@@ -69,6 +69,15 @@ package struct SocketProfile: Equatable, Sendable {
     chunks(side, chunkBytesMax: chunkBytesMax, creditWindow: creditWindow)
   }
 
+  /// Batches of events for predictions, at most `batchBytesMax` of them, and the predictions.
+  package static func events(_ side: Side, batchBytesMax: Int = 1 << 20) -> SocketProfile {
+    var profile = link(side, frameBytesMax: batchBytesMax)
+    // Batches in hand are the client's to bound; what it sends beyond the mark waits with it.
+    profile.options += [.sendHighWaterMark(64), .receiveHighWaterMark(64)]
+    profile.messagesPerTurnMax = 16
+    return profile
+  }
+
   /// Room for the header frame's own fields beside a chunk.
   private static let chunkOverheadBytes = 4096
 

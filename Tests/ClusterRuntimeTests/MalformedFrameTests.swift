@@ -1,5 +1,6 @@
 import Federation
 import ModelRegistry
+import Pulling
 import Testing
 import Transfer
 import Wire
@@ -42,7 +43,7 @@ struct MalformedFrameTests {
         digest: try federation.version(0).artifact.manifestFile.digest, offset: request.0, chunks: request.1)
       if let header = try? PullRequest.blob(blob).encoded() { _ = try socket.send([Frame(copying: header)]) }
     }
-    let client = try PullClient(home: federation.home("consumer"), endpoint: parts.node.endpoint)
+    let client = try PullClient(home: federation.home("consumer"), from: [parts.node.endpoint])
     #expect(try await client.pull(reference: "digits@0", into: federation.root + "/pulled").manifest.version == 0)
   }
 

@@ -1,4 +1,5 @@
 import Federation
+import ModelRegistry
 import Rounds
 import Wire
 import ZeroMQ
@@ -21,6 +22,7 @@ final class MemoryRepository: CoordinatorRepository {
     var attempts: [Attempt] = []
     var versions: [VersionRecord] = []
     var events: [RunID: [RunEvent]] = [:]
+    var aliasEvents: [AliasEvent] = []
 
     func place(of run: RunID) throws(RepositoryError) -> Int {
       guard let place = runs.firstIndex(where: { $0.name == run }) else { throw .unknownRun(run) }
@@ -84,6 +86,21 @@ final class MemoryRepository: CoordinatorRepository {
       content.addEvent(.run(stored.row), of: run.name)
       return stored
     }
+  }
+
+  func record(_ event: AliasEvent) throws(RepositoryError) {
+    try write { (content) throws(RepositoryError) in
+      content.aliasEvents.append(event)
+      let own = content.aliasEvents.filter { $0.move.model == event.move.model && $0.move.alias == event.move.alias }
+      guard own.count > WireLimits.aliasEventsMax, let oldest = content.aliasEvents.firstIndex(of: own[0]) else {
+        return
+      }
+      content.aliasEvents.remove(at: oldest)
+    }
+  }
+
+  func aliasEvents(of model: ModelName) throws(RepositoryError) -> [AliasEvent] {
+    content.withLock { $0.aliasEvents.filter { $0.move.model == model } }
   }
 
   func runs() throws(RepositoryError) -> [StoredRun] { content.withLock { $0.runs } }

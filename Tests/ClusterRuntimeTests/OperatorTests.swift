@@ -19,7 +19,7 @@ struct OperatorTests {
       stateDirectory: federation.home("coordinator") + "/state", remote: "tcp://127.0.0.1:*",
       home: federation.coordinator, loop: links.loop, context: links.context, authenticator: links.authenticator,
       logger: TestFederation.logger)
-    await server.start { request in
+    await server.start { request, _ in
       switch request {
       case .submitRun(let yaml):
         yaml == "name: digits" ? .runAccepted("digits") : .failed(Failure(.invalid, "run: key 'name': found nothing"))
@@ -38,6 +38,7 @@ struct OperatorTests {
       case .runEvents(let run, _, _), .stopRun(let run), .pauseRun(let run), .resumeRun(let run), .deleteRun(let run),
         .showRun(let run):
         .failed(Failure(.notFound, "there is no run '\(run)'"))
+      case .listVersions, .showVersion, .changeAlias, .retireVersion: .failed(Failure(.notFound, "there is no model"))
       }
     }
     return server

@@ -1,6 +1,7 @@
 import Federation
 import Foundation
 import GRDB
+import ModelRegistry
 import Rounds
 import Testing
 import Wire
@@ -67,6 +68,30 @@ struct RepositoryContract {
   }
 
   static func numbers(_ events: [RunEvent]) -> [UInt64] { events.map(\.sequence) }
+
+  @Test("Changes of aliases are remembered in their order, of each alias the newest", arguments: Engine.allCases)
+  func aliasEvents(_ engine: Engine) throws {
+    let subject = try Subject(engine)
+    defer { subject.remove() }
+    let champion = try #require(Alias("champion"))
+    func event(_ alias: Alias, _ number: UInt64, _ change: AliasChange = .moved) -> AliasEvent {
+      let move = AliasMove(
+        model: "digits", alias: alias, from: number == 0 ? nil : ModelVersion(number - 1),
+        to: change == .removed ? nil : ModelVersion(number))
+      return AliasEvent(move: move, change: change, by: "operator", at: 1_700_000_000 + number)
+    }
+    let first = event(champion, 0)
+    try subject.repository.record(first)
+    let count = UInt64(WireLimits.aliasEventsMax)
+    for number in 0..<count { try subject.repository.record(event(.best, number, number % 2 == 0 ? .found : .removed)) }
+    try subject.repository.record(event(.best, count, .rolledBack))
+    let events = try subject.reopened().aliasEvents(of: "digits")
+    #expect(events.first == first)
+    #expect(events.count == WireLimits.aliasEventsMax + 1)
+    #expect(events[1] == event(.best, 1, .removed))
+    #expect(events.last == event(.best, count, .rolledBack))
+    #expect(try subject.repository.aliasEvents(of: "letters").isEmpty)
+  }
 
   @Test(
     "A run is remembered as it was added, in the order of addition, and its name is taken", arguments: Engine.allCases)

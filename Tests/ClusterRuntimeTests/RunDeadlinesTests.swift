@@ -21,11 +21,12 @@ struct RunDeadlinesTests {
     for round in 1...1000 as ClosedRange<UInt64> {
       for stage in SecureAggregationStage.allCases {
         deadlines.add(Self.deadline(.stage(stage), round), of: "run") { $0 }
+        deadlines.add(Self.deadline(.groupStage(2, stage), round), of: "run") { $0 }
       }
       most = max(most, deadlines.count)
-      #expect(deadlines.ended(Self.deadline(.gather, round).attempt, of: "run").count == 6)
+      #expect(deadlines.ended(Self.deadline(.gather, round).attempt, of: "run").count == 12)
     }
-    #expect(most == 7 && deadlines.count == 1)
+    #expect(most == 13 && deadlines.count == 1)
     #expect(deadlines.ended("run") == [1] && deadlines.count == 0)
   }
 

@@ -46,14 +46,16 @@ actor ScriptedCoordinator {
   }
 
   /// What a snapshot holds from now on: these manifests, `latest` at the last of them.
-  func show(_ manifests: [SignedManifest], sequence: UInt64 = 0) {
+  ///
+  /// - Parameter attachments: of each of them.
+  func show(_ manifests: [SignedManifest], sequence: UInt64 = 0, attachments: ModelAttachments? = nil) {
     snapshot = StateSnapshot(
       epoch: 1, sequence: sequence,
       entries: manifests.compactMap { signed in
         guard let manifest = try? Manifest(bytes: signed.bytes) else { return nil }
         return StateSnapshot.Entry(
           model: manifest.model, version: manifest.version, manifest: signed,
-          aliases: signed == manifests.last ? [.latest] : [])
+          aliases: signed == manifests.last ? [.latest] : [], attachments: attachments)
       })
   }
 

@@ -2,6 +2,7 @@ import ClusterConfiguration
 import Federation
 import Logging
 import ModelRegistry
+import Pulling
 import Serving
 import Testing
 import Wire
@@ -21,7 +22,7 @@ struct ServingTests {
     await publisher.publish(try federation.store(1))
     await node.offered(1)
 
-    let client = try PullClient(home: federation.home("consumer"), endpoint: node.endpoint)
+    let client = try PullClient(home: federation.home("consumer"), from: [node.endpoint])
     let rows = try await client.models()
     #expect(rows.map(\.version) == [1, 0])
     #expect(rows.map(\.aliases) == [[.latest], []])
@@ -31,7 +32,7 @@ struct ServingTests {
     #expect(model.manifest.version == 1)
     #expect(model.signer == "coordinator")
     #expect(try DurableFile.read(model.modelPath, byteCountMax: 1 << 20) == expected.file)
-    #expect(try DurableFile.names(in: folder) == ["manifest.json", "manifest.sig", "model.safetensors"])
+    #expect(try DurableFile.names(in: folder) == ["README.md", "manifest.json", "manifest.sig", "model.safetensors"])
     #expect(try PulledModel.verify(directory: folder, home: federation.home("worker-1")) == model)
     #expect(try await client.pull(reference: "digits@0", into: folder).manifest.version == 0)
     #expect(try PulledModel.verify(directory: folder, home: federation.home("consumer")).manifest.version == 0)
@@ -51,7 +52,7 @@ struct ServingTests {
     // Nothing of the first node is left, its socket included.
     #expect(throws: Never.self) { try Socket(.pull(.binding), in: Context()).bind(Endpoint(rawValue: address)) }
     let node = try await TestNode(federation, following: endpoints)
-    let client = try PullClient(home: federation.home("consumer"), endpoint: node.endpoint)
+    let client = try PullClient(home: federation.home("consumer"), from: [node.endpoint])
     #expect(try await client.models().map(\.version) == [0])
     try federation.store(1)
     publisher = try await TestPublisher(federation, epoch: 2, at: endpoints)
@@ -94,7 +95,7 @@ struct ServingTests {
       .versionPublished(model: "digits", version: 1, manifestDigest: signed.digest), sequence: 1)
     await node.did { if case .report(.fetchFailed(VersionName("digits", 1), _)) = $0 { true } else { false } }
     #expect(!node.hasDone { $0 == .offer(VersionName("digits", 1), .latest) })
-    let client = try PullClient(home: federation.home("consumer"), endpoint: node.endpoint)
+    let client = try PullClient(home: federation.home("consumer"), from: [node.endpoint])
     #expect(try await client.manifest(of: "digits@latest").manifest.version == 0)
     await #expect { try await client.manifest(of: "digits@1") } throws: { ($0 as? RuntimeError)?.category == .notFound }
     // The bytes come right at last: the version is served.
@@ -120,7 +121,77 @@ struct ServingTests {
     await coordinator.send(
       .versionPublished(model: "digits", version: 1, manifestDigest: signed.digest), sequence: 1)
     await node.did { if case .report(.refused(VersionName("digits", 1), _)) = $0 { true } else { false } }
-    let client = try PullClient(home: federation.home("consumer"), endpoint: node.endpoint)
+    let client = try PullClient(home: federation.home("consumer"), from: [node.endpoint])
+    #expect(try await client.models().map(\.version) == [0])
+  }
+
+  @Test("A retired version is withdrawn from consumers with the reason, also by the next process, alone")
+  func retired() async throws {
+    let federation = try TestFederation()
+    try federation.store(0)
+    var publisher: TestPublisher? = try await TestPublisher(federation, epoch: 1)
+    let endpoints = try #require(publisher?.endpoints)
+    var first: TestNode? = try await TestNode(federation, following: endpoints)
+    await first?.offered(0)
+    let stored = try federation.store(1)
+    await publisher?.publish(stored)
+    await first?.offered(1)
+    let moves = try federation.models.retire(1, of: "digits", reason: "poisoned")
+    let gone = try #require(try federation.models.retired(of: "digits").first)
+    for move in moves { await publisher?.publish(StatePublisher.News(move)) }
+    await publisher?.publish(.retired(gone))
+    await first?.did { $0 == .retire(gone) }
+    await first?.did { $0 == .unload(VersionName("digits", 1)) }
+    for attempt in 0...1 {
+      if attempt == 1 {
+        first = nil
+        publisher = nil
+        first = try await TestNode(federation, following: endpoints)
+      }
+      let client = try PullClient(home: federation.home("consumer"), from: [try #require(first?.endpoint)])
+      #expect(try await client.manifest(of: "digits@latest").manifest.version == 0)
+      await #expect { try await client.manifest(of: "digits@1") } throws: { error in
+        guard let error = error as? RuntimeError else { return false }
+        return error.category == .notFound && error.message.contains("retired: poisoned")
+      }
+      #expect(try await client.models().map(\.version) == [0])
+    }
+  }
+
+  @Test("A node that joins late learns of retired versions by the snapshot")
+  func retiredBefore() async throws {
+    let federation = try TestFederation()
+    for version in 0...1 as ClosedRange<UInt64> { try federation.store(ModelVersion(version)) }
+    _ = try federation.models.retire(1, of: "digits", reason: "poisoned")
+    let publisher = try await TestPublisher(federation, epoch: 1)
+    let node = try await TestNode(federation, following: publisher.endpoints)
+    await node.offered(0)
+    let gone = try #require(try federation.models.retired(of: "digits").first)
+    #expect(node.hasDone { $0 == .retire(gone) })
+    #expect(try DirectoryModelStore(reading: federation.home("serving") + "/models").retired(of: "digits") == [gone])
+  }
+
+  @Test("A model signature travels with its version and is stored; a bad one is refused, and the old version serves on")
+  func modelSignature() async throws {
+    let federation = try TestFederation()
+    let signer = try federation.signer()
+    let first = try federation.version(0)
+    let attachments = try signer.attachments(for: first.signed)
+    try federation.models.publish(first.signed, artifact: first.artifact, attachments: attachments)
+    let coordinator = try await ScriptedCoordinator(federation)
+    await coordinator.show([first.signed], attachments: attachments)
+    let node = try await TestNode(federation, following: coordinator.endpoints)
+    await node.offered(0)
+    let store = try DirectoryModelStore(reading: federation.home("serving") + "/models")
+    #expect(try store.find(ModelReference(parsing: "digits@0")).attachments == attachments)
+    let next = try federation.version(1)
+    try federation.models.publish(next.signed, artifact: next.artifact)
+    // Another version's signature.
+    await coordinator.show([next.signed], sequence: 1, attachments: attachments)
+    await coordinator.send(
+      .versionPublished(model: "digits", version: 1, manifestDigest: next.signed.digest), sequence: 1)
+    await node.did { if case .report(.quarantined(VersionName("digits", 1), _)) = $0 { true } else { false } }
+    let client = try PullClient(home: federation.home("consumer"), from: [node.endpoint])
     #expect(try await client.models().map(\.version) == [0])
   }
 
@@ -182,7 +253,7 @@ struct ServingTests {
     let run = Task { try await ServingProcess.run(options, logger: logger) }
     await listening.wait { $0 == "serving node listens" }
     let endpoints = try EndpointsFile.load(path: EndpointsFile.path(home: federation.home("serving")))
-    let client = try PullClient(home: federation.home("consumer"), endpoint: endpoints.pull)
+    let client = try PullClient(home: federation.home("consumer"), from: [#require(endpoints.pull)])
     #expect(try await client.models().isEmpty)
     pipe.closeWritingEnd()
     #expect(try await run.value == .ok)

@@ -42,9 +42,10 @@ final class TestFederation: Sendable {
   var membership: MembershipList { coordinator.membership }
 
   /// Makes and signs a version of "digits" with parameters of its own.
-  func version(_ number: ModelVersion, seed: UInt64? = nil) throws -> (signed: SignedManifest, artifact: ModelArtifact)
-  {
-    let parameters = architecture.initialParameters(seed: seed ?? number.value + 1)
+  func version(_ number: ModelVersion, seed: UInt64? = nil, parameters: ParameterSet? = nil) throws -> (
+    signed: SignedManifest, artifact: ModelArtifact
+  ) {
+    let parameters = parameters ?? architecture.initialParameters(seed: seed ?? number.value + 1)
     let artifact = try ModelArtifact(tensors: parameters.tensors, model: "digits", version: number)
     let isFirst = number == 0
     let manifest = Manifest(
@@ -58,11 +59,19 @@ final class TestFederation: Sendable {
     return (try SignedManifest(signing: manifest, key: coordinator.signingKey), artifact)
   }
 
+  /// The coordinator's signer for foreign tools.
+  func signer() throws -> ModelSigner {
+    let key = try ModelSigningKeyFile.load(directory: coordinator.directory, secrets: SystemSecretSource())
+    return ModelSigner(key: key, endorsedBy: coordinator.signingKey)
+  }
+
   /// Puts a version into the coordinator's folder of models.
   @discardableResult
-  func store(_ number: ModelVersion) throws -> StoredVersion {
-    let (signed, artifact) = try version(number)
-    try models.publish(signed, artifact: artifact)
+  func store(
+    _ number: ModelVersion, parameters: ParameterSet? = nil, signedBy signer: ModelSigner? = nil
+  ) throws -> StoredVersion {
+    let (signed, artifact) = try version(number, parameters: parameters)
+    try models.publish(signed, artifact: artifact, attachments: signer?.attachments(for: signed))
     return try models.find(ModelReference(model: "digits", selector: .version(number)))
   }
 
@@ -140,6 +149,9 @@ final class TestPublisher: Sendable {
   }
 
   func publish(_ version: StoredVersion) async { await publisher.publish(.published(version)) }
+
+  /// Tells of what a coordinator's operators had done.
+  func publish(_ news: StatePublisher.News) async { await publisher.publish(news) }
 }
 
 /// A serving node in this process, and what it has done.
@@ -152,15 +164,18 @@ final class TestNode: Sendable {
     try endpoints.write(path: file)
     let actions = Recorder<ServingAction>()
     self.actions = actions
+    var options = ServingProcess.Options(home: federation.home(name), endpointsFile: file, bindLoopbackAnyPort: true)
+    options.insecureAnonymous = true
     server = try ServingServer(
-      .init(home: federation.home(name), endpointsFile: file, bindLoopbackAnyPort: true),
-      logger: TestFederation.logger, observe: { actions.add($0) }, fail: { _ in })
-    await server.start()
+      options, logger: TestFederation.logger, observe: { actions.add($0) }, fail: { _ in })
+    try await server.start()
   }
 
   deinit { server.stop() }
 
   var endpoint: String { server.endpoint.rawValue }
+  /// Of HTTP.
+  var url: String? { server.url }
 
   /// Waits until the node has done something, before or after this call.
   func did(_ matches: @escaping @Sendable (ServingAction) -> Bool) async { await actions.wait(for: matches) }

@@ -98,7 +98,13 @@ struct EveryMessageTests {
       for other in Sample.all where try body(of: other.header) != number && !shared.contains(number) {
         guard other.testDescription.prefix(while: { $0 != "." }) != sample.testDescription.prefix(while: { $0 != "." })
         else { continue }
-        #expect(throws: WireError.unknownBody(number: number)) { try other.recode(sample.header, sample.payloadBytes) }
+        do throws(WireError) {
+          _ = try other.recode(sample.header, sample.payloadBytes)
+          Issue.record("\(sample) was read as \(other)")
+        } catch {
+          // A large message does not even unpack within the budget of a socket for small ones.
+          #expect(error == .unknownBody(number: number) || error == .overBudget, "\(sample)")
+        }
         refused += 1
       }
     }

@@ -72,6 +72,24 @@ struct RefusedFieldTests {
       "offer.task.architecture", "too long", offer(task: { $0.architecture = String(repeating: "x", count: 1025) })),
     Refused("submit_run.yaml", "too long", OperatorRequest.submitRun(yaml: String(repeating: "x", count: 262_145))),
     Refused("resolve.reference", "empty", PullRequest.resolve(reference: "")),
+    Refused("event_batch.rows", "0", EventBatch(model: "digits", rows: 0, element: .uint8)),
+    Refused("event_batch.rows", "4,097", EventBatch(model: "digits", rows: 4_097, element: .uint8)),
+    Refused("event_batch.element", "3", as: EventBatch.self, MURMUR__ENVELOPE__BODY_EVENT_BATCH) { arena, envelope in
+      envelope.event_batch = arena.make(murmur__event_batch__init) {
+        $0.model = arena.text("digits")
+        $0.rows = 1
+        $0.element = 3
+      }
+    },
+    Refused("event_batch.version", "a space", as: EventBatch.self, MURMUR__ENVELOPE__BODY_EVENT_BATCH) {
+      arena, envelope in
+      envelope.event_batch = arena.make(murmur__event_batch__init) {
+        $0.model = arena.text("digits")
+        $0.version = arena.text("a b")
+        $0.rows = 1
+        $0.element = 1
+      }
+    },
     Refused(
       "state_record.alias_moved.alias", "a digit first", as: StateMessage.self, MURMUR__ENVELOPE__BODY_STATE_RECORD
     ) {
@@ -112,7 +130,53 @@ struct RefusedFieldTests {
       "resolved.manifest", "too long",
       PullReply.resolved(
         SignedManifest(
-          bytes: [UInt8](repeating: 1, count: Manifest.byteCountMax + 1), signature: Values.signature(1), signer: "c"))),
+          bytes: [UInt8](repeating: 1, count: Manifest.byteCountMax + 1), signature: Values.signature(1), signer: "c"),
+        nil)),
+    Refused(
+      "resolved.attachments.bundle", "too long",
+      PullReply.resolved(
+        Values.manifest,
+        ModelAttachments(
+          bundle: [UInt8](repeating: 1, count: ModelSignature.bundleByteCountMax + 1), key: [],
+          endorsement: Values.signature(1)))),
+    Refused(
+      "resolved.attachments.key", "too long",
+      PullReply.resolved(
+        Values.manifest,
+        ModelAttachments(
+          bundle: [], key: [UInt8](repeating: 1, count: ModelAttachments.keyByteCountMax + 1),
+          endorsement: Values.signature(1)))),
+    Refused(
+      "change_alias.change", "an event", as: OperatorRequest.self, MURMUR__ENVELOPE__BODY_CHANGE_ALIAS
+    ) { arena, envelope in
+      envelope.change_alias = arena.make(murmur__change_alias__init) {
+        $0.model = arena.text("digits")
+        $0.alias = arena.text("best")
+        $0.change = MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_RETIREMENT
+      }
+    },
+    Refused("change_alias.target", "nothing", as: OperatorRequest.self, MURMUR__ENVELOPE__BODY_CHANGE_ALIAS) {
+      arena, envelope in
+      envelope.change_alias = arena.make(murmur__change_alias__init) {
+        $0.model = arena.text("digits")
+        $0.alias = arena.text("best")
+        $0.change = MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_MOVE
+      }
+    },
+    Refused("retire_version.reason", "nothing", OperatorRequest.retireVersion("digits", 1, reason: "")),
+    Refused(
+      "state_record.version_retired.reason", "too long", as: StateMessage.self,
+      MURMUR__ENVELOPE__BODY_STATE_RECORD
+    ) { arena, envelope in
+      envelope.state_record = arena.make(murmur__state_record__init) {
+        $0.kind_case = MURMUR__STATE_RECORD__KIND_VERSION_RETIRED
+        $0.version_retired = arena.make(murmur__retired_version__init) {
+          $0.model = arena.text("digits")
+          $0.manifest_digest = arena.data(Values.digest(1))
+          $0.reason = arena.text(String(repeating: "x", count: RetiredVersion.reasonBytesMax + 1))
+        }
+      }
+    },
     Refused("bundle.body", "one byte too many", Values.toCoordinator[5]) { bytes in
       // The body is the bytes field that begins with the seed commitment; lengthen the count of its entries instead.
       let count: [UInt8] = Array(Values.digest(2).bytes) + [1, 0, 0, 0]

@@ -46,7 +46,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
     + Values.records.map { Sample(StateMessage.record($0)) } + Values.snapshotRequests.map { Sample($0) }
     + Values.snapshotReplies.map { Sample($0) } + Values.operatorRequests.map { Sample($0) }
     + Values.operatorReplies.map { Sample($0) } + Values.pullRequests.map { Sample($0) }
-    + Values.pullReplies.map { Sample($0) }
+    + Values.pullReplies.map { Sample($0) } + Values.eventBatches.map { Sample($0) }
+    + Values.eventReplies.map { Sample($0) }
 }
 
 /// At least one message of every kind.
@@ -230,7 +231,12 @@ enum Values {
       epoch: 5, sequence: 1, kind: .versionPublished(model: "digits", version: 3, manifestDigest: digest(1))),
     StateRecord(epoch: 5, sequence: 2, kind: .aliasMoved(model: "digits", alias: .latest, version: 3)),
     StateRecord(epoch: 5, sequence: 2, kind: .heartbeat),
+    StateRecord(epoch: 5, sequence: 3, kind: .aliasRemoved(model: "digits", alias: .best)),
+    StateRecord(epoch: 5, sequence: 4, kind: .versionRetired(retired)),
   ]
+
+  static let retired = RetiredVersion(model: "digits", version: 3, digest: digest(1), reason: "a poisoned worker")
+  static let attachments = ModelAttachments(bundle: [0x7B, 0x7D], key: [0x30, 0], endorsement: signature(4))
 
   static let snapshotRequests: [SnapshotRequest] = [.snapshot, .blob(blobRequest)]
 
@@ -238,7 +244,11 @@ enum Values {
     .snapshot(
       StateSnapshot(
         epoch: 5, sequence: 2,
-        entries: [StateSnapshot.Entry(model: "digits", version: 3, manifest: manifest, aliases: [.latest])])),
+        entries: [
+          StateSnapshot.Entry(model: "digits", version: 3, manifest: manifest, aliases: [.latest]),
+          StateSnapshot.Entry(
+            model: "digits", version: 4, manifest: manifest, aliases: [], attachments: attachments),
+        ], retired: [retired])),
     .snapshot(StateSnapshot(epoch: 5, sequence: 0, entries: [])),
     .chunk(lastChunk), .unavailable(BlobUnavailable(digest: digest(1))),
     .failed(Failure(.unavailable, "starting")),
@@ -247,8 +257,24 @@ enum Values {
   static let operatorRequests: [OperatorRequest] = [
     .submitRun(yaml: "run: digits-run\nrounds: 10\n"), .listRuns, .status,
     .runEvents("digits-run", after: 3, limit: 100), .stopRun("digits-run"), .pauseRun("digits-run"),
-    .resumeRun("digits-run"), .deleteRun("digits-run"), .showRun("digits-run"),
+    .resumeRun("digits-run"), .deleteRun("digits-run"), .showRun("digits-run"), .listVersions(nil),
+    .listVersions("digits"), .showVersion(reference: "digits@champion"),
+    .changeAlias(AliasOrder(model: "digits", alias: .best, change: .move(to: "digits@3"), expected: 0)),
+    .changeAlias(AliasOrder(model: "digits", alias: .best, change: .remove)),
+    .changeAlias(AliasOrder(model: "digits", alias: .best, change: .rollBack, expected: 4)),
+    .retireVersion("digits", 3, reason: "a poisoned worker"),
   ]
+
+  static let moves = [
+    AliasMove(model: "digits", alias: .latest, from: 3, to: 2),
+    AliasMove(model: "digits", alias: .best, from: 3, to: nil),
+    AliasMove(model: "digits", alias: .best, from: nil, to: 0),
+  ]
+  static let version = VersionRow(
+    model: model, run: "digits-run", round: 3, createdAt: 1_700_000_000, parent: digest(2),
+    evaluation: RoundRow.Evaluation(loss: 0.5, accuracy: 0.9), retired: retired, takenBack: "worse")
+  static let firstVersion = VersionRow(
+    model: model, run: "digits-run", round: 0, createdAt: 0, parent: nil, evaluation: nil, retired: nil, takenBack: nil)
 
   static let operatorReplies: [OperatorReply] =
     [
@@ -262,6 +288,14 @@ enum Values {
         RunDetail(
           run: run, configuration: "name: digits-run\n", submittedAt: 1_700_000_000, phase: "reporting",
           cohort: ["worker-1", "worker-2"], suitedWorkers: 2)),
+      .versions([version, firstVersion]), .versions([]),
+      .versionDetail(
+        VersionDetail(
+          row: version, manifest: manifest, attachments: attachments, lineage: [version, firstVersion],
+          events: AliasChange.allCases.map { AliasEvent(move: moves[0], change: $0, by: "local", at: 1_700_000_000) })),
+      .versionDetail(
+        VersionDetail(row: firstVersion, manifest: manifest, attachments: nil, lineage: [], events: [])),
+      .aliasChanged(moves[1]), .aliasChanged(moves[2]), .versionRetired(retired, moves: moves),
     ] + Failure.Code.allCases.map { .failed(Failure($0, "no run digits-run")) }
     + RunState.allCases.map {
       .runs([
@@ -271,8 +305,19 @@ enum Values {
 
   static let pullRequests: [PullRequest] = [.listModels, .resolve(reference: "digits@champion"), .blob(blobRequest)]
 
+  static let eventBatches: [EventBatch] = [
+    EventBatch(model: "digits", rows: 1, element: .float32),
+    EventBatch(model: "digits", version: .number(7), rows: 4_096, element: .uint8),
+    EventBatch(model: "digits", version: .alias(.latest), rows: 64, element: .uint8),
+  ]
+
+  static let eventReplies: [EventReply] = [
+    .predictions(version: 7, rows: 64, width: 10), .failed(Failure(.unavailable, "not now")),
+  ]
+
   static let pullReplies: [PullReply] = [
-    .models([model]), .resolved(manifest), .chunk(wholeChunk), .unavailable(BlobUnavailable(digest: digest(1))),
+    .models([model]), .resolved(manifest, nil), .resolved(manifest, attachments), .chunk(wholeChunk),
+    .unavailable(BlobUnavailable(digest: digest(1))),
     .failed(Failure(.notFound, "digits@9")),
   ]
 }

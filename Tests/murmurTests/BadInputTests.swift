@@ -25,7 +25,13 @@ import Testing
     arguments: [
       ["nonsense"], ["pull"], ["up"], ["status", "--hom", "x"], ["init", "x", "--workers", "none"],
       ["init", "x", "--workers", "0"], ["up", "x.yaml", "--aggregation", "both"], ["data", "partition", "x.csv"],
-      ["pull", "digits", "-o", "x", "--home", "y"], ["status"], ["evaluate", "a", "b", "--scale", "0"],
+      ["pull", "digits@", "-o", "x", "--home", "y"], ["status"], ["pull", "digits", "--no-cache"],
+      ["pull", "digits", "--offline", "--from", "tcp://a:1"], ["pull", "digits", "--offline", "--no-cache", "-o", "x"],
+      ["pull", "digits", "--follow"], ["pull", "digits", "-o", "x", "--keep", "2"],
+      ["pull", "digits", "-o", "x", "--follow", "--keep", "0"],
+      ["pull", "digits", "-o", "x", "--follow", "--interval", "0"],
+      ["pull", "digits", "-o", "x", "--follow", "--offline"],
+      ["evaluate", "a", "b", "--scale", "0"],
     ])
   func usage(arguments: [String]) async throws {
     let result = try await Program.run(arguments)

@@ -5,7 +5,9 @@ import Testing
 @Suite struct HelpTests {
   static let commands = [
     "", "up", "init", "coordinator", "worker", "serve", "status", "run", "run submit", "run list", "run show",
-    "run watch", "run pause", "run resume", "run stop", "run delete", "models", "pull", "verify", "evaluate", "data",
+    "run watch", "run pause", "run resume", "run stop", "run delete", "models", "models list",
+    "models show", "models promote", "models rollback", "models alias", "models retire", "models diff", "models verify",
+    "models export", "pull", "verify", "predict", "keys", "keys create", "keys list", "keys revoke", "evaluate", "data",
     "data inspect", "data stats", "data partition", "data get", "conformance",
     "conformance sa1", "simulate", "report", "report show", "report compare",
     "explain", "explain privacy", "inspect",

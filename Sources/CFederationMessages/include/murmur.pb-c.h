@@ -63,8 +63,11 @@ typedef struct Murmur__UploadAnswer Murmur__UploadAnswer;
 typedef struct Murmur__VersionPublished Murmur__VersionPublished;
 typedef struct Murmur__AliasMoved Murmur__AliasMoved;
 typedef struct Murmur__StateRecord Murmur__StateRecord;
+typedef struct Murmur__AliasRemoved Murmur__AliasRemoved;
+typedef struct Murmur__RetiredVersion Murmur__RetiredVersion;
 typedef struct Murmur__SnapshotRequest Murmur__SnapshotRequest;
 typedef struct Murmur__SignedManifest Murmur__SignedManifest;
+typedef struct Murmur__ModelAttachments Murmur__ModelAttachments;
 typedef struct Murmur__SnapshotEntry Murmur__SnapshotEntry;
 typedef struct Murmur__Snapshot Murmur__Snapshot;
 typedef struct Murmur__SubmitRun Murmur__SubmitRun;
@@ -93,9 +96,22 @@ typedef struct Murmur__TrafficRow Murmur__TrafficRow;
 typedef struct Murmur__CoordinatorStatus Murmur__CoordinatorStatus;
 typedef struct Murmur__RunEvent Murmur__RunEvent;
 typedef struct Murmur__RunEvents Murmur__RunEvents;
+typedef struct Murmur__ListVersions Murmur__ListVersions;
+typedef struct Murmur__VersionRow Murmur__VersionRow;
+typedef struct Murmur__VersionList Murmur__VersionList;
+typedef struct Murmur__ShowVersion Murmur__ShowVersion;
+typedef struct Murmur__VersionDetail Murmur__VersionDetail;
+typedef struct Murmur__VersionNumber Murmur__VersionNumber;
+typedef struct Murmur__ChangeAlias Murmur__ChangeAlias;
+typedef struct Murmur__AliasMove Murmur__AliasMove;
+typedef struct Murmur__AliasEvent Murmur__AliasEvent;
+typedef struct Murmur__RetireVersion Murmur__RetireVersion;
+typedef struct Murmur__VersionRetirement Murmur__VersionRetirement;
 typedef struct Murmur__ListModels Murmur__ListModels;
 typedef struct Murmur__ModelList Murmur__ModelList;
 typedef struct Murmur__ResolveReference Murmur__ResolveReference;
+typedef struct Murmur__EventBatch Murmur__EventBatch;
+typedef struct Murmur__Predictions Murmur__Predictions;
 
 
 /* --- enums --- */
@@ -180,6 +196,21 @@ typedef enum _Murmur__WorkerState {
   MURMUR__WORKER_STATE__WORKER_STATE_RESTING = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__WORKER_STATE)
 } Murmur__WorkerState;
+typedef enum _Murmur__AliasChange {
+  MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_UNSPECIFIED = 0,
+  MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_MOVE = 1,
+  MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_REMOVE = 2,
+  MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_ROLL_BACK = 3,
+  /*
+   * In events only: the version that the alias pointed to was retired.
+   */
+  MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_RETIREMENT = 4,
+  /*
+   * In events only: the coordinator found the alias elsewhere than it remembered.
+   */
+  MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_FOUND = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__ALIAS_CHANGE)
+} Murmur__AliasChange;
 
 /* --- messages --- */
 
@@ -230,6 +261,10 @@ typedef enum {
   MURMUR__ENVELOPE__BODY_RESUME_RUN = 106,
   MURMUR__ENVELOPE__BODY_DELETE_RUN = 107,
   MURMUR__ENVELOPE__BODY_SHOW_RUN = 108,
+  MURMUR__ENVELOPE__BODY_LIST_VERSIONS = 120,
+  MURMUR__ENVELOPE__BODY_SHOW_VERSION = 121,
+  MURMUR__ENVELOPE__BODY_CHANGE_ALIAS = 122,
+  MURMUR__ENVELOPE__BODY_RETIRE_VERSION = 123,
   MURMUR__ENVELOPE__BODY_RUN_ACCEPTED = 110,
   MURMUR__ENVELOPE__BODY_RUNS = 111,
   MURMUR__ENVELOPE__BODY_STATUS = 112,
@@ -238,10 +273,16 @@ typedef enum {
   MURMUR__ENVELOPE__BODY_RUN_CHANGED = 115,
   MURMUR__ENVELOPE__BODY_RUN_DELETED = 116,
   MURMUR__ENVELOPE__BODY_RUN_DETAIL = 117,
+  MURMUR__ENVELOPE__BODY_VERSIONS = 125,
+  MURMUR__ENVELOPE__BODY_VERSION_DETAIL = 126,
+  MURMUR__ENVELOPE__BODY_ALIAS_CHANGED = 127,
+  MURMUR__ENVELOPE__BODY_VERSION_RETIREMENT = 128,
   MURMUR__ENVELOPE__BODY_LIST_MODELS = 130,
   MURMUR__ENVELOPE__BODY_RESOLVE = 131,
   MURMUR__ENVELOPE__BODY_MODELS = 135,
-  MURMUR__ENVELOPE__BODY_RESOLVED = 136
+  MURMUR__ENVELOPE__BODY_RESOLVED = 136,
+  MURMUR__ENVELOPE__BODY_EVENT_BATCH = 140,
+  MURMUR__ENVELOPE__BODY_PREDICTIONS = 141
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__ENVELOPE__BODY__CASE)
 } Murmur__Envelope__BodyCase;
 
@@ -322,6 +363,10 @@ struct  Murmur__Envelope
     Murmur__ResumeRun *resume_run;
     Murmur__DeleteRun *delete_run;
     Murmur__ShowRun *show_run;
+    Murmur__ListVersions *list_versions;
+    Murmur__ShowVersion *show_version;
+    Murmur__ChangeAlias *change_alias;
+    Murmur__RetireVersion *retire_version;
     /*
      * Operator socket, answers.
      */
@@ -333,6 +378,10 @@ struct  Murmur__Envelope
     Murmur__RunChanged *run_changed;
     Murmur__RunDeleted *run_deleted;
     Murmur__RunDetail *run_detail;
+    Murmur__VersionList *versions;
+    Murmur__VersionDetail *version_detail;
+    Murmur__AliasMove *alias_changed;
+    Murmur__VersionRetirement *version_retirement;
     /*
      * Pull socket, requests and answers.
      */
@@ -340,6 +389,11 @@ struct  Murmur__Envelope
     Murmur__ResolveReference *resolve;
     Murmur__ModelList *models;
     Murmur__SignedManifest *resolved;
+    /*
+     * Events socket, request and answer; a raw frame follows each.
+     */
+    Murmur__EventBatch *event_batch;
+    Murmur__Predictions *predictions;
   };
 };
 #define MURMUR__ENVELOPE__INIT \
@@ -995,7 +1049,9 @@ typedef enum {
   MURMUR__STATE_RECORD__KIND__NOT_SET = 0,
   MURMUR__STATE_RECORD__KIND_VERSION_PUBLISHED = 3,
   MURMUR__STATE_RECORD__KIND_ALIAS_MOVED = 4,
-  MURMUR__STATE_RECORD__KIND_HEARTBEAT = 5
+  MURMUR__STATE_RECORD__KIND_HEARTBEAT = 5,
+  MURMUR__STATE_RECORD__KIND_ALIAS_REMOVED = 6,
+  MURMUR__STATE_RECORD__KIND_VERSION_RETIRED = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(MURMUR__STATE_RECORD__KIND__CASE)
 } Murmur__StateRecord__KindCase;
 
@@ -1009,11 +1065,40 @@ struct  Murmur__StateRecord
     Murmur__VersionPublished *version_published;
     Murmur__AliasMoved *alias_moved;
     Murmur__Heartbeat *heartbeat;
+    Murmur__AliasRemoved *alias_removed;
+    Murmur__RetiredVersion *version_retired;
   };
 };
 #define MURMUR__STATE_RECORD__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__state_record__descriptor) \
     , 0, 0, MURMUR__STATE_RECORD__KIND__NOT_SET, {0} }
+
+
+struct  Murmur__AliasRemoved
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData model;
+  ProtobufCBinaryData alias;
+};
+#define MURMUR__ALIAS_REMOVED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__alias_removed__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+/*
+ * A version that was revoked.
+ */
+struct  Murmur__RetiredVersion
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData model;
+  uint64_t version;
+  ProtobufCBinaryData manifest_digest;
+  ProtobufCBinaryData reason;
+};
+#define MURMUR__RETIRED_VERSION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__retired_version__descriptor) \
+    , {0,NULL}, 0, {0,NULL}, {0,NULL} }
 
 
 struct  Murmur__SnapshotRequest
@@ -1034,9 +1119,34 @@ struct  Murmur__SignedManifest
    * The name in the signer's certificate.
    */
   ProtobufCBinaryData signer;
+  /*
+   * In snapshots and on the pull socket; versions of older coordinators have none.
+   */
+  Murmur__ModelAttachments *attachments;
 };
 #define MURMUR__SIGNED_MANIFEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__signed_manifest__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL }
+
+
+/*
+ * Lets foreign tools verify a version (models.md, "Model signature").
+ */
+struct  Murmur__ModelAttachments
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData bundle;
+  /*
+   * SubjectPublicKeyInfo of the P-256 key, in DER.
+   */
+  ProtobufCBinaryData key;
+  /*
+   * The signer's Ed25519 signature over that key.
+   */
+  ProtobufCBinaryData endorsement;
+};
+#define MURMUR__MODEL_ATTACHMENTS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__model_attachments__descriptor) \
     , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
@@ -1061,10 +1171,15 @@ struct  Murmur__Snapshot
   uint64_t sequence;
   size_t n_entries;
   Murmur__SnapshotEntry **entries;
+  /*
+   * Of all models together, the newest.
+   */
+  size_t n_retired;
+  Murmur__RetiredVersion **retired;
 };
 #define MURMUR__SNAPSHOT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__snapshot__descriptor) \
-    , 0, 0, 0,NULL }
+    , 0, 0, 0,NULL, 0,NULL }
 
 
 struct  Murmur__SubmitRun
@@ -1453,6 +1568,173 @@ struct  Murmur__RunEvents
     , NULL, 0,NULL }
 
 
+struct  Murmur__ListVersions
+{
+  ProtobufCMessage base;
+  /*
+   * Empty for the newest version of every model.
+   */
+  ProtobufCBinaryData model;
+};
+#define MURMUR__LIST_VERSIONS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__list_versions__descriptor) \
+    , {0,NULL} }
+
+
+struct  Murmur__VersionRow
+{
+  ProtobufCMessage base;
+  Murmur__ModelRow *model;
+  ProtobufCBinaryData run;
+  uint64_t round;
+  uint64_t created_at;
+  /*
+   * Measured by the round that trained on this version; not there before.
+   */
+  Murmur__EvaluationRow *evaluation;
+  /*
+   * Why the version was retired; not there for one that was not.
+   */
+  Murmur__RetiredVersion *retired;
+  /*
+   * Why a run took the version back; empty if none did.
+   */
+  ProtobufCBinaryData taken_back;
+  /*
+   * Digest of the manifest of the version that this one comes from; empty for version 0.
+   */
+  ProtobufCBinaryData parent;
+};
+#define MURMUR__VERSION_ROW__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__version_row__descriptor) \
+    , NULL, {0,NULL}, 0, 0, NULL, NULL, {0,NULL}, {0,NULL} }
+
+
+struct  Murmur__VersionList
+{
+  ProtobufCMessage base;
+  size_t n_versions;
+  Murmur__VersionRow **versions;
+};
+#define MURMUR__VERSION_LIST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__version_list__descriptor) \
+    , 0,NULL }
+
+
+struct  Murmur__ShowVersion
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData reference;
+};
+#define MURMUR__SHOW_VERSION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__show_version__descriptor) \
+    , {0,NULL} }
+
+
+struct  Murmur__VersionDetail
+{
+  ProtobufCMessage base;
+  Murmur__VersionRow *row;
+  Murmur__SignedManifest *manifest;
+  /*
+   * The version and those that it comes from, newest first, then those that come from it, oldest first.
+   */
+  size_t n_lineage;
+  Murmur__VersionRow **lineage;
+  /*
+   * Changes of the aliases that point to this version or once did, oldest first.
+   */
+  size_t n_events;
+  Murmur__AliasEvent **events;
+};
+#define MURMUR__VERSION_DETAIL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__version_detail__descriptor) \
+    , NULL, NULL, 0,NULL, 0,NULL }
+
+
+struct  Murmur__VersionNumber
+{
+  ProtobufCMessage base;
+  uint64_t version;
+};
+#define MURMUR__VERSION_NUMBER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__version_number__descriptor) \
+    , 0 }
+
+
+struct  Murmur__ChangeAlias
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData model;
+  ProtobufCBinaryData alias;
+  Murmur__AliasChange change;
+  /*
+   * A reference, such as digits@3: for a move only.
+   */
+  ProtobufCBinaryData target;
+  /*
+   * Where the alias must point before; not there for anywhere or nowhere.
+   */
+  Murmur__VersionNumber *expected;
+};
+#define MURMUR__CHANGE_ALIAS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__change_alias__descriptor) \
+    , {0,NULL}, {0,NULL}, MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_UNSPECIFIED, {0,NULL}, NULL }
+
+
+struct  Murmur__AliasMove
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData model;
+  ProtobufCBinaryData alias;
+  Murmur__VersionNumber *from;
+  Murmur__VersionNumber *to;
+};
+#define MURMUR__ALIAS_MOVE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__alias_move__descriptor) \
+    , {0,NULL}, {0,NULL}, NULL, NULL }
+
+
+struct  Murmur__AliasEvent
+{
+  ProtobufCMessage base;
+  Murmur__AliasMove *move;
+  Murmur__AliasChange change;
+  /*
+   * The operator's name, or "local".
+   */
+  ProtobufCBinaryData by;
+  uint64_t at;
+};
+#define MURMUR__ALIAS_EVENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__alias_event__descriptor) \
+    , NULL, MURMUR__ALIAS_CHANGE__ALIAS_CHANGE_UNSPECIFIED, {0,NULL}, 0 }
+
+
+struct  Murmur__RetireVersion
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData model;
+  uint64_t version;
+  ProtobufCBinaryData reason;
+};
+#define MURMUR__RETIRE_VERSION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__retire_version__descriptor) \
+    , {0,NULL}, 0, {0,NULL} }
+
+
+struct  Murmur__VersionRetirement
+{
+  ProtobufCMessage base;
+  Murmur__RetiredVersion *version;
+  size_t n_moves;
+  Murmur__AliasMove **moves;
+};
+#define MURMUR__VERSION_RETIREMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__version_retirement__descriptor) \
+    , NULL, 0,NULL }
+
+
 struct  Murmur__ListModels
 {
   ProtobufCMessage base;
@@ -1481,6 +1763,43 @@ struct  Murmur__ResolveReference
 #define MURMUR__RESOLVE_REFERENCE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__resolve_reference__descriptor) \
     , {0,NULL} }
+
+
+/*
+ * Rows to predict, in the raw frame: row-major, little-endian.
+ */
+struct  Murmur__EventBatch
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData model;
+  /*
+   * A number or an alias; empty for the model's default.
+   */
+  ProtobufCBinaryData version;
+  uint32_t rows;
+  /*
+   * 1 F32, 2 U8.
+   */
+  uint32_t element;
+};
+#define MURMUR__EVENT_BATCH__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__event_batch__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, 0 }
+
+
+/*
+ * What a model says of each row, in the raw frame: F32, little-endian, `rows` times `width`.
+ */
+struct  Murmur__Predictions
+{
+  ProtobufCMessage base;
+  uint64_t version;
+  uint32_t rows;
+  uint32_t width;
+};
+#define MURMUR__PREDICTIONS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__predictions__descriptor) \
+    , 0, 0, 0 }
 
 
 /* Murmur__Envelope methods */
@@ -2395,6 +2714,44 @@ Murmur__StateRecord *
 void   murmur__state_record__free_unpacked
                      (Murmur__StateRecord *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__AliasRemoved methods */
+void   murmur__alias_removed__init
+                     (Murmur__AliasRemoved         *message);
+size_t murmur__alias_removed__get_packed_size
+                     (const Murmur__AliasRemoved   *message);
+size_t murmur__alias_removed__pack
+                     (const Murmur__AliasRemoved   *message,
+                      uint8_t             *out);
+size_t murmur__alias_removed__pack_to_buffer
+                     (const Murmur__AliasRemoved   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__AliasRemoved *
+       murmur__alias_removed__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__alias_removed__free_unpacked
+                     (Murmur__AliasRemoved *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__RetiredVersion methods */
+void   murmur__retired_version__init
+                     (Murmur__RetiredVersion         *message);
+size_t murmur__retired_version__get_packed_size
+                     (const Murmur__RetiredVersion   *message);
+size_t murmur__retired_version__pack
+                     (const Murmur__RetiredVersion   *message,
+                      uint8_t             *out);
+size_t murmur__retired_version__pack_to_buffer
+                     (const Murmur__RetiredVersion   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__RetiredVersion *
+       murmur__retired_version__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__retired_version__free_unpacked
+                     (Murmur__RetiredVersion *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__SnapshotRequest methods */
 void   murmur__snapshot_request__init
                      (Murmur__SnapshotRequest         *message);
@@ -2432,6 +2789,25 @@ Murmur__SignedManifest *
                       const uint8_t       *data);
 void   murmur__signed_manifest__free_unpacked
                      (Murmur__SignedManifest *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__ModelAttachments methods */
+void   murmur__model_attachments__init
+                     (Murmur__ModelAttachments         *message);
+size_t murmur__model_attachments__get_packed_size
+                     (const Murmur__ModelAttachments   *message);
+size_t murmur__model_attachments__pack
+                     (const Murmur__ModelAttachments   *message,
+                      uint8_t             *out);
+size_t murmur__model_attachments__pack_to_buffer
+                     (const Murmur__ModelAttachments   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__ModelAttachments *
+       murmur__model_attachments__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__model_attachments__free_unpacked
+                     (Murmur__ModelAttachments *message,
                       ProtobufCAllocator *allocator);
 /* Murmur__SnapshotEntry methods */
 void   murmur__snapshot_entry__init
@@ -2965,6 +3341,215 @@ Murmur__RunEvents *
 void   murmur__run_events__free_unpacked
                      (Murmur__RunEvents *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__ListVersions methods */
+void   murmur__list_versions__init
+                     (Murmur__ListVersions         *message);
+size_t murmur__list_versions__get_packed_size
+                     (const Murmur__ListVersions   *message);
+size_t murmur__list_versions__pack
+                     (const Murmur__ListVersions   *message,
+                      uint8_t             *out);
+size_t murmur__list_versions__pack_to_buffer
+                     (const Murmur__ListVersions   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__ListVersions *
+       murmur__list_versions__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__list_versions__free_unpacked
+                     (Murmur__ListVersions *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__VersionRow methods */
+void   murmur__version_row__init
+                     (Murmur__VersionRow         *message);
+size_t murmur__version_row__get_packed_size
+                     (const Murmur__VersionRow   *message);
+size_t murmur__version_row__pack
+                     (const Murmur__VersionRow   *message,
+                      uint8_t             *out);
+size_t murmur__version_row__pack_to_buffer
+                     (const Murmur__VersionRow   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__VersionRow *
+       murmur__version_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__version_row__free_unpacked
+                     (Murmur__VersionRow *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__VersionList methods */
+void   murmur__version_list__init
+                     (Murmur__VersionList         *message);
+size_t murmur__version_list__get_packed_size
+                     (const Murmur__VersionList   *message);
+size_t murmur__version_list__pack
+                     (const Murmur__VersionList   *message,
+                      uint8_t             *out);
+size_t murmur__version_list__pack_to_buffer
+                     (const Murmur__VersionList   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__VersionList *
+       murmur__version_list__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__version_list__free_unpacked
+                     (Murmur__VersionList *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__ShowVersion methods */
+void   murmur__show_version__init
+                     (Murmur__ShowVersion         *message);
+size_t murmur__show_version__get_packed_size
+                     (const Murmur__ShowVersion   *message);
+size_t murmur__show_version__pack
+                     (const Murmur__ShowVersion   *message,
+                      uint8_t             *out);
+size_t murmur__show_version__pack_to_buffer
+                     (const Murmur__ShowVersion   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__ShowVersion *
+       murmur__show_version__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__show_version__free_unpacked
+                     (Murmur__ShowVersion *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__VersionDetail methods */
+void   murmur__version_detail__init
+                     (Murmur__VersionDetail         *message);
+size_t murmur__version_detail__get_packed_size
+                     (const Murmur__VersionDetail   *message);
+size_t murmur__version_detail__pack
+                     (const Murmur__VersionDetail   *message,
+                      uint8_t             *out);
+size_t murmur__version_detail__pack_to_buffer
+                     (const Murmur__VersionDetail   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__VersionDetail *
+       murmur__version_detail__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__version_detail__free_unpacked
+                     (Murmur__VersionDetail *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__VersionNumber methods */
+void   murmur__version_number__init
+                     (Murmur__VersionNumber         *message);
+size_t murmur__version_number__get_packed_size
+                     (const Murmur__VersionNumber   *message);
+size_t murmur__version_number__pack
+                     (const Murmur__VersionNumber   *message,
+                      uint8_t             *out);
+size_t murmur__version_number__pack_to_buffer
+                     (const Murmur__VersionNumber   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__VersionNumber *
+       murmur__version_number__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__version_number__free_unpacked
+                     (Murmur__VersionNumber *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__ChangeAlias methods */
+void   murmur__change_alias__init
+                     (Murmur__ChangeAlias         *message);
+size_t murmur__change_alias__get_packed_size
+                     (const Murmur__ChangeAlias   *message);
+size_t murmur__change_alias__pack
+                     (const Murmur__ChangeAlias   *message,
+                      uint8_t             *out);
+size_t murmur__change_alias__pack_to_buffer
+                     (const Murmur__ChangeAlias   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__ChangeAlias *
+       murmur__change_alias__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__change_alias__free_unpacked
+                     (Murmur__ChangeAlias *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__AliasMove methods */
+void   murmur__alias_move__init
+                     (Murmur__AliasMove         *message);
+size_t murmur__alias_move__get_packed_size
+                     (const Murmur__AliasMove   *message);
+size_t murmur__alias_move__pack
+                     (const Murmur__AliasMove   *message,
+                      uint8_t             *out);
+size_t murmur__alias_move__pack_to_buffer
+                     (const Murmur__AliasMove   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__AliasMove *
+       murmur__alias_move__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__alias_move__free_unpacked
+                     (Murmur__AliasMove *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__AliasEvent methods */
+void   murmur__alias_event__init
+                     (Murmur__AliasEvent         *message);
+size_t murmur__alias_event__get_packed_size
+                     (const Murmur__AliasEvent   *message);
+size_t murmur__alias_event__pack
+                     (const Murmur__AliasEvent   *message,
+                      uint8_t             *out);
+size_t murmur__alias_event__pack_to_buffer
+                     (const Murmur__AliasEvent   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__AliasEvent *
+       murmur__alias_event__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__alias_event__free_unpacked
+                     (Murmur__AliasEvent *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__RetireVersion methods */
+void   murmur__retire_version__init
+                     (Murmur__RetireVersion         *message);
+size_t murmur__retire_version__get_packed_size
+                     (const Murmur__RetireVersion   *message);
+size_t murmur__retire_version__pack
+                     (const Murmur__RetireVersion   *message,
+                      uint8_t             *out);
+size_t murmur__retire_version__pack_to_buffer
+                     (const Murmur__RetireVersion   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__RetireVersion *
+       murmur__retire_version__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__retire_version__free_unpacked
+                     (Murmur__RetireVersion *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__VersionRetirement methods */
+void   murmur__version_retirement__init
+                     (Murmur__VersionRetirement         *message);
+size_t murmur__version_retirement__get_packed_size
+                     (const Murmur__VersionRetirement   *message);
+size_t murmur__version_retirement__pack
+                     (const Murmur__VersionRetirement   *message,
+                      uint8_t             *out);
+size_t murmur__version_retirement__pack_to_buffer
+                     (const Murmur__VersionRetirement   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__VersionRetirement *
+       murmur__version_retirement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__version_retirement__free_unpacked
+                     (Murmur__VersionRetirement *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__ListModels methods */
 void   murmur__list_models__init
                      (Murmur__ListModels         *message);
@@ -3021,6 +3606,44 @@ Murmur__ResolveReference *
                       const uint8_t       *data);
 void   murmur__resolve_reference__free_unpacked
                      (Murmur__ResolveReference *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__EventBatch methods */
+void   murmur__event_batch__init
+                     (Murmur__EventBatch         *message);
+size_t murmur__event_batch__get_packed_size
+                     (const Murmur__EventBatch   *message);
+size_t murmur__event_batch__pack
+                     (const Murmur__EventBatch   *message,
+                      uint8_t             *out);
+size_t murmur__event_batch__pack_to_buffer
+                     (const Murmur__EventBatch   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__EventBatch *
+       murmur__event_batch__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__event_batch__free_unpacked
+                     (Murmur__EventBatch *message,
+                      ProtobufCAllocator *allocator);
+/* Murmur__Predictions methods */
+void   murmur__predictions__init
+                     (Murmur__Predictions         *message);
+size_t murmur__predictions__get_packed_size
+                     (const Murmur__Predictions   *message);
+size_t murmur__predictions__pack
+                     (const Murmur__Predictions   *message,
+                      uint8_t             *out);
+size_t murmur__predictions__pack_to_buffer
+                     (const Murmur__Predictions   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__Predictions *
+       murmur__predictions__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__predictions__free_unpacked
+                     (Murmur__Predictions *message,
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
@@ -3168,11 +3791,20 @@ typedef void (*Murmur__AliasMoved_Closure)
 typedef void (*Murmur__StateRecord_Closure)
                  (const Murmur__StateRecord *message,
                   void *closure_data);
+typedef void (*Murmur__AliasRemoved_Closure)
+                 (const Murmur__AliasRemoved *message,
+                  void *closure_data);
+typedef void (*Murmur__RetiredVersion_Closure)
+                 (const Murmur__RetiredVersion *message,
+                  void *closure_data);
 typedef void (*Murmur__SnapshotRequest_Closure)
                  (const Murmur__SnapshotRequest *message,
                   void *closure_data);
 typedef void (*Murmur__SignedManifest_Closure)
                  (const Murmur__SignedManifest *message,
+                  void *closure_data);
+typedef void (*Murmur__ModelAttachments_Closure)
+                 (const Murmur__ModelAttachments *message,
                   void *closure_data);
 typedef void (*Murmur__SnapshotEntry_Closure)
                  (const Murmur__SnapshotEntry *message,
@@ -3258,6 +3890,39 @@ typedef void (*Murmur__RunEvent_Closure)
 typedef void (*Murmur__RunEvents_Closure)
                  (const Murmur__RunEvents *message,
                   void *closure_data);
+typedef void (*Murmur__ListVersions_Closure)
+                 (const Murmur__ListVersions *message,
+                  void *closure_data);
+typedef void (*Murmur__VersionRow_Closure)
+                 (const Murmur__VersionRow *message,
+                  void *closure_data);
+typedef void (*Murmur__VersionList_Closure)
+                 (const Murmur__VersionList *message,
+                  void *closure_data);
+typedef void (*Murmur__ShowVersion_Closure)
+                 (const Murmur__ShowVersion *message,
+                  void *closure_data);
+typedef void (*Murmur__VersionDetail_Closure)
+                 (const Murmur__VersionDetail *message,
+                  void *closure_data);
+typedef void (*Murmur__VersionNumber_Closure)
+                 (const Murmur__VersionNumber *message,
+                  void *closure_data);
+typedef void (*Murmur__ChangeAlias_Closure)
+                 (const Murmur__ChangeAlias *message,
+                  void *closure_data);
+typedef void (*Murmur__AliasMove_Closure)
+                 (const Murmur__AliasMove *message,
+                  void *closure_data);
+typedef void (*Murmur__AliasEvent_Closure)
+                 (const Murmur__AliasEvent *message,
+                  void *closure_data);
+typedef void (*Murmur__RetireVersion_Closure)
+                 (const Murmur__RetireVersion *message,
+                  void *closure_data);
+typedef void (*Murmur__VersionRetirement_Closure)
+                 (const Murmur__VersionRetirement *message,
+                  void *closure_data);
 typedef void (*Murmur__ListModels_Closure)
                  (const Murmur__ListModels *message,
                   void *closure_data);
@@ -3266,6 +3931,12 @@ typedef void (*Murmur__ModelList_Closure)
                   void *closure_data);
 typedef void (*Murmur__ResolveReference_Closure)
                  (const Murmur__ResolveReference *message,
+                  void *closure_data);
+typedef void (*Murmur__EventBatch_Closure)
+                 (const Murmur__EventBatch *message,
+                  void *closure_data);
+typedef void (*Murmur__Predictions_Closure)
+                 (const Murmur__Predictions *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -3282,6 +3953,7 @@ extern const ProtobufCEnumDescriptor    murmur__decline_reason__descriptor;
 extern const ProtobufCEnumDescriptor    murmur__work_phase__descriptor;
 extern const ProtobufCEnumDescriptor    murmur__run_state__descriptor;
 extern const ProtobufCEnumDescriptor    murmur__worker_state__descriptor;
+extern const ProtobufCEnumDescriptor    murmur__alias_change__descriptor;
 extern const ProtobufCMessageDescriptor murmur__envelope__descriptor;
 extern const ProtobufCMessageDescriptor murmur__attempt__descriptor;
 extern const ProtobufCMessageDescriptor murmur__bitmap__descriptor;
@@ -3330,8 +4002,11 @@ extern const ProtobufCMessageDescriptor murmur__upload_answer__descriptor;
 extern const ProtobufCMessageDescriptor murmur__version_published__descriptor;
 extern const ProtobufCMessageDescriptor murmur__alias_moved__descriptor;
 extern const ProtobufCMessageDescriptor murmur__state_record__descriptor;
+extern const ProtobufCMessageDescriptor murmur__alias_removed__descriptor;
+extern const ProtobufCMessageDescriptor murmur__retired_version__descriptor;
 extern const ProtobufCMessageDescriptor murmur__snapshot_request__descriptor;
 extern const ProtobufCMessageDescriptor murmur__signed_manifest__descriptor;
+extern const ProtobufCMessageDescriptor murmur__model_attachments__descriptor;
 extern const ProtobufCMessageDescriptor murmur__snapshot_entry__descriptor;
 extern const ProtobufCMessageDescriptor murmur__snapshot__descriptor;
 extern const ProtobufCMessageDescriptor murmur__submit_run__descriptor;
@@ -3360,9 +4035,22 @@ extern const ProtobufCMessageDescriptor murmur__traffic_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__coordinator_status__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_event__descriptor;
 extern const ProtobufCMessageDescriptor murmur__run_events__descriptor;
+extern const ProtobufCMessageDescriptor murmur__list_versions__descriptor;
+extern const ProtobufCMessageDescriptor murmur__version_row__descriptor;
+extern const ProtobufCMessageDescriptor murmur__version_list__descriptor;
+extern const ProtobufCMessageDescriptor murmur__show_version__descriptor;
+extern const ProtobufCMessageDescriptor murmur__version_detail__descriptor;
+extern const ProtobufCMessageDescriptor murmur__version_number__descriptor;
+extern const ProtobufCMessageDescriptor murmur__change_alias__descriptor;
+extern const ProtobufCMessageDescriptor murmur__alias_move__descriptor;
+extern const ProtobufCMessageDescriptor murmur__alias_event__descriptor;
+extern const ProtobufCMessageDescriptor murmur__retire_version__descriptor;
+extern const ProtobufCMessageDescriptor murmur__version_retirement__descriptor;
 extern const ProtobufCMessageDescriptor murmur__list_models__descriptor;
 extern const ProtobufCMessageDescriptor murmur__model_list__descriptor;
 extern const ProtobufCMessageDescriptor murmur__resolve_reference__descriptor;
+extern const ProtobufCMessageDescriptor murmur__event_batch__descriptor;
+extern const ProtobufCMessageDescriptor murmur__predictions__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -1,6 +1,9 @@
 import Federation
+import Gateway
 import Logging
 import ModelRegistry
+import Observability
+import Serving
 import Transfer
 import Wire
 import ZeroMQ
@@ -10,85 +13,81 @@ import ZeroMQ
 actor PullDesk {
   typealias Server = RequestServer<PullRequest, PullReply>
 
-  /// Newest versions of a model that are listed and served.
-  static let versionsMax = 256
-
-  private struct Shelf {
-    var versions: [ModelVersion: StoredVersion] = [:]
-    var aliases: [Alias: ModelVersion] = [:]
-  }
-
   nonisolated let thread: ComputeThread
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
   private let server: Server
   private let models: DirectoryModelStore
   private let membership: MembershipList
+  private let shelf: VersionShelf
+  private let pulledBytes: Counter
   private let logger: Logger
-  private var shelves: [ModelName: Shelf] = [:]
-  /// Which version a tensor or file belongs to: what is on disk but not verified as a version is nobody's.
-  private var tensors: Set<Digest> = []
-  private var files: [Digest: StoredVersion] = [:]
   private var blobs = BlobShelf()
 
   init(
-    thread: ComputeThread, server: Server, models: DirectoryModelStore, membership: MembershipList, logger: Logger
+    thread: ComputeThread, server: Server, models: DirectoryModelStore, membership: MembershipList,
+    shelf: VersionShelf, pulledBytes: Counter, logger: Logger
   ) {
     self.thread = thread
     self.server = server
     self.models = models
     self.membership = membership
+    self.shelf = shelf
+    self.pulledBytes = pulledBytes
     self.logger = logger
   }
 
   // MARK: From the node
 
   /// Takes up what an earlier process left: served from the first moment, whether the coordinator is there or not.
-  func takeUpStored() {
+  ///
+  /// - Returns: what aliases point to.
+  func takeUpStored() -> [StateSnapshot.Entry] {
+    var entries: [StateSnapshot.Entry] = []
     do throws(RegistryError) {
       for model in try models.models() {
-        for version in try models.versions(of: model).suffix(Self.versionsMax) { takeUp(version) }
-        for (alias, version) in try models.aliases(of: model) where shelves[model]?.versions[version] != nil {
-          shelves[model]?.aliases[alias] = version
+        for version in try models.retired(of: model) { shelf.retire(version) }
+        let aliases = Dictionary(grouping: try models.aliases(of: model), by: \.version)
+        for version in try models.versions(of: model).suffix(VersionShelf.versionsMax) where takeUp(version) {
+          let number = version.manifest.version
+          let names = (aliases[number] ?? []).map(\.alias)
+          for alias in names { shelf.point(alias, of: model, at: number) }
+          guard !names.isEmpty else { continue }
+          entries.append(
+            .init(
+              model: model, version: number, manifest: version.signed, aliases: names,
+              attachments: version.attachments))
         }
       }
     } catch {
       logger.error("stored models cannot be read", metadata: ["error": "\(error)"])
     }
+    return entries
   }
 
-  private func takeUp(_ version: StoredVersion) {
+  private func takeUp(_ version: StoredVersion) -> Bool {
     do throws(VerificationError) {
       _ = try version.signed.verify(membership: membership)
-      put(version)
+      shelf.put(version)
+      return true
     } catch {
       logger.warning(
         "stored version not served",
         metadata: ["version": "\(version.manifest.model)@\(version.manifest.version)", "error": "\(error)"])
+      return false
     }
   }
 
   /// From now on the alias means this version.
   func offer(_ version: StoredVersion, as alias: Alias) {
-    put(version)
-    shelves[version.manifest.model]?.aliases[alias] = version.manifest.version
+    shelf.put(version)
+    shelf.point(alias, of: version.manifest.model, at: version.manifest.version)
   }
 
-  func withdraw(_ alias: Alias, of model: ModelName) { shelves[model]?.aliases[alias] = nil }
+  func withdraw(_ alias: Alias, of model: ModelName) { shelf.withdraw(alias, of: model) }
 
-  private func put(_ version: StoredVersion) {
-    let manifest = version.manifest
-    shelves[manifest.model, default: Shelf()].versions[manifest.version] = version
-    tensors.formUnion(manifest.tensors.map(\.digest))
-    files[manifest.file.digest] = version
-    guard let shelf = shelves[manifest.model], shelf.versions.count > Self.versionsMax,
-      let oldest = shelf.versions.keys.filter({ !shelf.aliases.values.contains($0) }).min()
-    else { return }
-    shelves[manifest.model]?.versions[oldest] = nil
-    let kept = shelves.values.flatMap(\.versions.values)
-    tensors = Set(kept.flatMap { $0.manifest.tensors.map(\.digest) })
-    files = Dictionary(kept.map { ($0.manifest.file.digest, $0) }) { first, _ in first }
-  }
+  /// From now on the version is refused, by whatever name.
+  func retire(_ version: RetiredVersion) { shelf.retire(version) }
 
   // MARK: From consumers
 
@@ -103,40 +102,33 @@ actor PullDesk {
   }
 
   private func rows() -> [ModelRow] {
-    var rows: [ModelRow] = []
-    for (model, shelf) in shelves.sorted(by: { $0.key < $1.key }) {
-      for (number, version) in shelf.versions.sorted(by: { $0.key > $1.key }) {
-        let aliases = shelf.aliases.filter { $0.value == number }.keys.sorted().prefix(WireLimits.aliasesMax)
-        rows.append(ModelRow(name: model, version: number, digest: version.digest, aliases: Array(aliases)))
-      }
+    shelf.rows().prefix(WireLimits.modelRowsMax).map { row in
+      ModelRow(
+        name: row.model, version: row.version, digest: row.digest,
+        aliases: Array(row.aliases.prefix(WireLimits.aliasesMax)))
     }
-    return Array(rows.prefix(WireLimits.modelRowsMax))
   }
 
   private func resolve(_ text: String) -> PullReply {
+    let reference: ModelReference
     do throws(ModelReferenceError) {
-      let reference = try ModelReference(parsing: text)
-      guard let shelf = shelves[reference.model] else {
-        return .failed(Failure(.notFound, RegistryError.unknownModel(reference.model).description))
-      }
-      let found: StoredVersion? =
-        switch reference.selector {
-        case .version(let number): shelf.versions[number]
-        case .alias(let alias): shelf.aliases[alias].flatMap { shelf.versions[$0] }
-        case .digest(let digest): shelf.versions.values.first { $0.digest == digest }
-        }
-      guard let found else {
-        return .failed(Failure(.notFound, RegistryError.unknownVersion(reference).description))
-      }
-      return .resolved(found.signed)
+      reference = try ModelReference(parsing: text)
     } catch {
       return .failed(Failure(.invalid, error.description))
+    }
+    do throws(RegistryError) {
+      let found: StoredVersion = try shelf.find(reference)
+      return .resolved(found.signed, found.attachments)
+    } catch {
+      return .failed(Failure(.notFound, error.description))
     }
   }
 
   private func blob(_ request: BlobRequest, for peer: String) -> [Server.Piece] {
     switch blobs.answer(request, at: .now, read: read) {
-    case .send(let chunks): return chunks.map { Server.Piece(message: .chunk($0.chunk), payload: $0.payload) }
+    case .send(let chunks):
+      for chunk in chunks { pulledBytes.add(UInt64(chunk.payload.count)) }
+      return chunks.map { Server.Piece(message: .chunk($0.chunk), payload: $0.payload) }
     case .unavailable(let unavailable): return [Server.Piece(message: .unavailable(unavailable))]
     case .ignore(let fault):
       logger.warning("blob request ignored", metadata: ["peer": "\(peer)", "fault": "\(fault)"])
@@ -146,8 +138,7 @@ actor PullDesk {
 
   private func read(_ digest: Digest) -> [UInt8]? {
     do throws(RegistryError) {
-      if let version = files[digest] { return try models.artifact(of: version).file }
-      return tensors.contains(digest) ? try models.blob(digest) : nil
+      return try shelf.read(digest)
     } catch {
       logger.error("blob unavailable", metadata: ["digest": "\(digest.short)", "error": "\(error)"])
       return nil

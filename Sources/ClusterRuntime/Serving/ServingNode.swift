@@ -1,9 +1,9 @@
 import Federation
-import GradientKernel
+import Hosting
 import Logging
 import ModelRegistry
+import Observability
 import Serving
-import Tensors
 import Transfer
 import Wire
 import ZeroMQ
@@ -17,8 +17,11 @@ actor ServingNode {
   private struct Prepared {
     let signed: SignedManifest
     let manifest: Manifest
-    let artifact: ModelArtifact
-    var network: Network?
+    /// Let go when the version is in the folder of models.
+    var artifact: ModelArtifact?
+    /// Verified; nil for a version that was published without.
+    let attachments: ModelAttachments?
+    var served: ServedModel?
     /// Set when the version is in the folder of models.
     var stored: StoredVersion?
   }
@@ -30,8 +33,10 @@ actor ServingNode {
   private let models: DirectoryModelStore
   private let client: SnapshotClient
   private let desk: PullDesk
+  private let host: ModelHost
   private let records: Backlog
   private let chunks: Backlog
+  private let fetchedBytes: Counter
   private let logger: Logger
   private let fail: @Sendable (RuntimeError) -> Void
   private let observe: @Sendable (ServingAction) -> Void
@@ -49,7 +54,7 @@ actor ServingNode {
   ///   - observe: told every action that was carried out.
   init(
     thread: ComputeThread, membership: MembershipList, models: DirectoryModelStore, client: SnapshotClient,
-    desk: PullDesk, records: Backlog, chunks: Backlog, logger: Logger,
+    desk: PullDesk, host: ModelHost, records: Backlog, chunks: Backlog, fetchedBytes: Counter, logger: Logger,
     fail: @escaping @Sendable (RuntimeError) -> Void, observe: @escaping @Sendable (ServingAction) -> Void
   ) {
     self.thread = thread
@@ -57,16 +62,38 @@ actor ServingNode {
     self.models = models
     self.client = client
     self.desk = desk
+    self.host = host
     self.records = records
     self.chunks = chunks
+    self.fetchedBytes = fetchedBytes
     self.logger = logger
     self.fail = fail
     self.observe = observe
-    machine = ServingStateMachine(membership: membership)
+    machine = ServingStateMachine(membership: membership, retired: Self.retired(in: models, logger: logger))
     shelf = ManifestShelf(membership: membership)
   }
 
+  /// What an earlier process was told never to offer again.
+  private static func retired(in models: DirectoryModelStore, logger: Logger) -> [RetiredVersion] {
+    do throws(RegistryError) {
+      var retired: [RetiredVersion] = []
+      for model in try models.models() { retired += try models.retired(of: model) }
+      return retired
+    } catch {
+      logger.error("retired versions cannot be read", metadata: ["error": "\(error)"])
+      return []
+    }
+  }
+
   // MARK: Events
+
+  /// Brings back what an earlier process served, whether the coordinator is there or not.
+  ///
+  /// - Parameter entries: stored versions that aliases point to.
+  func remember(_ entries: [StateSnapshot.Entry]) {
+    shelf.take(entries, keeping: [])
+    handle(.remembered(entries))
+  }
 
   /// The node has subscribed.
   func start() { handle(.started) }
@@ -139,10 +166,10 @@ actor ServingNode {
     case .load(let name): return load(name)
     case .warmUp(let name): return warmUp(name)
     case .offer(let name, let alias): offer(name, alias)
-    case .withdraw(let model, let alias): desk.thread.post(to: desk) { $0.withdraw(alias, of: model) }
-    // Consumers are answered from disk: nobody holds a version while it is read.
-    case .drain(let name): return .drained(name)
+    case .withdraw(let model, let alias): withdraw(alias, of: model)
+    case .drain(let name): drain(name)
     case .unload(let name): prepared[name] = nil
+    case .retire(let version): retire(version)
     case .report(let report): log(report)
     }
     return nil
@@ -185,7 +212,10 @@ actor ServingNode {
       return .fetchFailed(name, error.description)
     }
     do throws(VerificationError) {
-      prepared[name] = Prepared(signed: signed, manifest: manifest, artifact: try manifest.assemble(blobs: blobs))
+      let attachments = shelf.attachments(of: signed, of: name)
+      try attachments?.verify(signed, membership: membership)
+      prepared[name] = Prepared(
+        signed: signed, manifest: manifest, artifact: try manifest.assemble(blobs: blobs), attachments: attachments)
       return .verified(name)
     } catch {
       return .verificationFailed(name, error)
@@ -193,30 +223,43 @@ actor ServingNode {
   }
 
   private func load(_ name: VersionName) -> ServingEvent? {
-    guard let version = prepared[name] else { return nil }
-    do {
-      let architecture = try ModelArchitecture(parsing: version.manifest.architecture)
-      let network = try Network(architecture, batchCapacity: 1, pool: ThreadPool(threads: 1))
-      try network.load(ParameterSet(version.artifact.tensors, expecting: architecture.layout))
-      guard network.hasFiniteParameters else { return .loadFailed(name, "a parameter is not finite") }
-      prepared[name]?.network = network
+    guard let version = prepared[name], let artifact = version.artifact else { return nil }
+    host.note(name, .loading)
+    do throws(HostingError) {
+      prepared[name]?.served = try host.load(artifact, manifest: version.manifest, digest: version.signed.digest) {
+        [weak self, thread] in
+        guard let self else { return }
+        thread.post(to: self) { $0.handle(.drained(name)) }
+      }
       return .loaded(name)
     } catch {
       prepared[name] = nil
-      return .loadFailed(name, "\(error)")
+      switch error {
+      case .memory: return .loadRefused(name, error.description)
+      case .model: return .loadFailed(name, error.description)
+      }
     }
+  }
+
+  /// The version answers nobody who comes now. Its object says when the last of those in hand has been answered.
+  private func drain(_ name: VersionName) {
+    host.remove(name)
+    prepared[name]?.served = nil
   }
 
   /// Predicts once, then writes the version into the folder of models, where consumers are answered from.
   private func warmUp(_ name: VersionName) -> ServingEvent? {
-    guard let version = prepared[name], let network = version.network else { return nil }
-    let zeros = [Float](repeating: 0, count: network.architecture.featureCount)
-    guard network.predict(features: zeros).allSatisfy(\.isFinite) else {
-      return .warmUpFailed(name, "a prediction is not finite")
+    guard let version = prepared[name], let artifact = version.artifact, let served = version.served else { return nil }
+    do throws(HostingError) {
+      try served.warmUp()
+    } catch {
+      return .warmUpFailed(name, error.description)
     }
     do throws(RegistryError) {
-      try models.publish(version.signed, artifact: version.artifact)
+      try models.publish(version.signed, artifact: artifact, attachments: version.attachments)
       KillPoint.reached(.serving, .afterRecord, "version")
+      prepared[name]?.artifact = nil
+      host.add(served)
       prepared[name]?.stored = try models.find(ModelReference(model: name.model, selector: .version(name.version)))
       return .warmedUp(name)
     } catch {
@@ -232,11 +275,42 @@ actor ServingNode {
     } catch {
       logger.error("alias not stored", metadata: ["alias": "\(name.model)@\(alias)", "error": "\(error)"])
     }
+    host.point(alias, at: name)
     desk.thread.post(to: desk) { $0.offer(stored, as: alias) }
     logger.info("serving", metadata: ["version": "\(name)", "alias": "\(alias)", "digest": "\(stored.digest.short)"])
   }
 
+  /// Gone, for a later process that starts alone too.
+  private func withdraw(_ alias: Alias, of model: ModelName) {
+    host.withdraw(alias, of: model)
+    do throws(RegistryError) {
+      try models.remove(alias, of: model)
+    } catch {
+      logger.error("alias not removed", metadata: ["alias": "\(model)@\(alias)", "error": "\(error)"])
+    }
+    desk.thread.post(to: desk) { $0.withdraw(alias, of: model) }
+  }
+
+  /// Durable first, so that no later process offers the version either; then refused.
+  private func retire(_ version: RetiredVersion) {
+    do throws(RegistryError) {
+      try models.markRetired(version)
+      KillPoint.reached(.serving, .afterRecord, "retired")
+      _ = try models.settleAliases(of: version.model)
+    } catch {
+      logger.error(
+        "retirement not stored", metadata: ["version": "\(version.model)@\(version.version)", "error": "\(error)"])
+    }
+    let name = VersionName(version.model, version.version)
+    host.remove(name)
+    host.note(name, .unavailable("retired: \(version.reason)"))
+    desk.thread.post(to: desk) { $0.retire(version) }
+    logger.warning(
+      "version retired", metadata: ["version": "\(version.model)@\(version.version)", "reason": "\(version.reason)"])
+  }
+
   private func log(_ report: ServingReport) {
+    note(report)
     switch report {
     case .joined(let epoch, let sequence):
       logger.info("joined", metadata: ["epoch": "\(epoch)", "sequence": "\(sequence)"])
@@ -250,11 +324,23 @@ actor ServingNode {
       logger.error("manifest refused", metadata: ["version": "\(name)", "reason": "\(reason)"])
     case .quarantined(let name, let reason):
       logger.error("version refused", metadata: ["version": "\(name)", "reason": "\(reason)"])
+    case .loadRefused(let name, let reason):
+      logger.warning("no memory for version", metadata: ["version": "\(name)", "reason": "\(reason)"])
     case .conflict(let name, let known, let announced):
       logger.error(
         "version announced again with other bytes",
         metadata: ["version": "\(name)", "known": "\(known.short)", "announced": "\(announced.short)"])
     case .ignored(let what): logger.warning("announcement ignored", metadata: ["what": "\(what)"])
+    }
+  }
+
+  /// Shows in the repository index what is on its way, and why something is not there.
+  private func note(_ report: ServingReport) {
+    switch report {
+    case .fetchFailed(let name, let reason), .refused(let name, let reason), .quarantined(let name, let reason),
+      .loadRefused(let name, let reason):
+      host.note(name, .unavailable(reason))
+    case .joined, .joining, .publisherLost, .publisherFound, .snapshotFailed, .conflict, .ignored: break
     }
   }
 
@@ -305,6 +391,7 @@ actor ServingNode {
     guard let blob = fetches[0].take() else { return }
     do throws(RegistryError) {
       try models.keep(blob.bytes, as: blob.digest)
+      fetchedBytes.add(UInt64(blob.bytes.count))
       KillPoint.reached(.serving, .afterRecord, "blob")
       beginBlob()
     } catch {

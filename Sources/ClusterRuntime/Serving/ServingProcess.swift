@@ -1,7 +1,9 @@
 import ClusterConfiguration
 import Federation
+import Hosting
 import Logging
 import ModelRegistry
+import Observability
 import Serving
 import Wire
 import ZeroMQ
@@ -15,6 +17,9 @@ package enum ServingProcess {
     package var endpointsFile: String?
     /// Bind a port of the loopback interface that the system chooses, whatever the configuration says.
     package var bindLoopbackAnyPort: Bool
+    /// Let callers of HTTP in who bring no credential, as far as `access.yaml` says; without that file they may pull and
+    /// predict.
+    package var insecureAnonymous = false
     /// A descriptor whose end means that the parent is gone; nil for none.
     package var parentPipe: Int32?
 
@@ -30,7 +35,7 @@ package enum ServingProcess {
 
   /// Serves until SIGTERM, SIGINT, the end of the parent, or the cancellation of the task.
   ///
-  /// The address that is bound is written to `HOME/state/endpoints.yaml`, key `pull`.
+  /// The addresses that are bound are written to `HOME/state/endpoints.yaml`, keys `pull`, `events` and `http`.
   ///
   /// - Throws: `RuntimeError` for a folder, configuration or address that cannot be used, and if the coordinator does
   ///   not let this node in.
@@ -38,7 +43,12 @@ package enum ServingProcess {
     try KillPoint.check(logger: logger)
     let (failures, continuation) = AsyncStream.makeStream(of: RuntimeError.self, bufferingPolicy: .bufferingOldest(1))
     let server = try ServingServer(options, logger: logger) { continuation.yield($0) }
-    await server.start()
+    do throws(RuntimeError) {
+      try await server.start()
+    } catch {
+      server.stop()
+      throw error
+    }
     let failure = await withTaskGroup(of: RuntimeError?.self) { group in
       group.addTask {
         await ShutdownSignal.wait(parentPipe: options.parentPipe)
@@ -52,7 +62,7 @@ package enum ServingProcess {
       group.cancelAll()
       return first
     }
-    server.stop()
+    await server.finish()
     if let failure { throw failure }
     logger.info("serving node stopped")
     return .ok
@@ -70,6 +80,8 @@ final class ServingServer: Sendable {
 
   /// Where consumers connect to.
   let endpoint: Endpoint
+  /// Where clients of HTTP connect to; nil where there is no HTTP.
+  var url: String? { http?.url }
   private let links: IOLoop
   private let front: IOLoop
   private let work: ComputeThread
@@ -80,9 +92,15 @@ final class ServingServer: Sendable {
   private let desk: PullDesk
   private let server: PullDesk.Server
   private let chunks: Backlog
+  private let access: AccessWatch
+  private let http: HTTPFront?
+  private let events: (server: EventServer, loop: IOLoop, endpoint: Endpoint)?
+  private let watching = Locked<Task<Void, Never>?>(nil)
+  private let endpointsPath: String
+  private let linkMetrics: LinkMetrics
   private let logger: Logger
 
-  /// Loads the folder, binds and writes the address down; nothing is read until `start`.
+  /// Loads the folder and binds the pull socket; nothing is read until `start`.
   init(
     _ options: ServingProcess.Options, logger: Logger, observe: @escaping @Sendable (ServingAction) -> Void = { _ in },
     fail: @escaping @Sendable (RuntimeError) -> Void
@@ -106,11 +124,30 @@ final class ServingServer: Sendable {
       throw RuntimeError(error)
     }
     let endpoints = try home.federation.endpoints(replacedBy: options.endpointsFile)
-    let sockets = try ServingSockets(home: home, logger: logger)
+    let registry = MetricsRegistry()
+    let metrics = ServingMetrics(in: registry), counts = LinkMetrics(in: registry)
+    ProcessMetrics.register(in: registry, reading: ProcessFigures.now)
+    let sockets = try ServingSockets(home: home, links: counts, logger: logger)
     // Whoever waits for the file must not read where an earlier process listened.
     try? DurableFile.remove(EndpointsFile.path(home: options.home))
     let address = options.bindLoopbackAnyPort ? "tcp://127.0.0.1:*" : configuration.bindPull ?? endpoints.pull
     self.logger = logger
+    endpointsPath = EndpointsFile.path(home: options.home)
+    let meter = ServingMeter(metrics)
+    linkMetrics = counts
+    let host = ModelHost(
+      options: .init(
+        memoryMax: configuration.inference.memoryBytes, threads: 2 * cores(),
+        defaultAliases: configuration.inference.defaultAliases), metrics: metrics)
+    let shelf = VersionShelf(models: models)
+    let access = try AccessWatch(home: options.home, insecureAnonymous: options.insecureAnonymous, logger: logger)
+    self.access = access
+    http = configuration.http.map { http in
+      HTTPFront(
+        http, inference: configuration.inference, anyPort: options.bindLoopbackAnyPort, host: host, shelf: shelf,
+        access: access, metrics: metrics, registry: registry, logger: logger)
+    }
+    let eventsAddress = configuration.bindEvents.map { options.bindLoopbackAnyPort ? "tcp://127.0.0.1:*" : $0 }
     let records = Backlog(limit: Self.recordsMax)
     chunks = Backlog(limit: Self.chunksMax)
     do throws(ZeroMQError) {
@@ -120,39 +157,61 @@ final class ServingServer: Sendable {
       front = try IOLoop(name: "pull")
       work = try ComputeThread(name: "serving")
       reading = try ComputeThread(name: "pull-desk")
-      server = PullDesk.Server(loop: front, socket: pull, name: "pull", logger: logger)
+      server = PullDesk.Server(
+        loop: front, socket: pull, name: "pull", unsent: counts.full(on: .pull), logger: logger)
       desk = PullDesk(
-        thread: reading, server: server, models: models, membership: home.membership, logger: logger)
+        thread: reading, server: server, models: models, membership: home.membership, shelf: shelf,
+        pulledBytes: metrics.pulledBytes, logger: logger)
       client = RequestClient(
         loop: links, socket: try sockets.snapshot(), endpoint: Endpoint(rawValue: endpoints.snapshot),
         server: "the coordinator", isRefusalFinal: false)
       subscriber = StateSubscriber(
         loop: links, socket: try sockets.state(), endpoint: Endpoint(rawValue: endpoints.state), backlog: records,
-        logger: logger)
+        links: counts, logger: logger)
       node = ServingNode(
-        thread: work, membership: home.membership, models: models, client: client, desk: desk, records: records,
-        chunks: chunks, logger: logger, fail: fail, observe: observe)
+        thread: work, membership: home.membership, models: models, client: client, desk: desk, host: host,
+        records: records, chunks: chunks, fetchedBytes: metrics.fetchedBytes, logger: logger, fail: fail
+      ) { action in
+        meter.note(action)
+        observe(action)
+      }
+      events = try eventsAddress.map { address throws(ZeroMQError) in
+        let socket = try sockets.events()
+        let bound = try socket.bind(Endpoint(rawValue: address)).withoutMappedAddress
+        let loop = try IOLoop(name: "events")
+        let server = EventServer(
+          loop: loop, socket: socket, host: host, limiter: access.limiter, metrics: metrics,
+          federation: home.membership.federation, logger: logger)
+        return (server, loop, bound)
+      }
     } catch {
-      throw RuntimeError(error)
-    }
-    do throws(FileError) {
-      try EndpointsFile(pull: endpoint.rawValue).write(path: EndpointsFile.path(home: options.home))
-    } catch {
-      stop()
       throw RuntimeError(error)
     }
   }
 
-  func start() async {
-    await desk.takeUpStored()
+  /// Answers consumers, writes down where, and follows the coordinator.
+  ///
+  /// - Throws: `RuntimeError` for an address that cannot be bound.
+  func start() async throws(RuntimeError) {
+    let stored = await desk.takeUpStored()
+    await node.remember(stored)
     await server.start { [weak desk] inquiry in
       guard let desk else { return }
       desk.thread.post(to: desk) { $0.answer(inquiry) }
     }
-    logger.info("serving node listens", metadata: ["endpoint": "\(endpoint)"])
-    await client.start { [weak node, chunks] event in
+    watching.withLock { $0 = Task { [access] in await access.run() } }
+    let url = try await http?.start()
+    await events?.server.start()
+    do throws(FileError) {
+      try EndpointsFile(pull: endpoint.rawValue, events: events?.endpoint.rawValue, http: url).write(
+        path: endpointsPath)
+    } catch {
+      throw RuntimeError(error)
+    }
+    logger.info("serving node listens", metadata: ["endpoint": "\(endpoint)", "http": "\(url ?? "none")"])
+    await client.start { [weak node, chunks, linkMetrics] event in
       guard let node else { return }
-      if case .reply = event, !chunks.enter() { return }
+      if case .reply = event, !chunks.enter() { return linkMetrics.dropped(on: .snapshot).add() }
       node.thread.post(to: node) { $0.receive(event) }
     }
     do {
@@ -165,9 +224,18 @@ final class ServingServer: Sendable {
     }
   }
 
+  /// Answers what is under way over HTTP, and ends.
+  func finish() async {
+    await http?.stop()
+    stop()
+  }
+
   /// Ends all threads; consumers are no longer answered.
   func stop() {
+    watching.withLock { $0 }?.cancel()
+    Task { [http] in await http?.stop() }
     front.stop()
+    events?.loop.stop()
     links.stop()
     work.stop()
     reading.stop()
@@ -181,7 +249,7 @@ private struct ServingSockets {
   private let keys: CurveKeyPair
   private let coordinator: CurvePublicKey
 
-  init(home: PartyHome, logger: Logger) throws(RuntimeError) {
+  init(home: PartyHome, links: LinkMetrics, logger: Logger) throws(RuntimeError) {
     keys = try home.curveKeyPair()
     guard let member = home.membership.members(role: .coordinator).first,
       let key = CurvePublicKey(member.certificate.linkKey)
@@ -192,6 +260,7 @@ private struct ServingSockets {
     do throws(ZeroMQError) {
       context = try Context(ioThreads: 2)
       authenticator = try ZAPAuthenticator(in: context) { peer in
+        links.authenticationFailures.add()
         logger.warning("connection refused", metadata: ["address": "\(peer.address)", "reason": "\(peer.reason)"])
       }
     } catch {
@@ -203,6 +272,13 @@ private struct ServingSockets {
   func pull() throws(ZeroMQError) -> Socket {
     let socket = try Socket(.pull(.binding), in: context)
     try socket.set(.linger(.milliseconds(500)))  // The process has two seconds to end.
+    try socket.serveCurve(keys, in: .user, admittedBy: authenticator)
+    return socket
+  }
+
+  func events() throws(ZeroMQError) -> Socket {
+    let socket = try Socket(.events(.binding), in: context)
+    try socket.set(.linger(.milliseconds(500)))
     try socket.serveCurve(keys, in: .user, admittedBy: authenticator)
     return socket
   }

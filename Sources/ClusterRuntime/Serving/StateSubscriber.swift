@@ -1,4 +1,5 @@
 import Logging
+import Observability
 import Serving
 import Wire
 import ZeroMQ
@@ -11,19 +12,23 @@ actor StateSubscriber {
   private let socket: Socket
   private let endpoint: Endpoint
   private let backlog: Backlog
+  private let links: LinkMetrics?
   private let logger: Logger
   private var linkWatch = LinkWatch()
 
   /// - Parameters:
   ///   - socket: of `SocketProfile.state`, with its keys, not connected yet.
   ///   - backlog: of records on their way to the node; one too many is left out, which the node sees as a gap.
+  ///   - links: counts such records, and connections made anew; nil where nobody asks.
   init(
-    loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, backlog: Backlog, logger: Logger
+    loop: IOLoop, socket: consuming sending Socket, endpoint: Endpoint, backlog: Backlog,
+    links: LinkMetrics? = nil, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
     self.endpoint = endpoint
     self.backlog = backlog
+    self.links = links
     self.logger = logger
   }
 
@@ -52,6 +57,7 @@ actor StateSubscriber {
   /// The records missed meanwhile show as a gap.
   private func reconnectIfGivenUp() {
     guard linkWatch.takeGivenUp() else { return }
+    links?.reconnects(on: .state).add()
     logger.notice("connecting anew", metadata: ["socket": "state"])
     do {
       try socket.reconnect(endpoint)
@@ -66,7 +72,11 @@ actor StateSubscriber {
         throw .badField("frames", found: "\(message.frames.count)", expected: "1")
       }
       let received = try StateMessage(decoding: header.bytes)
-      guard case .record(let record) = received, backlog.enter() else { return }
+      guard case .record(let record) = received else { return }
+      guard backlog.enter() else {
+        links?.dropped(on: .state).add()
+        return
+      }
       deliver(record)
     } catch {
       logger.warning("unreadable frame", metadata: ["socket": "state", "error": "\(error)"])

@@ -55,7 +55,13 @@ struct ManifestShelf {
   private static let perVersionMax = 2
 
   private let membership: MembershipList
-  private var known: [VersionName: [(signed: SignedManifest, manifest: Manifest)]] = [:]
+  private struct Known {
+    let signed: SignedManifest
+    let manifest: Manifest
+    let attachments: ModelAttachments?
+  }
+
+  private var known: [VersionName: [Known]] = [:]
 
   init(membership: MembershipList) { self.membership = membership }
 
@@ -70,7 +76,8 @@ struct ManifestShelf {
       guard !known[name, default: []].contains(where: { $0.signed == entry.manifest }),
         let manifest = try? entry.manifest.verify(membership: membership)
       else { continue }
-      known[name] = Array((known[name, default: []] + [(entry.manifest, manifest)]).suffix(Self.perVersionMax))
+      let new = Known(signed: entry.manifest, manifest: manifest, attachments: entry.attachments)
+      known[name] = Array((known[name, default: []] + [new]).suffix(Self.perVersionMax))
     }
   }
 
@@ -80,5 +87,10 @@ struct ManifestShelf {
 
   func signed(_ manifest: Manifest, of name: VersionName) -> SignedManifest? {
     known[name]?.first { $0.manifest == manifest }?.signed
+  }
+
+  /// Not verified; nil if the coordinator has none.
+  func attachments(of signed: SignedManifest, of name: VersionName) -> ModelAttachments? {
+    known[name]?.first { $0.signed == signed }?.attachments
   }
 }
