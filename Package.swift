@@ -112,7 +112,7 @@ let package = Package(
         "Tensors", "Federation", "Cryptography", .product(name: "Yams", package: "Yams"),
       ]),
     module("WebClient", []),
-    module("DataSources", ["Access", "WebClient", "ModelRegistry", "Cryptography"]),
+    module("DataSources", ["WebClient", "ModelRegistry", "Cryptography"]),
     module("Prediction", ["WebClient", "Inference", "Training", "GradientKernel", "Tensors"]),
     module("Pulling", ["WebClient", "ModelRegistry", "SecureAggregation", "Federation", "Cryptography"]),
     module("Conformance", ["SecureAggregation", "Federation", "Cryptography"]),
@@ -126,7 +126,7 @@ let package = Package(
       [
         "Wire", "Rounds", "Aggregation", "Gateway", "Hosting", "Access", "Inference", "Observability", "Serving",
         "Membership", "Transfer", "Pulling", "WebClient", "ModelRegistry", "SecureAggregation", "Training",
-        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "DataSources", "ZeroMQ",
+        "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
         .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -176,7 +176,7 @@ let package = Package(
     tests("GradientKernel", ["GradientKernel", "CKernels", "Tensors", "CAllocations"], exclude: ["Vectors"]),
     tests("Training", ["Training", "GradientKernel", "Tensors", "Federation"]),
     .target(name: "LoopbackWeb", path: "Tests/LoopbackWeb", swiftSettings: strict),
-    tests("DataSources", ["DataSources", "Access", "LoopbackWeb", "ModelRegistry", "Cryptography"]),
+    tests("DataSources", ["DataSources", "LoopbackWeb", "ModelRegistry", "Cryptography"]),
     tests("WebClient", ["WebClient"]),
     tests(
       "Prediction",
@@ -231,7 +231,7 @@ let package = Package(
         "Aggregation", "ClusterConfiguration", "ClusterRuntime", "Cryptography", "Federation", "GradientKernel",
         "Membership",
         "ModelRegistry", "Observability", "Pulling", "Rounds", "SecureAggregation", "Serving", "Tensors", "Training",
-        "Transfer", "Wire", "ZeroMQ", "murmur", "NetworkFaults", "HTTPProbe",
+        "Transfer", "Wire", "ZeroMQ", "murmur", "NetworkFaults", "HTTPProbe", "LoopbackWeb", "Access",
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
       ]),

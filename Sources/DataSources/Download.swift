@@ -76,7 +76,7 @@ package struct Download: Sendable {
     let exchange: HTTPExchange
     do throws(HTTPFailure) {
       let range = target.byteCount > 0 ? ["Range": "bytes=\(target.byteCount)-"] : [:]
-      exchange = try HTTPClient(patience: patience, followsRedirects: true)
+      exchange = try HTTPClient(patience: patience, redirects: .anywhere)
         .begin(HTTPRequest(.get, text, headers: range), byteCountMax: target.expectedByteCount)
     } catch {
       throw .badAddress(text)

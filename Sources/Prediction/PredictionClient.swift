@@ -24,7 +24,7 @@ package struct PredictionClient: Sendable {
   package init(_ address: WebAddress, apiKey: String?, patience: Duration = .seconds(30)) {
     self.address = address
     self.apiKey = apiKey
-    client = HTTPClient(patience: patience, followsRedirects: false)
+    client = HTTPClient(patience: patience, redirects: .none)
   }
 
   /// What is said of all rows, and by which version.

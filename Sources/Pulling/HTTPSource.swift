@@ -36,7 +36,7 @@ package struct HTTPSource: PullSource {
     self.address = address
     self.apiKey = apiKey
     self.sliceByteCount = sliceByteCount
-    client = HTTPClient(patience: patience, followsRedirects: false)
+    client = HTTPClient(patience: patience, redirects: .none)
   }
 
   package var place: String { address.text }

@@ -3,21 +3,30 @@ import FoundationNetworking
 
 /// Asks servers over HTTP, and keeps connections open between questions.
 ///
-/// Certificates are checked against the system's authorities, or those in the file that the environment's
-/// `URLSessionCertificateAuthorityInfoFile` names. No cookies, no cache.
+/// Certificates are checked against the system's authorities, `/etc/ssl/certs/ca-certificates.crt`. No cookies, no cache, no
+/// stored credentials.
 package final class HTTPClient: Sendable {
+  /// Whether an answer that is elsewhere is fetched there. Where it is not, the answer is the redirect itself.
+  package enum Redirects: Hashable, Sendable {
+    /// For requests with a secret in them, which is no other server's business.
+    case none
+    case anywhere
+    /// To the same scheme, host and port only, so many times.
+    case sameServer(max: Int)
+  }
+
   /// Time without a byte after which an answer is given up.
   package let patience: Duration
   private let session: URLSession
   private let board: ExchangeBoard
 
-  /// - Parameter followsRedirects: false where a request has a secret in it, which is no other server's business.
-  package init(patience: Duration = .seconds(30), followsRedirects: Bool) {
+  package init(patience: Duration = .seconds(30), redirects: Redirects) {
     self.patience = patience
-    board = ExchangeBoard(patience: patience, followsRedirects: followsRedirects)
+    board = ExchangeBoard(patience: patience, redirects: redirects)
     let configuration = URLSessionConfiguration.ephemeral
     configuration.httpCookieStorage = nil
     configuration.urlCache = nil
+    configuration.urlCredentialStorage = nil
     // The listener's own deadline comes first, also where the machine has no time for it at once.
     configuration.timeoutIntervalForRequest = 2 * (patience / .seconds(1)) + 60
     let queue = OperationQueue()
@@ -82,12 +91,12 @@ package final class HTTPClient: Sendable {
 /// Hands what comes in to the exchange that it is for. Called on the session's queue.
 private final class ExchangeBoard: NSObject, URLSessionDataDelegate, Sendable {
   private let patience: Duration
-  private let followsRedirects: Bool
+  private let redirects: HTTPClient.Redirects
   private let exchanges = Guarded<[Int: HTTPExchange]>([:])
 
-  init(patience: Duration, followsRedirects: Bool) {
+  init(patience: Duration, redirects: HTTPClient.Redirects) {
     self.patience = patience
-    self.followsRedirects = followsRedirects
+    self.redirects = redirects
   }
 
   func add(_ exchange: HTTPExchange, of task: Int) { exchanges.with { $0[task] = exchange } }
@@ -114,7 +123,18 @@ private final class ExchangeBoard: NSObject, URLSessionDataDelegate, Sendable {
     _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
     newRequest request: URLRequest, completionHandler: @escaping (URLRequest?) -> Void
   ) {
-    completionHandler(followsRedirects ? request : nil)
+    completionHandler(isFollowed(to: request.url, from: task) ? request : nil)
+  }
+
+  private func isFollowed(to place: URL?, from task: URLSessionTask) -> Bool {
+    switch redirects {
+    case .none: return false
+    case .anywhere: return true
+    case .sameServer(let max):
+      let origin = task.originalRequest?.url
+      let isSame = place?.scheme == origin?.scheme && place?.host == origin?.host && place?.port == origin?.port
+      return isSame && exchanges.with { $0[task.taskIdentifier] }?.redirected() ?? 0 <= max
+    }
   }
 
   func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {

@@ -21,6 +21,7 @@ package final class HTTPExchange: Sendable {
   private let continuation: AsyncStream<Event>.Continuation
   private let byteCountMax: Int
   private let byteCount = Guarded(0)
+  private let redirectCount = Guarded(0)
   private let ending = Guarded<(@Sendable () -> Void)?>(nil)
   private let ticker: Task<Void, Never>
 
@@ -52,6 +53,14 @@ package final class HTTPExchange: Sendable {
       return ending
     }
     cancel?()
+  }
+
+  /// - Returns: how often that was.
+  func redirected() -> Int {
+    redirectCount.with { count in
+      count += 1
+      return count
+    }
   }
 
   func answered(_ head: HTTPHead) { continuation.yield(.answered(head)) }

@@ -1,6 +1,5 @@
 import Access
 import ClusterConfiguration
-import DataSources
 import Logging
 import ModelRegistry
 

@@ -1,5 +1,5 @@
 import Access
-import DataSources
+import ClusterRuntime
 import Foundation
 import LoopbackWeb
 import Synchronization
