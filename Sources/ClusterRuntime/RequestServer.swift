@@ -22,6 +22,10 @@ extension PullReply: FailableReply {
   var failure: Failure? { if case .failed(let failure) = self { failure } else { nil } }
 }
 
+extension EventReply: FailableReply {
+  var failure: Failure? { if case .failed(let failure) = self { failure } else { nil } }
+}
+
 /// A ROUTER that reads requests and sends answers. What they mean is decided elsewhere, on another thread.
 ///
 /// A request is answered once: by one message, or by the chunks that it asked for. What cannot be read is answered with
@@ -31,6 +35,8 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
   /// A request in hand, to be given back to `reply`.
   struct Inquiry: Sendable {
     let request: Request
+    /// The raw frame beside it, where requests of this socket have one.
+    let payload: Frame?
     let id: UInt64
     let link: RoutingID
     /// The certificate's name; "local" on a socket without keys.
@@ -55,6 +61,7 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
   private let name: String
   private let limits: Limits
   private let unsent: Counter?
+  private let unreadable: (@Sendable () -> Void)?
   private let logger: Logger
   private var answer: (@Sendable (Inquiry) -> Void)?
   private var inHand: [String: Int] = [:]
@@ -62,15 +69,17 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
   /// - Parameters:
   ///   - name: of the socket, in logs.
   ///   - unsent: counts answers that their peers did not get; nil where nobody asks.
+  ///   - unreadable: told of each message that is no request; nil where nobody asks.
   init(
     loop: IOLoop, socket: consuming sending Socket, name: String, limits: Limits = Limits(), unsent: Counter? = nil,
-    logger: Logger
+    unreadable: (@Sendable () -> Void)? = nil, logger: Logger
   ) {
     self.loop = loop
     self.socket = socket
     self.name = name
     self.limits = limits
     self.unsent = unsent
+    self.unreadable = unreadable
     self.logger = logger
   }
 
@@ -105,18 +114,21 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
     guard let link = message.origin, let header = message.frames.first else { return }
     let peer = message.userID ?? "local"
     do throws(WireError) {
-      guard message.frames.count == 1 else {
-        throw .badField("frames", found: "\(message.frames.count)", expected: "1")
+      guard message.frames.count <= 2 else {
+        throw .badField("frames", found: "\(message.frames.count)", expected: "1, or 2 with a payload")
       }
-      let received = try Request.receive(header.bytes)
+      let payload = message.frames.count == 2 ? message.frames[1] : nil
+      let received = try Request.receive(header.bytes, payloadBytes: payload?.count)
       guard inHand.values.reduce(0, +) < limits.total, inHand[peer, default: 0] < limits.perPeer else {
         let failure = Failure(.unavailable, "too many requests at once")
         send(Piece(message: .failed(failure)), id: received.request, to: link)
         return
       }
       inHand[peer, default: 0] += 1
-      answer?(Inquiry(request: received.message, id: received.request, link: link, peer: peer))
+      answer?(
+        Inquiry(request: received.message, payload: payload, id: received.request, link: link, peer: peer))
     } catch {
+      unreadable?()
       logger.warning("unreadable frame", metadata: ["socket": "\(name)", "peer": "\(peer)", "error": "\(error)"])
       guard let id = try? AnyBody<Request>.receive(header.bytes).request else { return }
       send(Piece(message: .failed(Failure(.invalid, "\(error)"))), id: id, to: link)
@@ -145,7 +157,7 @@ actor RequestServer<Request: WireMessage, Reply: FailableReply> {
 }
 
 /// An envelope of a socket, whatever is in it: read for the number of a request that has no other meaning.
-struct AnyBody<Request: WireMessage>: WireMessage {
+private struct AnyBody<Request: WireMessage>: WireMessage {
   static var limits: FrameLimits { Request.limits }
   var kind: String { "any" }
   func write(to draft: EnvelopeDraft) {}

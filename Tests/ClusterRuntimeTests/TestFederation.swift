@@ -176,6 +176,8 @@ final class TestNode: Sendable {
   var endpoint: String { server.endpoint.rawValue }
   /// Of HTTP.
   var url: String? { server.url }
+  /// Of the socket for batches of events.
+  var events: Endpoint? { server.eventsEndpoint }
 
   /// Waits until the node has done something, before or after this call.
   func did(_ matches: @escaping @Sendable (ServingAction) -> Bool) async { await actions.wait(for: matches) }

@@ -82,6 +82,8 @@ final class ServingServer: Sendable {
   let endpoint: Endpoint
   /// Where clients of HTTP connect to; nil where there is no HTTP.
   var url: String? { http?.url }
+  /// Where batches of events go to; nil where there is no such socket.
+  var eventsEndpoint: Endpoint? { events?.endpoint }
   private let links: IOLoop
   private let front: IOLoop
   private let work: ComputeThread
@@ -94,7 +96,7 @@ final class ServingServer: Sendable {
   private let chunks: Backlog
   private let access: AccessWatch
   private let http: HTTPFront?
-  private let events: (server: EventServer, loop: IOLoop, endpoint: Endpoint)?
+  private let events: (desk: EventDesk, endpoint: Endpoint)?
   private let watching = Locked<Task<Void, Never>?>(nil)
   private let endpointsPath: String
   private let linkMetrics: LinkMetrics
@@ -178,11 +180,13 @@ final class ServingServer: Sendable {
       events = try eventsAddress.map { address throws(ZeroMQError) in
         let socket = try sockets.events()
         let bound = try socket.bind(Endpoint(rawValue: address)).withoutMappedAddress
-        let loop = try IOLoop(name: "events")
-        let server = EventServer(
-          loop: loop, socket: socket, host: host, limiter: access.limiter, metrics: metrics,
-          federation: home.membership.federation, logger: logger)
-        return (server, loop, bound)
+        let server = EventDesk.Server(
+          loop: try IOLoop(name: "events"), socket: socket, name: "events",
+          unreadable: { metrics.answeredByNone(.zeromq, code: 400) }, logger: logger)
+        let desk = EventDesk(
+          server: server, host: host, limiter: access.limiter, metrics: metrics,
+          federation: home.membership.federation)
+        return (desk, bound)
       }
     } catch {
       throw RuntimeError(error)
@@ -201,7 +205,7 @@ final class ServingServer: Sendable {
     }
     watching.withLock { $0 = Task { [access] in await access.run() } }
     let url = try await http?.start()
-    await events?.server.start()
+    await events?.desk.start()
     do throws(FileError) {
       try EndpointsFile(pull: endpoint.rawValue, events: events?.endpoint.rawValue, http: url).write(
         path: endpointsPath)
@@ -235,7 +239,7 @@ final class ServingServer: Sendable {
     watching.withLock { $0 }?.cancel()
     Task { [http] in await http?.stop() }
     front.stop()
-    events?.loop.stop()
+    events?.desk.server.loop.stop()
     links.stop()
     work.stop()
     reading.stop()
