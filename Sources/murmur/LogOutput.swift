@@ -29,10 +29,12 @@ struct LogOptions: ParsableArguments {
   }
 
   private func handler(_ label: String) -> any LogHandler {
-    switch logFormat {
-    case .text: TextLogHandler(label: label, now: LogTimestamp.now, write: LogOutput.write)
-    case .json: JSONLogHandler(label: label, now: LogTimestamp.now, write: LogOutput.write)
-    }
+    let form: LineLogHandler.Form =
+      switch logFormat {
+      case .text: .text
+      case .json: .json
+      }
+    return LineLogHandler(form, label: label, now: LogTimestamp.now, write: LogOutput.write)
   }
 }
 

@@ -12,7 +12,7 @@ struct JSONLogTests {
 
     var logger: Logger {
       var logger = Logger(label: "serving") { label in
-        JSONLogHandler(label: label, now: { LogTimestamp(milliseconds: 1_795_356_309_123) }) { line in
+        LineLogHandler(.json, label: label, now: { LogTimestamp(milliseconds: 1_795_356_309_123) }) { line in
           self.lines.withLock { $0.append(line) }
         }
       }
@@ -96,7 +96,7 @@ struct JSONLogTests {
   @Test("A line has a bound, and says when something did not fit")
   func bounds() throws {
     let lines = Lines()
-    let long = String(repeating: "ä", count: JSONLogHandler.valueBytesMax)
+    let long = String(repeating: "ä", count: JSONLogLine.valueBytesMax)
     lines.logger.info("\(long)", metadata: ["value": "\(long)"])
     lines.logger.info(
       "many", metadata: Dictionary(uniqueKeysWithValues: (0..<200).map { ("m\($0)", "\($0)") }))
@@ -105,12 +105,12 @@ struct JSONLogTests {
     lines.logger.info("deep", metadata: ["a": [[[[[["b": "c"]]]]]]])
     lines.logger.info("control", metadata: ["c": "\(String(repeating: "\u{1}", count: 5000))"])
     for line in lines.all {
-      #expect(line.utf8.count <= JSONLogHandler.lineBytesMax + 1)
+      #expect(line.utf8.count <= JSONLogLine.lineBytesMax + 1)
       #expect(try Self.object(line)["truncated"] as? Bool == true)
     }
     let first = try Self.object(lines.all[0])
-    #expect((first["msg"] as? String)?.utf8.count == JSONLogHandler.valueBytesMax)
-    #expect((try Self.object(lines.all[1])["fields"] as? [String: Any])?.count == JSONLogHandler.membersMax)
+    #expect((first["msg"] as? String)?.utf8.count == JSONLogLine.valueBytesMax)
+    #expect((try Self.object(lines.all[1])["fields"] as? [String: Any])?.count == JSONLogLine.membersMax)
     #expect(try Self.object(lines.all[2])["fields"] == nil)
   }
 

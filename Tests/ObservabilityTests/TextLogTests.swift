@@ -8,7 +8,7 @@ struct TextLogTests {
   private static func line(_ message: Logger.Message, _ metadata: Logger.Metadata) -> String {
     let lines = LinesBox()
     let logger = Logger(label: "coordinator") { label in
-      TextLogHandler(label: label, now: { LogTimestamp(milliseconds: 1_795_356_309_123) }) { lines.add($0) }
+      LineLogHandler(.text, label: label, now: { LogTimestamp(milliseconds: 1_795_356_309_123) }) { lines.add($0) }
     }
     logger.notice(message, metadata: metadata)
     return lines.text

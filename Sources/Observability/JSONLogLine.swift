@@ -16,7 +16,7 @@ import Logging
 ///
 /// Metadata stands in an object of its own, so that no name in it can stand for one of the others. Values whose name says
 /// that they are secret are replaced (``LogRedaction``).
-package struct JSONLogHandler: LogHandler {
+package enum JSONLogLine {
   /// Longest line without its end, in bytes.
   package static let lineBytesMax = 16 << 10
   /// Of the message and of each value.
@@ -25,46 +25,18 @@ package struct JSONLogHandler: LogHandler {
   package static let membersMax = 64
   package static let depthMax = 4
 
-  package var metadata: Logger.Metadata = [:]
-  package var metadataProvider: Logger.MetadataProvider?
-  package var logLevel: Logger.Level = .info
-  private let label: String
-  private let now: @Sendable () -> LogTimestamp
-  private let write: @Sendable (String) -> Void
-
-  /// - Parameters:
-  ///   - label: names the process.
-  ///   - now: the clock.
-  ///   - write: takes each line with its line feed, once.
-  package init(
-    label: String, now: @escaping @Sendable () -> LogTimestamp, write: @escaping @Sendable (String) -> Void
-  ) {
-    self.label = label
-    self.now = now
-    self.write = write
-  }
-
-  package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  package func log(event: LogEvent) {
-    write(line(event, all(of: event)) + "\n")
-  }
-
-  private func line(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {
-    var metadata = metadata
+  static func text(of event: LogEvent, _ all: Logger.Metadata, label: String, at time: LogTimestamp) -> String {
+    var metadata = all
     var writer = JSONLogWriter()
-    var head = "{\"ts\":\"\(now())\",\"level\":\"\(event.level)\",\"process\":\(writer.text(label))"
+    var head = "{\"ts\":\"\(time)\",\"level\":\"\(event.level)\",\"process\":\(writer.text(label))"
     head += ",\"msg\":\(writer.text("\(event.message)"))"
-    if let value = metadata["trace_id"], Self.isTraceID("\(value)") {
+    if let value = metadata["trace_id"], isTraceID("\(value)") {
       metadata["trace_id"] = nil
       head += ",\"trace_id\":\"\(value)\""
     }
     let fields = metadata.isEmpty ? "" : ",\"fields\":" + writer.object(metadata, depth: 1)
     // All or nothing: half an object is none.
-    let isTooLong = head.utf8.count + fields.utf8.count + JSONLogWriter.truncation.utf8.count + 1 > Self.lineBytesMax
+    let isTooLong = head.utf8.count + fields.utf8.count + JSONLogWriter.truncation.utf8.count + 1 > lineBytesMax
     return head + (isTooLong ? "" : fields) + (isTooLong || writer.isTruncated ? JSONLogWriter.truncation : "") + "}"
   }
 
@@ -80,10 +52,10 @@ private struct JSONLogWriter {
   private(set) var isTruncated = false
 
   mutating func text(_ value: String) -> String {
-    guard value.utf8.count > JSONLogHandler.valueBytesMax else { return JSONText.quoted(value) }
+    guard value.utf8.count > JSONLogLine.valueBytesMax else { return JSONText.quoted(value) }
     isTruncated = true
     // A character that is cut in two is left out.
-    var end = value.utf8.index(value.startIndex, offsetBy: JSONLogHandler.valueBytesMax)
+    var end = value.utf8.index(value.startIndex, offsetBy: JSONLogLine.valueBytesMax)
     while end.samePosition(in: value.unicodeScalars) == nil { value.utf8.formIndex(before: &end) }
     return JSONText.quoted(value[..<end])
   }
@@ -101,9 +73,9 @@ private struct JSONLogWriter {
     switch value {
     case .string(let string): return text(string)
     case .stringConvertible(let value): return text(value.description)
-    case .dictionary(let metadata): return depth < JSONLogHandler.depthMax ? object(metadata, depth: depth + 1) : cut()
+    case .dictionary(let metadata): return depth < JSONLogLine.depthMax ? object(metadata, depth: depth + 1) : cut()
     case .array(let values):
-      guard depth < JSONLogHandler.depthMax else { return cut() }
+      guard depth < JSONLogLine.depthMax else { return cut() }
       return "[" + bounded(values).map { self.value($0, depth: depth + 1) }.joined(separator: ",") + "]"
     }
   }
@@ -114,7 +86,7 @@ private struct JSONLogWriter {
   }
 
   private mutating func bounded<Element>(_ elements: [Element]) -> [Element] {
-    if elements.count > JSONLogHandler.membersMax { isTruncated = true }
-    return Array(elements.prefix(JSONLogHandler.membersMax))
+    if elements.count > JSONLogLine.membersMax { isTruncated = true }
+    return Array(elements.prefix(JSONLogLine.membersMax))
   }
 }
