@@ -61,16 +61,18 @@ struct CacheTests {
   func shared() async throws {
     let fixture = try Fixture()
     let version = try fixture.version(3)
+    let (begun, begin) = AsyncStream.makeStream(of: Void.self)
     let (gate, open) = AsyncStream.makeStream(of: Void.self)
     let waits = Locked(false)
     var conduct = ScriptedSource.Conduct()
     conduct.pause = {
+      begin.yield()
       for await _ in gate { break }
     }
     let slow = ScriptedSource("tcp://a", version, conduct: conduct)
     let never = ScriptedSource("tcp://b", version)
     async let first = fixture.puller(slow).pull(.typed("digits"), into: fixture.cache)
-    while slow.offsets.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+    for await _ in begun { break }
     async let second = fixture.puller(never).pull(.typed("digits"), into: fixture.cache) { progress in
       guard progress.isWaiting, !waits.withLock({ $0 }) else { return }
       waits.withLock { $0 = true }

@@ -11,7 +11,9 @@ struct FollowTests {
   private final class Bench: Sendable {
     let fixture: Fixture
     let source: ScriptedSource
-    let pauses = Locked<[Duration]>([])
+    /// How long it wants to wait, each time that it begins to.
+    let pauses: AsyncStream<Duration>
+    private let paused: AsyncStream<Duration>.Continuation
     private let steps: AsyncStream<Void>
     private let next: AsyncStream<Void>.Continuation
     let events: AsyncStream<ModelFollower.Event>
@@ -20,6 +22,7 @@ struct FollowTests {
     init() throws {
       fixture = try Fixture()
       source = ScriptedSource("tcp://a", try fixture.version(1))
+      (pauses, paused) = AsyncStream.makeStream(of: Duration.self)
       (steps, next) = AsyncStream.makeStream(of: Void.self)
       (events, told) = AsyncStream.makeStream(of: ModelFollower.Event.self)
     }
@@ -32,8 +35,8 @@ struct FollowTests {
       let follower = ModelFollower(
         fixture.puller(source), into: FollowFolder(folder, keep: keep), through: isCached ? fixture.cache : nil,
         interval: .seconds(2)
-      ) { [pauses, steps] pause in
-        pauses.withLock { $0.append(pause) }
+      ) { [paused, steps] pause in
+        paused.yield(pause)
         for await _ in steps { break }
       }
       var choices = SeededGenerator(seed: 1)
@@ -99,8 +102,9 @@ struct FollowTests {
     for _ in 0..<10 { bench.step() }
     guard case .troubled(let error, _)? = await events.next() else { throw BadEvent() }
     #expect(error.message == "nobody answers")
-    while bench.pauses.withLock({ $0.count }) < 11 { try await Task.sleep(for: .milliseconds(5)) }
-    let pauses = bench.pauses.withLock { $0 }
+    var pauses: [Duration] = []
+    for await pause in bench.pauses.prefix(11) { pauses.append(pause) }
+    try #require(pauses.count == 11)
     #expect(pauses[1] < .seconds(5))
     #expect(pauses[10] > .seconds(45) && pauses[10] <= FollowPace.pauseMax * 1.2)
     bench.source.refuse(nil)
