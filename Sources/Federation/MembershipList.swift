@@ -28,11 +28,6 @@ package struct MembershipList: Hashable, Sendable {
     return low < members.count && members[low].certificate.name == name ? members[low] : nil
   }
 
-  /// The member behind a link key; nil for a stranger.
-  package func member(linkKey: LinkPublicKey) -> SignedCertificate? {
-    members.first { $0.certificate.linkKey == linkKey }
-  }
-
   /// The members that hold one role, sorted by name.
   package func members(role: Role) -> [SignedCertificate] { members.filter { $0.certificate.role == role } }
 
