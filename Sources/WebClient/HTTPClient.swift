@@ -48,7 +48,7 @@ package final class HTTPClient: Sendable {
     question.setValue("identity", forHTTPHeaderField: "Accept-Encoding")  // Digests are of the file as it is stored.
     for (name, value) in request.headers { question.setValue(value, forHTTPHeaderField: name) }
     if request.method == .post { question.httpBody = Data(request.body) }
-    let exchange = HTTPExchange(url: request.url, byteCountMax: byteCountMax)
+    let exchange = HTTPExchange(url: request.url, byteCountMax: byteCountMax, patience: patience)
     let task = session.dataTask(with: question)
     board.add(exchange, of: task.taskIdentifier)
     exchange.start { [self] in withExtendedLifetime(self) { task.cancel() } }  // The connection lives as long.
@@ -64,20 +64,13 @@ package final class HTTPClient: Sendable {
     defer { exchange.stop() }
     var head: HTTPHead?
     var body: [UInt8] = []
-    var heard = ContinuousClock.now
     for await event in exchange.events {
       switch event {
-      case .answered(let found):
-        head = found
-        heard = .now
+      case .answered(let found): head = found
       case .received(let bytes):
         guard bytes.count <= byteCountMax - body.count else { throw .tooLong(url: request.url, max: byteCountMax) }
         body += bytes
-        heard = .now
-      case .tick:
-        guard ContinuousClock.now - heard < patience else {
-          throw .silent(url: request.url, seconds: patience / .seconds(1))
-        }
+      case .tick: break
       case .ended(let failure?): throw failure
       case .ended(nil):
         guard let head else { throw .broken(url: request.url, reason: "an end without a status") }

@@ -8,9 +8,10 @@ package final class HTTPExchange: Sendable {
   package enum Event: Sendable {
     case answered(HTTPHead)
     case received([UInt8])
-    /// Every `tickInterval`, for deadlines of whoever listens.
-    case tick
-    /// Nil for an orderly end.
+    /// Every `tickInterval`, with the time it was then, for deadlines of whoever listens: a listener that is late itself
+    /// finds older events before it.
+    case tick(at: ContinuousClock.Instant)
+    /// Nil for an orderly end. `.silent` when for the client's patience no byte has come, however late that is read.
     case ended(HTTPFailure?)
   }
 
@@ -22,19 +23,27 @@ package final class HTTPExchange: Sendable {
   private let byteCountMax: Int
   private let byteCount = Guarded(0)
   private let redirectCount = Guarded(0)
+  private let heardAt: Guarded<ContinuousClock.Instant>
   private let ending = Guarded<(@Sendable () -> Void)?>(nil)
   private let ticker: Task<Void, Never>
 
-  init(url: String, byteCountMax: Int) {
+  init(url: String, byteCountMax: Int, patience: Duration) {
     self.url = url
     self.byteCountMax = byteCountMax
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     self.events = events
     self.continuation = continuation
+    let heardAt = Guarded(ContinuousClock.now)
+    self.heardAt = heardAt
     ticker = Task {
       while !Task.isCancelled {
         try? await Task.sleep(for: Self.tickInterval)
-        continuation.yield(.tick)
+        let now = ContinuousClock.now
+        guard now - heardAt.with({ $0 }) < patience else {
+          continuation.yield(.ended(.silent(url: url, seconds: patience / .seconds(1))))
+          return continuation.finish()
+        }
+        continuation.yield(.tick(at: now))
       }
     }
   }
@@ -63,10 +72,14 @@ package final class HTTPExchange: Sendable {
     }
   }
 
-  func answered(_ head: HTTPHead) { continuation.yield(.answered(head)) }
+  func answered(_ head: HTTPHead) {
+    heardAt.with { $0 = .now }
+    continuation.yield(.answered(head))
+  }
 
   /// - Returns: false if that is more than was to come.
   func received(_ bytes: [UInt8]) -> Bool {
+    heardAt.with { $0 = .now }
     continuation.yield(.received(bytes))
     return byteCount.with { count in
       count += bytes.count

@@ -71,11 +71,11 @@ package struct KeySetFetcher: Sendable {
       case .received(let bytes):
         guard bytes.count <= KeySetLocation.byteCountMax - body.count else { throw .tooLarge }
         body += bytes
-      case .tick: break
+      case .tick(let now): guard now - begun < limit else { throw .silent(after: limit) }
+      case .ended(.silent): throw .silent(after: limit)
       case .ended(let failure?): throw .unreachable(reason: "\(failure)")
       case .ended(nil): return body
       }
-      guard ContinuousClock.now - begun < limit else { throw .silent(after: limit) }
     }
     throw .cancelled
   }
