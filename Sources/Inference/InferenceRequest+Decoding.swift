@@ -88,14 +88,7 @@ private struct RequestReader {
     var outputs: [InferenceRequest.Output] = []
     try scanner.elements { (scanner) throws(InferenceError) in
       let output = try wantedOutput(&scanner)
-      guard signature.outputs.contains(where: { $0.name == output.name }) else {
-        let known = signature.outputs.map { "'\($0.name)'" }.joined(separator: ", ")
-        throw InferenceError(.invalid, "found output '\(output.name)', expected \(known)")
-      }
-      // Each of them once: no more than the signature has.
-      guard !outputs.contains(where: { $0.name == output.name }) else {
-        throw InferenceError(.invalid, "found output '\(output.name)' twice, expected it once")
-      }
+      try signature.check(output, behind: outputs[...])
       outputs.append(output)
     }
     return outputs.isEmpty ? nil : outputs
@@ -119,8 +112,22 @@ private struct RequestReader {
 }
 
 extension ModelSignature {
+  /// - Throws: `InferenceError` of kind `invalid` for an output that the model does not have, and for one more than once,
+  ///   so that no request wants more of them than there are.
+  func check(
+    _ output: InferenceRequest.Output, behind others: ArraySlice<InferenceRequest.Output>
+  ) throws(InferenceError) {
+    guard outputs.contains(where: { $0.name == output.name }) else {
+      let known = outputs.map { "'\($0.name)'" }.joined(separator: ", ")
+      throw InferenceError(.invalid, "found output '\(output.name.prefix(256))', expected \(known)")
+    }
+    guard !others.contains(where: { $0.name == output.name }) else {
+      throw InferenceError(.invalid, "found output '\(output.name)' twice, expected it once")
+    }
+  }
+
   /// The tensors in the order of the inputs, each once.
-  fileprivate func ordered(_ tensors: [InferenceTensor]) throws(InferenceError) -> [InferenceTensor] {
+  func ordered(_ tensors: [InferenceTensor]) throws(InferenceError) -> [InferenceTensor] {
     var ordered: [InferenceTensor] = []
     for input in inputs {
       let found = tensors.filter { $0.name == input.name }

@@ -113,11 +113,7 @@ struct TensorEntryReader {
 
   private func datatype(_ scanner: inout JSONScanner) throws(InferenceError) -> TensorDatatype {
     let name = try scanner.boundedString("a datatype", bytesMax: limits.nameBytesMax)
-    guard let datatype = TensorDatatype(rawValue: name) else {
-      let known = TensorDatatype.allCases.map(\.rawValue).joined(separator: ", ")
-      throw InferenceError(.invalid, "found datatype '\(name)', expected one of \(known)")
-    }
-    return datatype
+    return try TensorDatatype(named: name)
   }
 
   private func binaryByteCount(_ scanner: inout JSONScanner) throws(InferenceError) -> Int? {
@@ -156,7 +152,7 @@ struct TensorEntryReader {
 
 extension [TensorSpecification] {
   /// - Throws: `InferenceError` of kind `invalid` for a name that the model does not know.
-  fileprivate func specification(of form: TensorForm) throws(InferenceError) -> TensorSpecification {
+  func specification(of form: TensorForm) throws(InferenceError) -> TensorSpecification {
     guard let known = first(where: { $0.name == form.name }) else {
       throw InferenceError(
         .invalid, "found input '\(form.name)', expected \(map { "'\($0.name)'" }.joined(separator: ", "))")

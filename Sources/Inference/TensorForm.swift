@@ -41,6 +41,15 @@ struct TensorForm {
 }
 
 extension TensorDatatype {
+  /// - Throws: `InferenceError` of kind `invalid` for a name that is none.
+  init(named name: String) throws(InferenceError) {
+    guard let datatype = TensorDatatype(rawValue: name) else {
+      let known = TensorDatatype.allCases.map(\.rawValue).joined(separator: ", ")
+      throw InferenceError(.invalid, "found datatype '\(name.prefix(256))', expected one of \(known)")
+    }
+    self = datatype
+  }
+
   /// Whether a model that takes `other` also takes this type: numbers become FP32, as `InferenceTensor.floats` says.
   package func isTaken(for other: TensorDatatype) -> Bool {
     self == other || other == .fp32 && self != .bool && self != .bytes
