@@ -5,32 +5,31 @@ import Logging
 import NIOCore
 import Serving
 
+/// What a node says of itself and its models, whichever protocol asks.
 extension ServingGateway {
-  var serverMetadata: [UInt8] { ServerMetadata(name: "murmur", version: options.version).json }
+  package var serverMetadata: ServerMetadata { ServerMetadata(name: "murmur", version: options.version) }
 
-  func metadata(of model: ServedModel) -> HTTPReply {
+  package func metadata(of model: ServedModel) -> ModelMetadata {
     let name = model.name.model.text
-    return HTTPReply(
-      body: ModelMetadata(
-        name: name, versions: host.versions(of: name).map(\.versionText), platform: ServedModel.platform,
-        signature: model.interface.signature
-      ).json)
+    return ModelMetadata(
+      name: name, versions: host.versions(of: name).map(\.versionText), platform: ServedModel.platform,
+      signature: model.interface.signature)
   }
 
-  func configuration(of model: ServedModel) -> HTTPReply {
+  package func configuration(of model: ServedModel) -> ModelConfiguration {
     let name = model.name.model.text
-    return HTTPReply(
-      body: ModelConfiguration(
-        name: name, platform: ServedModel.platform, batchSizeMax: options.batches.batchRowsMax,
-        signature: model.interface.signature, versionsServed: max(1, host.versions(of: name).count),
-        queueDelayMax: options.batches.delay
-      ).json)
+    return ModelConfiguration(
+      name: name, platform: ServedModel.platform, batchSizeMax: options.batches.batchRowsMax,
+      signature: model.interface.signature, versionsServed: max(1, host.versions(of: name).count),
+      queueDelayMax: options.batches.delay)
   }
 
   /// Of one version, of all versions of a model, or of everything that is loaded.
-  func statistics(
+  ///
+  /// - Parameter isShown: which models the caller may see where all are asked for.
+  package func statistics(
     of model: String?, _ version: String?, where isShown: (String) -> Bool
-  ) throws(InferenceError) -> HTTPReply {
+  ) throws(InferenceError) -> [ModelStatistics] {
     let models: [ServedModel]
     if let model {
       let named = try host.find(model, version: version)
@@ -38,24 +37,24 @@ extension ServingGateway {
     } else {
       models = host.models.filter { isShown($0.name.model.text) }
     }
-    return HTTPReply(body: ModelStatistics.json(models.map(ModelStatistics.init)))
+    return models.map(ModelStatistics.init)
   }
 
-  func index(_ request: HTTPRequest, where isShown: (String) -> Bool) throws(InferenceError) -> HTTPReply {
-    let wanted = try request.body.withUnsafeReadableBytes { body throws(InferenceError) in
-      try RepositoryIndexRequest(body: body, limits: options.inference)
-    }
-    let listings = host.listings.filter {
-      isShown($0.name.model.text) && (!wanted.isReadyOnly || $0.state == .ready)
-    }
-    return HTTPReply(body: RepositoryIndex(entries: listings.map(RepositoryIndex.Entry.init)).json)
+  /// - Parameter isShown: which models the caller may see.
+  package func index(isReadyOnly: Bool, where isShown: (String) -> Bool) -> RepositoryIndex {
+    let listings = host.listings.filter { isShown($0.name.model.text) && (!isReadyOnly || $0.state == .ready) }
+    return RepositoryIndex(entries: listings.map(RepositoryIndex.Entry.init))
   }
 
   /// Takes a model out of service, or back into it.
-  func withhold(_ model: String, _ isWithheld: Bool) throws(InferenceError) -> HTTPReply {
-    guard host.withhold(model, isWithheld) else { throw InferenceError(.notFound, "found no model '\(model)' here") }
+  ///
+  /// - Throws: `InferenceError` of kind `notFound`. Its first words are those that clients of Triton look for.
+  package func withhold(_ model: String, _ isWithheld: Bool) throws(InferenceError) {
+    guard host.withhold(model, isWithheld) else {
+      let wish = isWithheld ? "unload" : "load"
+      throw InferenceError(.notFound, "failed to \(wish) '\(model.prefix(128))': found no such model here")
+    }
     logger.notice(isWithheld ? "model unloaded" : "model loaded", metadata: ["model": "\(model)"])
-    return HTTPReply(body: Array("{}".utf8))
   }
 }
 

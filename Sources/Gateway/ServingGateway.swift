@@ -26,14 +26,16 @@ package struct ServingGateway: HTTPService {
     package init(version: String) { self.version = version }
   }
 
-  let options: Options
-  let host: ModelHost
+  package let options: Options
+  package let host: ModelHost
   let library: LibraryAnswers
   let entrance: Entrance
   let limiter: RateLimiter
-  let metrics: ServingMetrics
+  package let metrics: ServingMetrics
   let registry: MetricsRegistry
-  let logger: Logger
+  package let logger: Logger
+  /// Says who asks, whichever protocol asks.
+  package var gate: Gatekeeper { entrance.gate }
 
   package init(
     _ options: Options, host: ModelHost, library: any VersionLibrary, gate: Gatekeeper, limiter: RateLimiter,
@@ -107,21 +109,35 @@ package struct ServingGateway: HTTPService {
     case .ready:
       guard host.isAnyReady else { throw InferenceError(.notReady, "no version of any model is ready yet") }
       return HTTPReply(body: Readiness().json)
-    case .serverMetadata: return HTTPReply(body: serverMetadata)
-    case .modelMetadata(let model, let version): return try metadata(of: host.find(model, version: version))
+    case .serverMetadata: return HTTPReply(body: serverMetadata.json)
+    case .modelMetadata(let model, let version):
+      return try HTTPReply(body: metadata(of: host.find(model, version: version)).json)
     case .modelReady(let model, let version):
       let found = try host.find(model, version: version)
       return HTTPReply(body: ModelReadiness(name: found.name.model.text).json)
-    case .modelConfiguration(let model, let version): return try configuration(of: host.find(model, version: version))
-    case .statistics(let model, let version): return try statistics(of: model, version, where: isShown)
+    case .modelConfiguration(let model, let version):
+      return try HTTPReply(body: configuration(of: host.find(model, version: version)).json)
+    case .statistics(let model, let version):
+      return try HTTPReply(body: ModelStatistics.json(statistics(of: model, version, where: isShown)))
     case .repositoryIndex: return try index(request, where: isShown)
-    case .load(let model): return try withhold(model, false)
-    case .unload(let model): return try withhold(model, true)
+    case .load(let model):
+      try withhold(model, false)
+      return .nothing
+    case .unload(let model):
+      try withhold(model, true)
+      return .nothing
     case .listVersions: return library.listing(where: isShown)
     case .file(let model, let selector, let name):
       return try library.file(name, of: model, selector, request.headers)
     case .infer: preconditionFailure("requests for predictions have an answer of their own")
     }
+  }
+
+  private func index(_ request: HTTPRequest, where isShown: (String) -> Bool) throws(InferenceError) -> HTTPReply {
+    let wanted = try request.body.withUnsafeReadableBytes { body throws(InferenceError) in
+      try RepositoryIndexRequest(body: body, limits: options.inference)
+    }
+    return HTTPReply(body: index(isReadyOnly: wanted.isReadyOnly, where: isShown).json)
   }
 }
 
@@ -160,6 +176,11 @@ final class Exchange {
     if let trace { metadata["trace_id"] = "\(trace.traceID)" }
     gateway.logger.log(level: isFault ? .warning : .info, "request", metadata: metadata)
   }
+}
+
+extension HTTPReply {
+  /// An empty object.
+  fileprivate static var nothing: HTTPReply { HTTPReply(body: Array("{}".utf8)) }
 }
 
 extension HTTPRequest {
