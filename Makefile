@@ -9,7 +9,7 @@ VECTORS = $(wildcard Protocols/vectors/sa1-*.json)
 # Tests that compute for minutes. They run before the others, whose parties keep time by the clock of the machine.
 COMPUTING_TESTS = ^(Aggregation|Conformance|Cryptography|Federation|Fuzzing|GradientKernel|Inference|Membership|ModelRegistry|Reports|Rounds|SecureAggregation|Serving|Simulation|Tensors|Training|Transfer|Wire)Tests\.
 
-.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign serving-checks kserve hosts observability differential canaries fuzz lint format generate clean bootstrap
+.PHONY: help run test bench bench-rounds arm64 soak build conformance foreign serving-checks kserve hosts observability differential canaries grpc fuzz lint format generate clean bootstrap
 
 help:
 	@echo "make run          a federation on this machine: build, train, publish, pull, check"
@@ -27,10 +27,11 @@ help:
 	@echo "make observability Prometheus from Debian on a federation: every query of its dashboards and alerts"
 	@echo "make differential random cases of the oracle, where it and Python are present (ORACLE, SEED)"
 	@echo "make canaries     secure aggregation with one check left out: its tests have to notice"
+	@echo "make grpc         serving nodes over gRPC: its build, which no other has, and its tests"
 	@echo "make fuzz         what peers' bytes may do, SECONDS (25) for each target"
 	@echo "make lint         what 'make format' would change, as errors"
 	@echo "make format       formats all sources"
-	@echo "make generate     writes the protobuf code again, after a change of Protocols/murmur.proto"
+	@echo "make generate     writes the protobuf code again, after a change of Protocols/*.proto"
 	@echo "make clean        removes what was built and every local federation"
 	@echo
 	@echo "variables: FEDERATION=$(FEDERATION) is the file of 'make run'; ARGUMENTS are passed on to 'murmur up' or to"
@@ -102,6 +103,9 @@ kserve: build
 canaries: bootstrap
 	.ci/canaries
 
+grpc: bootstrap
+	.ci/grpc
+
 fuzz: bootstrap
 	.ci/fuzz
 
@@ -113,6 +117,7 @@ format:
 
 generate:
 	Protocols/generate.sh
+	Protocols/generate-inference.sh
 
 clean:
 	rm -rf .build .murmur

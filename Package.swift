@@ -28,11 +28,26 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
   return .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
+/// A product that only a build with `--traits GRPC` has; what needs it stands between `#if GRPC` and `#endif`.
+func withGRPC(_ product: String, _ package: String) -> Target.Dependency {
+  .product(name: product, package: package, condition: .when(traits: ["GRPC"]))
+}
+
+let rpc = [
+  withGRPC("GRPCCore", "grpc-swift-2"), withGRPC("GRPCNIOTransportHTTP2Posix", "grpc-swift-nio-transport"),
+  withGRPC("GRPCProtobuf", "grpc-swift-protobuf"), withGRPC("SwiftProtobuf", "swift-protobuf"),
+]
+
 let package = Package(
   name: "Murmuration",
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "murmur", targets: ["murmur"])
+  ],
+  traits: [
+    .trait(
+      name: "GRPC",
+      description: "Serving nodes answer over gRPC too; takes grpc-swift-2, and what it needs.")
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -43,6 +58,12 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    // With the trait GRPC only: no other build fetches them.
+    .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+    .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+    .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
   ],
   targets: [
     // System libraries and C.
@@ -97,6 +118,14 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "Logging", package: "swift-log"),
       ]),
+    module(
+      "InferenceRPC",
+      [
+        "Gateway", "Hosting", "Inference", "Access", "Observability", "Federation",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Logging", package: "swift-log"), withGRPC("NIOHTTP2", "swift-nio-http2"),
+        withGRPC("NIOHPACK", "swift-nio-http2"),
+      ] + rpc),
 
     // Edges.
     module(
@@ -124,8 +153,8 @@ let package = Package(
     module(
       "ClusterRuntime",
       [
-        "Wire", "Rounds", "Aggregation", "Gateway", "Hosting", "Access", "Inference", "Observability", "Serving",
-        "Membership", "Transfer", "Pulling", "WebClient", "ModelRegistry", "SecureAggregation", "Training",
+        "Wire", "Rounds", "Aggregation", "Gateway", "InferenceRPC", "Hosting", "Access", "Inference", "Observability",
+        "Serving", "Membership", "Transfer", "Pulling", "WebClient", "ModelRegistry", "SecureAggregation", "Training",
         "GradientKernel", "Tensors", "Federation", "Cryptography", "ClusterConfiguration", "ZeroMQ",
         .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
       ]),
@@ -224,6 +253,13 @@ let package = Package(
         "Gateway", "Hosting", "Inference", "Access", "Observability", "Serving", "ModelRegistry", "GradientKernel",
         "Tensors", "Federation", "Cryptography", "HTTPProbe", .product(name: "Logging", package: "swift-log"),
       ]),
+    tests(
+      "InferenceRPC",
+      [
+        "InferenceRPC", "Gateway", "Hosting", "Inference", "Access", "Observability", "Serving", "ModelRegistry",
+        "GradientKernel", "Tensors", "Federation", "Cryptography", .product(name: "Logging", package: "swift-log"),
+        withGRPC("NIOCore", "swift-nio"),
+      ] + rpc),
     tests("ZeroMQ", ["ZeroMQ"]),
     tests(
       "ClusterRuntime",
