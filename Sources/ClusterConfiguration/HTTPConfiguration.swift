@@ -1,4 +1,4 @@
-/// How a party answers HTTP.
+/// How a party answers HTTP/1.1, or gRPC over HTTP/2.
 package struct HTTPConfiguration: Hashable, Sendable {
   static let keys = ["bind", "tls", "plaintext", "threads", "body-max", "connections", "log-requests"]
 

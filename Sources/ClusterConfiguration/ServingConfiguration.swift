@@ -10,9 +10,11 @@ package struct ServingConfiguration: Hashable, Sendable {
   package var modelDirectory: String
   /// Nil for no HTTP.
   package var http: HTTPConfiguration?
+  /// With the keys of `http`; nil for no gRPC.
+  package var grpc: HTTPConfiguration?
   package var inference: InferenceConfiguration
 
-  static let keys = ["bind", "model-directory", "http", "inference"]
+  static let keys = ["bind", "model-directory", "http", "grpc", "inference"]
 
   /// Reads `serving.yaml`.
   package static func load(path: String) throws(ConfigurationError) -> ServingConfiguration {
@@ -27,10 +29,15 @@ package struct ServingConfiguration: Hashable, Sendable {
       guard let bind, bind.has(key) else { return nil }
       return try bind.endpoint(key)
     }
+    guard top.has("http") || !top.has("grpc") else {
+      throw top.error(
+        at: "grpc", found: "it without 'http'", expected: "both: predictions are computed on HTTP's threads")
+    }
     return try ServingConfiguration(
       bindPull: address("pull"), bindEvents: address("events"),
       modelDirectory: top.folder("model-directory", default: "models"),
       http: top.has("http") ? HTTPConfiguration(top.section("http", keys: HTTPConfiguration.keys), port: 8080) : nil,
+      grpc: top.has("grpc") ? HTTPConfiguration(top.section("grpc", keys: HTTPConfiguration.keys), port: 8001) : nil,
       inference: top.has("inference")
         ? InferenceConfiguration(top.section("inference", keys: InferenceConfiguration.keys)) : InferenceConfiguration()
     )

@@ -6,7 +6,7 @@ import ModelRegistry
 /// The coordinator and the serving node write one each, `HOME/state/endpoints.yaml`; every command takes one in place
 /// of the addresses in its `federation` file. Any subset of the keys may be there.
 package struct EndpointsFile: Hashable, Sendable {
-  static let keys = ["control", "bulk", "state", "snapshot", "pull", "events", "http"]
+  static let keys = ["control", "bulk", "state", "snapshot", "pull", "events", "http", "grpc"]
 
   package var control: String?
   package var bulk: String?
@@ -16,13 +16,16 @@ package struct EndpointsFile: Hashable, Sendable {
   package var events: String?
   /// Of HTTP, such as `http://127.0.0.1:8080`.
   package var http: String?
+  /// Of gRPC, such as `127.0.0.1:8001`.
+  package var grpc: String?
 
   package init(
     control: String? = nil, bulk: String? = nil, state: String? = nil, snapshot: String? = nil, pull: String? = nil,
-    events: String? = nil, http: String? = nil
+    events: String? = nil, http: String? = nil, grpc: String? = nil
   ) {
     self.events = events
     self.http = http
+    self.grpc = grpc
     self.control = control
     self.bulk = bulk
     self.state = state
@@ -50,7 +53,9 @@ package struct EndpointsFile: Hashable, Sendable {
       http: top.has("http")
         ? top.text("http", expected: "an address such as 'http://127.0.0.1:8080'") {
           $0.hasPrefix("http://") || $0.hasPrefix("https://") ? $0 : nil
-        } : nil)
+        } : nil,
+      grpc: top.has("grpc")
+        ? top.text("grpc", expected: "an address such as '127.0.0.1:8001'") { $0.contains(":") ? $0 : nil } : nil)
   }
 
   /// Writes the file, durably and whole; makes its folder if there is none.
@@ -60,7 +65,7 @@ package struct EndpointsFile: Hashable, Sendable {
   }
 
   var text: String {
-    let values = [control, bulk, state, snapshot, pull, events, http]
+    let values = [control, bulk, state, snapshot, pull, events, http, grpc]
     let lines = zip(Self.keys, values).compactMap { key, value in value.map { "\(key): \"\($0)\"\n" } }
     return "# Where this process listens now; written at every start.\n" + lines.joined()
   }

@@ -40,7 +40,9 @@ struct ProcessTests {
   func endpoints() throws {
     let federation = try TestFederation()
     let path = federation.root + "/new/endpoints.yaml"
-    let file = EndpointsFile(control: "tcp://127.0.0.1:1", pull: "ipc:///run/pull.sock")
+    let file = EndpointsFile(
+      control: "tcp://127.0.0.1:1", pull: "ipc:///run/pull.sock", http: "https://127.0.0.1:8443", grpc: "127.0.0.1:8001"
+    )
     try file.write(path: path)
     #expect(try EndpointsFile.load(path: path) == file)
     let merged = file.overriding(Endpoints())

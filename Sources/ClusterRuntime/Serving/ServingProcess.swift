@@ -35,7 +35,7 @@ package enum ServingProcess {
 
   /// Serves until SIGTERM, SIGINT, the end of the parent, or the cancellation of the task.
   ///
-  /// The addresses that are bound are written to `HOME/state/endpoints.yaml`, keys `pull`, `events` and `http`.
+  /// The addresses that are bound are written to `HOME/state/endpoints.yaml`, keys `pull`, `events`, `http` and `grpc`.
   ///
   /// - Throws: `RuntimeError` for a folder, configuration or address that cannot be used, and if the coordinator does
   ///   not let this node in.
@@ -144,9 +144,10 @@ final class ServingServer: Sendable {
     let shelf = VersionShelf(models: models)
     let access = try AccessWatch(home: options.home, insecureAnonymous: options.insecureAnonymous, logger: logger)
     self.access = access
-    http = configuration.http.map { http in
-      HTTPFront(
-        http, inference: configuration.inference, anyPort: options.bindLoopbackAnyPort, host: host, shelf: shelf,
+    http = try configuration.http.map { http throws(RuntimeError) in
+      try HTTPFront(
+        http, grpc: configuration.grpc, inference: configuration.inference, anyPort: options.bindLoopbackAnyPort,
+        host: host, shelf: shelf,
         access: access, metrics: metrics, registry: registry, logger: logger)
     }
     let eventsAddress = configuration.bindEvents.map { options.bindLoopbackAnyPort ? "tcp://127.0.0.1:*" : $0 }
@@ -207,8 +208,9 @@ final class ServingServer: Sendable {
     let url = try await http?.start()
     await events?.desk.start()
     do throws(FileError) {
-      try EndpointsFile(pull: endpoint.rawValue, events: events?.endpoint.rawValue, http: url).write(
-        path: endpointsPath)
+      try EndpointsFile(pull: endpoint.rawValue, events: events?.endpoint.rawValue, http: url, grpc: http?.rpcAddress)
+        .write(
+          path: endpointsPath)
     } catch {
       throw RuntimeError(error)
     }
