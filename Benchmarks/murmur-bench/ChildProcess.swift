@@ -15,7 +15,7 @@ final class ChildProcess {
   private static let parentPipe: Int32 = 3
 
   /// The binary beside this one; the environment's MURMUR_PROGRAM replaces it.
-  private static var program: String {
+  static var program: String {
     if let given = ProcessInfo.processInfo.environment["MURMUR_PROGRAM"] { return given }
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     return URL(filePath: own).deletingLastPathComponent().appending(path: "murmur").path

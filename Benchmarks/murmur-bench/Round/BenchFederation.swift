@@ -15,11 +15,12 @@ struct Workload: Sendable {
   let workers: Int
   /// As `coordinator.yaml` has it; nil for the usual one.
   var heartbeat: String?
+  /// Another model than the square one, of ten classes.
+  var shape: (features: Int, architecture: String)?
 
-  static let features = 8
-
+  var features: Int { shape?.features ?? 8 }
   /// A model with one square matrix that holds nearly all parameters: h² + 20·h + 10 of them.
-  var architecture: String { "mlp \(Self.features)-\(width)-\(width)-10" }
+  var architecture: String { shape?.architecture ?? "mlp \(features)-\(width)-\(width)-10" }
   private var width: Int { Int((Double(parameters) + 90).squareRoot()) - 10 }
   var parameterCount: Int { width * width + 20 * width + 10 }
 
@@ -27,7 +28,7 @@ struct Workload: Sendable {
     """
     name: bench
     model: {name: bench, architecture: "\(architecture)"}
-    data: {features: \(Self.features), classes: 10}
+    data: {features: \(features), classes: 10}
     rounds: \(rounds)
     aggregation: \(isSecure ? "secure" : "plain")
     training: {learning-rate: 0.001}
@@ -44,8 +45,9 @@ struct Workload: Sendable {
   private static let sparse = ", minimum-organisations: 10, organisation-cap: 1/10"
 
   /// One example: nothing of it matters.
-  static let data =
+  var data: String {
     (0..<features).map { "x\($0)," }.joined() + "label\n" + String(repeating: "0.5,", count: features) + "1\n"
+  }
 }
 
 /// A federation of real processes on loopback, in a folder of its own: ended and removed with the last reference.
@@ -74,7 +76,7 @@ final class BenchFederation {
   }
 
   deinit {
-    for worker in workers { worker.end() }
+    stopWorkers()
     coordinator.end()
     try? FileManager.default.removeItem(atPath: path)
   }
@@ -97,12 +99,17 @@ final class BenchFederation {
     }
     try workload.run.write(toFile: path + "/run.yaml", atomically: true, encoding: .utf8)
     for number in 1...workload.workers {
-      try Workload.data.write(toFile: "\(path)/worker-\(number)/data.csv", atomically: true, encoding: .utf8)
+      try workload.data.write(toFile: "\(path)/worker-\(number)/data.csv", atomically: true, encoding: .utf8)
     }
   }
 
   func startWorkers() throws {
     for number in 1...workload.workers { workers.append(try startWorker(number)) }
+  }
+
+  func stopWorkers() {
+    for worker in workers { worker.end() }
+    workers = []
   }
 
   private func startWorker(_ number: Int) throws(BenchmarkFailure) -> ChildProcess {

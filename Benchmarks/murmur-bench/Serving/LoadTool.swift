@@ -1,7 +1,14 @@
 import Foundation
 
-/// Load on an HTTP endpoint, by tools that others wrote: `wrk` for as much as goes, `h2load` for a rate.
+/// Load on an HTTP endpoint, by tools that others wrote: `wrk` for as much as goes over HTTP/1.1, `h2load` over HTTP/2, and for
+/// a rate.
 struct LoadTool {
+  enum Transport {
+    case http1
+    /// Without TLS, by prior knowledge (RFC 9113 §3.3), as gRPC is spoken.
+    case http2
+  }
+
   struct Result {
     let requestsPerSecond: Double
     /// Milliseconds.
@@ -14,9 +21,19 @@ struct LoadTool {
   let url: String
   let bodyPath: String
   let headers: [(String, String)]
+  var transport = Transport.http1
 
-  /// As many requests as go, on so many connections.
+  // MARK: As many as go
+
+  /// As many requests as go, on so many connections, one in flight on each.
   func peak(connections: Int, seconds: Int, scratch: String) throws -> Result {
+    switch transport {
+    case .http1: try wrk(connections: connections, seconds: seconds, scratch: scratch)
+    case .http2: try h2load(connections: connections, seconds: seconds, scratch: scratch)
+    }
+  }
+
+  private func wrk(connections: Int, seconds: Int, scratch: String) throws -> Result {
     let script = "\(scratch)/load.lua"
     try lua.write(toFile: script, atomically: true, encoding: .utf8)
     let output = try Self.run("wrk", ["-t1", "-c\(connections)", "-d\(seconds)s", "--latency", "-s", script, url])
@@ -40,30 +57,70 @@ struct LoadTool {
       """
   }
 
-  /// So many requests a second, on so many connections.
-  func steady(rate: Int, connections: Int, seconds: Int, scratch: String) throws -> Result {
+  private func h2load(connections: Int, seconds: Int, scratch: String) throws -> Result {
+    let answers = try h2load(["-c\(connections)", "-m1", "-D\(seconds)", "--warm-up-time=1s"], scratch: scratch)
+    return try Self.result(answers[...], seconds: Double(seconds))
+  }
+
+  // MARK: A rate
+
+  /// Most requests a second of one connection: h2load lets each connection send what is due every 10 ms, so that more of
+  /// them would come in bursts, and wait for each other.
+  private static let connectionRateMax = 100
+  /// Between one connection's beginning and the next one's: their moments to send are spread over those 10 ms.
+  private static let spacingMilliseconds = 7
+
+  /// So many requests a second, each at its own time whatever became of those before, as from many callers.
+  ///
+  /// Connections begin one after another; what is measured begins when the last one has.
+  func steady(rate: Int, seconds: Int, scratch: String) throws -> Result {
+    let connections = max(1, (rate + Self.connectionRateMax - 1) / Self.connectionRateMax)
+    let each = max(1, rate / connections)
+    let lead = Double(connections * Self.spacingMilliseconds) / 1_000 + 0.5
+    let answers = try h2load(
+      [
+        "-c\(connections)", "-m1", "--rps=\(each)", "-r1", "--rate-period=\(Self.spacingMilliseconds)ms",
+        "-n\(Int(Double(each) * (Double(seconds) + lead)) * connections)",
+      ], scratch: scratch)
+    guard let first = answers.first?.start else { throw BenchmarkFailure.refused("h2load logged no answers") }
+    let from = first + lead
+    return try Self.result(
+      answers.filter { $0.start >= from && $0.start < from + Double(seconds) }[...], seconds: Double(seconds))
+  }
+
+  // MARK: h2load
+
+  private struct Answer {
+    /// Seconds since 1970.
+    let start: Double
+    let status: Int
+    let milliseconds: Double
+  }
+
+  /// - Returns: in the order of their start.
+  private func h2load(_ options: [String], scratch: String) throws -> [Answer] {
     let log = "\(scratch)/h2load.log"
     try? FileManager.default.removeItem(atPath: log)
-    let perConnection = max(1, rate / connections)
     let fields = headers.flatMap { ["-H", "\($0.0): \($0.1)"] }
-    _ = try Self.run(
-      "h2load",
-      [
-        "--h1", "-t1", "-c\(connections)", "--rps=\(perConnection)", "-D\(seconds)", "--warm-up-time=1s",
-        "--log-file=\(log)", "-d", bodyPath,
-      ] + fields + [url])
-    var latencies: [Double] = [], errors = 0
-    for line in try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n") {
+    let version = transport == .http1 ? ["--h1"] : []
+    _ = try Self.run("h2load", version + ["-t1"] + options + ["--log-file=\(log)", "-d", bodyPath] + fields + [url])
+    return try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").compactMap { line in
       // Start in µs since 1970, status, µs.
       let parts = line.split(separator: "\t")
-      guard parts.count == 3, let status = Int(parts[1]), let time = Double(parts[2]) else { continue }
-      if (200..<300).contains(status) { latencies.append(time / 1_000) } else { errors += 1 }
-    }
-    guard latencies.count > 100 else { throw BenchmarkFailure.refused("h2load logged \(latencies.count) answers") }
-    latencies.sort()
+      guard parts.count == 3, let start = Double(parts[0]), let status = Int(parts[1]), let time = Double(parts[2])
+      else {
+        return nil
+      }
+      return Answer(start: start / 1e6, status: status, milliseconds: time / 1_000)
+    }.sorted { $0.start < $1.start }
+  }
+
+  private static func result(_ answers: ArraySlice<Answer>, seconds: Double) throws -> Result {
+    let good = answers.filter { (200..<300).contains($0.status) }.map(\.milliseconds)
+    guard good.count > 100 else { throw BenchmarkFailure.refused("h2load logged \(good.count) good answers") }
     return Result(
-      requestsPerSecond: Double(latencies.count) / Double(seconds), p50: latencies[latencies.count / 2],
-      p99: latencies[latencies.count * 99 / 100], errors: errors)
+      requestsPerSecond: Double(good.count) / seconds, p50: good.quantile(0.5), p99: good.quantile(0.99),
+      errors: answers.count - good.count)
   }
 
   /// Whether both tools are there.

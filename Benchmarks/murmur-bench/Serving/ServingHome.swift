@@ -15,6 +15,8 @@ final class ServingHome {
 
   let root: String
   let architecture: ModelArchitecture
+  /// Of the last version's file of tensors.
+  private(set) var fileByteCount: UInt64 = 0
   private let coordinator: PartyHome
 
   init(architecture text: String, versions: Int, in directory: String) throws {
@@ -42,10 +44,16 @@ final class ServingHome {
     try text.write(toFile: "\(serving)/serving.yaml", atomically: true, encoding: .utf8)
   }
 
+  /// Alone: what it serves is in its folder.
+  func startNode() throws -> ServingNodeProcess {
+    try ServingNodeProcess(home: serving, logPath: "\(root)/serving.log")
+  }
+
   private func publish(_ number: UInt64, in store: DirectoryModelStore, at now: UInt64) throws {
     let version = ModelVersion(number)
     let parameters = architecture.initialParameters(seed: number + 1)
     let artifact = try ModelArtifact(tensors: parameters.tensors, model: Self.model, version: version)
+    fileByteCount = artifact.manifestFile.byteCount
     let digest = Digest.sha256(of: [UInt8(truncatingIfNeeded: number)])
     let manifest = Manifest(
       federation: "bench", model: Self.model, version: version, parent: number == 0 ? nil : digest, run: "bench",
@@ -57,19 +65,19 @@ final class ServingHome {
   }
 }
 
-/// A serving node that runs, alone: what it serves is in its folder.
+/// A serving node that runs: what it serves is in its folder, or comes from a coordinator.
 final class ServingNodeProcess {
   let process: ChildProcess
   let endpoints: [String: String]
 
-  init(_ home: ServingHome) throws {
-    let path = "\(home.serving)/state/endpoints.yaml"
+  init(home: String, arguments: [String] = [], logPath: String) throws {
+    let path = "\(home)/state/endpoints.yaml"
     process = try ChildProcess(
-      ["serve", "--home", home.serving, "--any-port", "--insecure-anonymous"], logPath: "\(home.root)/serving.log")
+      ["serve", "--home", home, "--any-port", "--insecure-anonymous"] + arguments, logPath: logPath)
     let end = ContinuousClock.now + .seconds(20)
     while !FileManager.default.fileExists(atPath: path) {
       guard ContinuousClock.now < end else {
-        let log = (try? String(contentsOfFile: "\(home.root)/serving.log", encoding: .utf8)) ?? ""
+        let log = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
         throw BenchmarkFailure.refused("the serving node does not listen: \(log.suffix(2_000))")
       }
       Thread.sleep(forTimeInterval: 0.05)
