@@ -3382,6 +3382,51 @@ void   murmur__staleness_row__free_unpacked
   assert(message->base.descriptor == &murmur__staleness_row__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   murmur__groups_row__init
+                     (Murmur__GroupsRow         *message)
+{
+  static const Murmur__GroupsRow init_value = MURMUR__GROUPS_ROW__INIT;
+  *message = init_value;
+}
+size_t murmur__groups_row__get_packed_size
+                     (const Murmur__GroupsRow *message)
+{
+  assert(message->base.descriptor == &murmur__groups_row__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t murmur__groups_row__pack
+                     (const Murmur__GroupsRow *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &murmur__groups_row__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t murmur__groups_row__pack_to_buffer
+                     (const Murmur__GroupsRow *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &murmur__groups_row__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Murmur__GroupsRow *
+       murmur__groups_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Murmur__GroupsRow *)
+     protobuf_c_message_unpack (&murmur__groups_row__descriptor,
+                                allocator, len, data);
+}
+void   murmur__groups_row__free_unpacked
+                     (Murmur__GroupsRow *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &murmur__groups_row__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   murmur__published_row__init
                      (Murmur__PublishedRow         *message)
 {
@@ -10137,6 +10182,70 @@ const ProtobufCMessageDescriptor murmur__staleness_row__descriptor =
   (ProtobufCMessageInit) murmur__staleness_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor murmur__groups_row__field_descriptors[3] =
+{
+  {
+    "count",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__GroupsRow, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "summed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__GroupsRow, summed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "left_out",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__GroupsRow, left_out),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned murmur__groups_row__field_indices_by_name[] = {
+  0,   /* field[0] = count */
+  2,   /* field[2] = left_out */
+  1,   /* field[1] = summed */
+};
+static const ProtobufCIntRange murmur__groups_row__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor murmur__groups_row__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "murmur.GroupsRow",
+  "GroupsRow",
+  "Murmur__GroupsRow",
+  "murmur",
+  sizeof(Murmur__GroupsRow),
+  3,
+  murmur__groups_row__field_descriptors,
+  murmur__groups_row__field_indices_by_name,
+  1,  murmur__groups_row__number_ranges,
+  (ProtobufCMessageInit) murmur__groups_row__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor murmur__published_row__field_descriptors[2] =
 {
   {
@@ -10188,7 +10297,7 @@ const ProtobufCMessageDescriptor murmur__published_row__descriptor =
   (ProtobufCMessageInit) murmur__published_row__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[14] =
+static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[15] =
 {
   {
     "attempt",
@@ -10358,6 +10467,18 @@ static const ProtobufCFieldDescriptor murmur__round_row__field_descriptors[14] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "groups",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Murmur__RoundRow, groups),
+    &murmur__groups_row__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned murmur__round_row__field_indices_by_name[] = {
   0,   /* field[0] = attempt */
@@ -10366,6 +10487,7 @@ static const unsigned murmur__round_row__field_indices_by_name[] = {
   1,   /* field[1] = cohort */
   3,   /* field[3] = dropped */
   4,   /* field[4] = evaluation */
+  14,   /* field[14] = groups */
   8,   /* field[8] = outcome */
   7,   /* field[7] = published */
   9,   /* field[9] = reason */
@@ -10378,7 +10500,7 @@ static const unsigned murmur__round_row__field_indices_by_name[] = {
 static const ProtobufCIntRange murmur__round_row__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 14 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor murmur__round_row__descriptor =
 {
@@ -10388,7 +10510,7 @@ const ProtobufCMessageDescriptor murmur__round_row__descriptor =
   "Murmur__RoundRow",
   "murmur",
   sizeof(Murmur__RoundRow),
-  14,
+  15,
   murmur__round_row__field_descriptors,
   murmur__round_row__field_indices_by_name,
   1,  murmur__round_row__number_ranges,

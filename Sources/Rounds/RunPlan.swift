@@ -137,5 +137,7 @@ package struct RoundReport: Hashable, Sendable {
   package var central: RoundMetrics?
   /// By how many versions the updates were behind; nil where all are of one version.
   package var staleness: Staleness?
+  /// Nil where the cohort was not divided.
+  package var groups: GroupTally?
   package let outcome: Outcome
 }

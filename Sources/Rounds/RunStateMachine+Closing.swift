@@ -16,6 +16,11 @@ extension RunStateMachine.Attempt {
     if case .buffered(let buffer) = aggregator { buffer.staleness } else { nil }
   }
 
+  /// Nil if the cohort is one.
+  var groupTally: GroupTally? {
+    if case .grouped(let groups) = aggregator { groups.tally } else { nil }
+  }
+
   /// Those that run secure aggregation for it: one, or one for each group of its cohort.
   var machines: [SecureAggregationCoordinator] {
     switch aggregator {
@@ -209,7 +214,7 @@ extension RunStateMachine {
         RoundReport(
           attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.reported + attempt.dropped,
           reported: attempt.reported, dropped: attempt.dropped, summary: summary, central: attempt.central,
-          staleness: attempt.staleness,
+          staleness: attempt.staleness, groups: attempt.groupTally,
           outcome: attempt.isEvaluation ? .evaluated : .committed(model.version, modelDigest: model.modelDigest))))
     state = .gathering
     if attempt.isEvaluation { return actions + finish(.completed(base.version)) }
@@ -273,7 +278,7 @@ extension RunStateMachine {
       RoundReport(
         attempt: attemptID, baseVersion: attempt.offer.baseVersion, cohort: attempt.reported + attempt.dropped,
         reported: attempt.reported, dropped: attempt.dropped, summary: nil, staleness: attempt.staleness,
-        outcome: .abandoned(reason: reason)))
+        groups: attempt.groupTally, outcome: .abandoned(reason: reason)))
   }
 
   mutating func finish(_ outcome: Outcome) -> [Action] {

@@ -225,6 +225,8 @@ package struct RoundRow: Hashable, Sendable {
   package let central: Evaluation?
   /// By how many versions the updates were behind; nil where all are of one version.
   package let staleness: Staleness?
+  /// Nil where the cohort was not divided.
+  package let groups: GroupTally?
   /// Nil where it was not counted: in a simulation, and in an attempt that the coordinator's death cut short.
   package let traffic: Traffic?
 
@@ -244,10 +246,11 @@ package struct RoundRow: Hashable, Sendable {
   package init(
     attempt: AttemptID, cohort: UInt32, reported: UInt32, dropped: UInt32, evaluation: Evaluation?, seconds: Double,
     bytesUpPerWorker: UInt64, published: Published?, outcome: AttemptOutcome, reason: String, saturated: UInt64,
-    central: Evaluation? = nil, staleness: Staleness? = nil, traffic: Traffic? = nil
+    central: Evaluation? = nil, staleness: Staleness? = nil, groups: GroupTally? = nil, traffic: Traffic? = nil
   ) {
     self.traffic = traffic
     self.staleness = staleness
+    self.groups = groups
     self.central = central
     self.saturated = saturated
     self.attempt = attempt

@@ -144,6 +144,7 @@ extension RoundRow {
       reason: try Field.text(message.reason, "round.reason"), saturated: message.saturated,
       central: (message.central?.pointee).map(Evaluation.init),
       staleness: (message.staleness?.pointee).map { Staleness(mean: $0.mean, largest: Int($0.largest)) },
+      groups: try GroupTally(wire: message.groups),
       traffic: (message.traffic?.pointee).map { Traffic(up: $0.up, down: $0.down) })
   }
 
@@ -172,6 +173,13 @@ extension RoundRow {
           $0.largest = UInt32(clamping: staleness.largest)
         }
       }
+      if let groups {
+        $0.groups = arena.make(murmur__groups_row__init) {
+          $0.count = UInt32(clamping: groups.count)
+          $0.summed = UInt32(clamping: groups.summed)
+          $0.left_out = arena.prose(groups.leftOut)
+        }
+      }
       if let traffic {
         $0.traffic = arena.make(murmur__traffic_row__init) {
           $0.up = traffic.up
@@ -179,6 +187,14 @@ extension RoundRow {
         }
       }
     }
+  }
+}
+
+extension GroupTally {
+  fileprivate init?(wire message: UnsafeMutablePointer<Murmur__GroupsRow>?) throws(WireError) {
+    guard let row = message?.pointee else { return nil }
+    self.init(
+      count: Int(row.count), summed: Int(row.summed), leftOut: try Field.text(row.left_out, "round.groups.left_out"))
   }
 }
 

@@ -23,9 +23,15 @@ enum RoundTable {
     let line = zip(cells, columns).map { TextTable.pad($0, to: $1.width, .right) }.joined(separator: "  ")
     guard row.outcome == .committed else { return "\(line)  abandoned: \(row.reason)" }
     let notes = [
-      row.staleness.map(staleness), row.central.map(central), row.saturated > 0 ? saturation(row) : nil,
+      row.groups.map(groups), row.staleness.map(staleness), row.central.map(central),
+      row.saturated > 0 ? saturation(row) : nil,
     ].compactMap { $0 }
     return ([line] + notes).joined(separator: "  ")
+  }
+
+  /// Of how many groups of its cohort the round is made.
+  private static func groups(_ tally: GroupTally) -> String {
+    "groups: \(tally.summed) of \(tally.count)" + (tally.leftOut.isEmpty ? "" : " (\(tally.leftOut))")
   }
 
   /// By how many versions the updates of the round were behind.
@@ -68,6 +74,10 @@ struct RoundResult: Codable {
   /// By how many versions the updates were behind.
   let stalenessMean: Double?
   let stalenessLargest: Int?
+  /// Groups that the cohort was divided into, those in the version, and why others are not.
+  let groups: Int?
+  let groupsSummed: Int?
+  let groupsLeftOut: String?
   let seconds: Double
   let bytesUpPerWorker: UInt64
   /// Of all messages from and to the workers that were asked; absent where it was not counted.
@@ -93,6 +103,8 @@ struct RoundResult: Codable {
     centralAccuracy = row.central?.accuracy
     stalenessMean = row.staleness?.mean
     stalenessLargest = row.staleness?.largest
+    (groups, groupsSummed) = (row.groups?.count, row.groups?.summed)
+    groupsLeftOut = row.groups.flatMap { $0.leftOut.isEmpty ? nil : $0.leftOut }
     seconds = row.seconds
     bytesUpPerWorker = row.bytesUpPerWorker
     (bytesUp, bytesDown) = (row.traffic?.up, row.traffic?.down)

@@ -318,7 +318,7 @@ extension RoundRow {
       seconds: round.seconds,
       bytesUpPerWorker: round.bytesUpPerWorker, published: published, outcome: outcome, reason: reason,
       saturated: report.summary?.saturated ?? 0, central: evaluation(report.central),
-      staleness: report.staleness)
+      staleness: report.staleness, groups: report.groups)
   }
 }
 

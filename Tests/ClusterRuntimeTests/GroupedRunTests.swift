@@ -1,4 +1,6 @@
+import Federation
 import Foundation
+import Rounds
 import Testing
 import Wire
 
@@ -35,6 +37,10 @@ extension HostileTests {
       let rounds = coordinator.committedRounds
       #expect(rounds.count == 5)
       #expect(rounds.contains { $0.reported == 8 } && rounds.allSatisfy { $0.reported >= 8 })
+      let history = try await federation.operatorClient().rounds(of: "digits")
+      let tallies = history.filter { $0.published != nil }.compactMap(\.groups)
+      #expect(tallies.count == 4 && tallies.allSatisfy { $0.count == 3 && $0.summed >= 2 })
+      #expect(tallies.contains { $0.summed == 2 && $0.leftOut.hasPrefix("group ") })
     }
 
     @Test("A coordinator that is killed between the sums of two groups goes on from the last version")

@@ -58,6 +58,7 @@ struct RepositoryContract {
       outcome: version == nil ? .abandoned : .committed, reason: reason, saturated: 3,
       central: accuracy.map { .init(loss: 2 - $0, accuracy: $0 / 2) },
       staleness: accuracy.map { Staleness(mean: $0, largest: 3) },
+      groups: accuracy.map { _ in GroupTally(count: 5, summed: 4, leftOut: "group 2: too few") },
       traffic: version.map { RoundRow.Traffic(up: 4096 * $0, down: 512) })
   }
 

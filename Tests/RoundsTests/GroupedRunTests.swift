@@ -118,7 +118,7 @@ struct GroupedRunTests {
     cluster.start().finish()
     let evaluated = try #require(Self.reports(cluster).last)
     #expect(evaluated.outcome == .evaluated)
-    #expect(evaluated.summary?.workers == 20)
+    #expect(evaluated.summary?.workers == 20 && evaluated.groups == nil)
     #expect(Self.orders(cluster).count == 1)
   }
 
@@ -158,6 +158,9 @@ struct GroupedRunTests {
     #expect(try #require(cluster.opened.first).summary.workers == UInt64(20 - 4 * count))
     let report = try #require(Self.reports(cluster).first)
     #expect(report.reported == 20 - 4 * count && report.dropped == 4 * count)
+    let tally = try #require(report.groups)
+    #expect(tally.count == 5 && tally.summed == 5 - count)
+    #expect(tally.leftOut.split(separator: ";").count == count && tally.leftOut.contains("group "))
     let told = cluster.actions.compactMap { action -> WorkerID? in
       guard case .send(.ended(let attempt, .notCounted, let reason), let worker) = action, attempt.round == 1,
         reason.contains("inputs arrived")

@@ -111,7 +111,9 @@ enum Values {
     evaluation: RoundRow.Evaluation(loss: 0.25, accuracy: 0.9375), seconds: 1.5, bytesUpPerWorker: 38_496,
     published: RoundRow.Published(version: 3, modelDigest: digest(8)), outcome: .committed, reason: "",
     saturated: 5, central: RoundRow.Evaluation(loss: 0.125, accuracy: 0.96875),
-    staleness: Staleness(mean: 1.5, largest: 4), traffic: RoundRow.Traffic(up: 269_472, down: 1_048_576))
+    staleness: Staleness(mean: 1.5, largest: 4),
+    groups: GroupTally(count: 7, summed: 6, leftOut: "group 3: too small"),
+    traffic: RoundRow.Traffic(up: 269_472, down: 1_048_576))
   static let abandoned = RoundRow(
     attempt: attempt, cohort: 8, reported: 2, dropped: 6, evaluation: nil, seconds: 10, bytesUpPerWorker: 0,
     published: nil, outcome: .abandoned, reason: "fewer survivors than the threshold: 2 of 6",

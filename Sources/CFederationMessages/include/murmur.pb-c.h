@@ -90,6 +90,7 @@ typedef struct Murmur__WorkerRow Murmur__WorkerRow;
 typedef struct Murmur__ModelRow Murmur__ModelRow;
 typedef struct Murmur__EvaluationRow Murmur__EvaluationRow;
 typedef struct Murmur__StalenessRow Murmur__StalenessRow;
+typedef struct Murmur__GroupsRow Murmur__GroupsRow;
 typedef struct Murmur__PublishedRow Murmur__PublishedRow;
 typedef struct Murmur__RoundRow Murmur__RoundRow;
 typedef struct Murmur__TrafficRow Murmur__TrafficRow;
@@ -1450,6 +1451,24 @@ struct  Murmur__StalenessRow
     , 0, 0 }
 
 
+/*
+ * Of a cohort that was divided: how many groups there were, and how many of them are in the version.
+ */
+struct  Murmur__GroupsRow
+{
+  ProtobufCMessage base;
+  uint32_t count;
+  uint32_t summed;
+  /*
+   * Why the others are not, for people.
+   */
+  ProtobufCBinaryData left_out;
+};
+#define MURMUR__GROUPS_ROW__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&murmur__groups_row__descriptor) \
+    , 0, 0, {0,NULL} }
+
+
 struct  Murmur__PublishedRow
 {
   ProtobufCMessage base;
@@ -1496,10 +1515,14 @@ struct  Murmur__RoundRow
    * Absent where it was not counted.
    */
   Murmur__TrafficRow *traffic;
+  /*
+   * Absent where the cohort was not divided (strategies.md, section 3).
+   */
+  Murmur__GroupsRow *groups;
 };
 #define MURMUR__ROUND_ROW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&murmur__round_row__descriptor) \
-    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL, NULL, NULL }
+    , NULL, 0, 0, 0, NULL, 0, 0, NULL, MURMUR__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_UNSPECIFIED, {0,NULL}, 0, NULL, NULL, NULL, NULL }
 
 
 /*
@@ -3227,6 +3250,25 @@ Murmur__StalenessRow *
 void   murmur__staleness_row__free_unpacked
                      (Murmur__StalenessRow *message,
                       ProtobufCAllocator *allocator);
+/* Murmur__GroupsRow methods */
+void   murmur__groups_row__init
+                     (Murmur__GroupsRow         *message);
+size_t murmur__groups_row__get_packed_size
+                     (const Murmur__GroupsRow   *message);
+size_t murmur__groups_row__pack
+                     (const Murmur__GroupsRow   *message,
+                      uint8_t             *out);
+size_t murmur__groups_row__pack_to_buffer
+                     (const Murmur__GroupsRow   *message,
+                      ProtobufCBuffer     *buffer);
+Murmur__GroupsRow *
+       murmur__groups_row__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   murmur__groups_row__free_unpacked
+                     (Murmur__GroupsRow *message,
+                      ProtobufCAllocator *allocator);
 /* Murmur__PublishedRow methods */
 void   murmur__published_row__init
                      (Murmur__PublishedRow         *message);
@@ -3872,6 +3914,9 @@ typedef void (*Murmur__EvaluationRow_Closure)
 typedef void (*Murmur__StalenessRow_Closure)
                  (const Murmur__StalenessRow *message,
                   void *closure_data);
+typedef void (*Murmur__GroupsRow_Closure)
+                 (const Murmur__GroupsRow *message,
+                  void *closure_data);
 typedef void (*Murmur__PublishedRow_Closure)
                  (const Murmur__PublishedRow *message,
                   void *closure_data);
@@ -4029,6 +4074,7 @@ extern const ProtobufCMessageDescriptor murmur__worker_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__model_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__evaluation_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__staleness_row__descriptor;
+extern const ProtobufCMessageDescriptor murmur__groups_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__published_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__round_row__descriptor;
 extern const ProtobufCMessageDescriptor murmur__traffic_row__descriptor;

@@ -187,7 +187,7 @@ extension CoordinatorDriver {
       seconds: MonotonicTime.now.since(run.attemptStarted).seconds,
       bytesUpPerWorker: moved.up / UInt64(max(1, report.reported)), published: published, outcome: outcome,
       reason: reason, saturated: report.summary?.saturated ?? 0, central: report.central.flatMap { .init($0) },
-      staleness: report.staleness, traffic: moved)
+      staleness: report.staleness, groups: report.groups, traffic: moved)
   }
 
   private func log(_ row: RoundRow, as attempt: AttemptID) {
@@ -203,6 +203,7 @@ extension CoordinatorDriver {
       metadata["staleness-mean"] = "\(staleness.mean)"
       metadata["staleness-largest"] = "\(staleness.largest)"
     }
+    if let groups = row.groups { metadata["groups"] = "\(groups.summed) of \(groups.count)" }
     if let evaluation = row.evaluation { metadata["accuracy"] = "\(evaluation.accuracy)" }
     if !row.reason.isEmpty { metadata["reason"] = "\(row.reason)" }
     guard row.saturated > 0 else {

@@ -62,6 +62,8 @@ struct GroupedAttempt: Sendable {
 
   var survivors: [WorkerID] { standingMachines.flatMap(\.survivors).sorted() }
 
+  var tally: GroupTally { GroupTally(count: groups.count, summed: standing.count, leftOut: reasons) }
+
   var rosterCount: Int { standingMachines.reduce(0) { $0 + $1.rosterWorkers.count } }
 
   /// Of the group that is the furthest behind; nil if all are reconstructed.
@@ -141,9 +143,13 @@ struct GroupedAttempt: Sendable {
   }
 
   private var shortage: String {
+    "\(standing.count) of \(groups.count) groups are left, \(rules.groupsMin) are needed; \(reasons)"
+  }
+
+  /// Why groups were left out; empty if none was.
+  private var reasons: String {
     let left = groups.compactMap(\.leftOut)
-    let shown = left.prefix(Self.reasonsMax).map(\.description).joined(separator: "; ")
-    return "\(standing.count) of \(groups.count) groups are left, \(rules.groupsMin) are needed; \(shown)"
+    return left.prefix(Self.reasonsMax).map(\.description).joined(separator: "; ")
       + (left.count > Self.reasonsMax ? " and \(left.count - Self.reasonsMax) more" : "")
   }
 

@@ -72,6 +72,13 @@ extension SQLiteRepository {
       }
       try database.create(index: "alias_events_of_model", on: "alias_event", columns: ["model", "alias", "number"])
     }
+    migrator.registerMigration("6") { database in
+      try database.alter(table: "attempt") { table in
+        table.add(column: "groups_count", .integer)
+        table.add(column: "groups_summed", .integer)
+        table.add(column: "groups_left_out", .text)
+      }
+    }
     return migrator
   }
 

@@ -42,7 +42,7 @@ extension RoundRow {
       reported: UInt32(clamping: row.number("reported")), dropped: UInt32(clamping: row.number("dropped")),
       evaluation: Evaluation(row), seconds: row["seconds"] ?? 0, bytesUpPerWorker: row.number("bytes_up"),
       published: published, outcome: outcome, reason: row["reason"] ?? "", saturated: row.number("saturated"),
-      central: Evaluation(row, "central_"), staleness: Staleness(row), traffic: Traffic(row))
+      central: Evaluation(row, "central_"), staleness: Staleness(row), groups: GroupTally(row), traffic: Traffic(row))
   }
 }
 
@@ -68,6 +68,13 @@ extension Staleness {
       return nil
     }
     self.init(mean: mean, largest: largest)
+  }
+}
+
+extension GroupTally {
+  fileprivate init?(_ row: Row) {
+    guard let count = row["groups_count"] as Int?, let summed = row["groups_summed"] as Int? else { return nil }
+    self.init(count: count, summed: summed, leftOut: row["groups_left_out"] ?? "")
   }
 }
 

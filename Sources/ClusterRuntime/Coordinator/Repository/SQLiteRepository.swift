@@ -121,13 +121,15 @@ final class SQLiteRepository: CoordinatorRepository {
         row.published.map { Int64(clamping: $0.version.value) }, row.published?.modelDigest.hex, row.reason,
         Int64(clamping: row.saturated), row.staleness?.mean, row.staleness.map { Int64($0.largest) },
         row.traffic.map { Int64(clamping: $0.up) }, row.traffic.map { Int64(clamping: $0.down) },
+        row.groups?.count, row.groups?.summed, row.groups?.leftOut,
       ]
       try database.execute(
         sql: """
           UPDATE attempt SET outcome = ?, ended_at = ?, cohort = ?, reported = ?, dropped = ?, loss = ?, accuracy = ?, central_loss = ?,
           central_accuracy = ?, seconds = ?,
             bytes_up = ?, version = ?, model_digest = ?, reason = ?, saturated = ?,
-            staleness_mean = ?, staleness_largest = ?, traffic_up = ?, traffic_down = ?
+            staleness_mean = ?, staleness_largest = ?, traffic_up = ?, traffic_down = ?,
+            groups_count = ?, groups_summed = ?, groups_left_out = ?
           WHERE run = ? AND round = ? AND attempt = ? AND outcome IS NULL
           """,
         arguments: result + Self.key(attempt))
