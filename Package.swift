@@ -258,7 +258,8 @@ let package = Package(
       [
         "InferenceRPC", "Gateway", "Hosting", "Inference", "Access", "Observability", "Serving", "ModelRegistry",
         "GradientKernel", "Tensors", "Federation", "Cryptography", .product(name: "Logging", package: "swift-log"),
-        withGRPC("NIOCore", "swift-nio"),
+        withGRPC("NIOCore", "swift-nio"), withGRPC("NIOEmbedded", "swift-nio"), withGRPC("NIOHTTP2", "swift-nio-http2"),
+        withGRPC("NIOHPACK", "swift-nio-http2"),
       ] + rpc),
     tests("ZeroMQ", ["ZeroMQ"]),
     tests(

@@ -1,6 +1,6 @@
 """Everything that clients and tools of others say about serving nodes, in one run.
 
-    main.py MURMUR WORK [--kserve] [--grpc] [--write] [--kills N] [--seed S] [--only KIND,…]
+    main.py MURMUR WORK [--kserve] [--grpc] [--node PROGRAM] [--write] [--kills N] [--seed S] [--only KIND,…]
 
 Ends with 1 if a check does not hold.
 """
@@ -17,7 +17,7 @@ import matrix, outage
 KILLS = 30
 PULL_KILLS = 100
 SWAPS = 10
-KINDS = ["tritonclient", "numpy", "examples", "artefacts", "curl", "metrics", "schemathesis", "pulls", "access", "swaps",
+KINDS = ["tritonclient", "grpc", "numpy", "examples", "artefacts", "curl", "metrics", "schemathesis", "pulls", "access", "swaps",
          "kills", "damage"]
 
 
@@ -27,6 +27,7 @@ def arguments():
     parser.add_argument("work", type=Path)
     parser.add_argument("--kserve", action="store_true")
     parser.add_argument("--grpc", action="store_true")
+    parser.add_argument("--node")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--seed", type=int, default=7)
@@ -82,8 +83,9 @@ def alone(report, federation, options, served, data):
         node.end()
         return
     # Only these need the packages of the other environment.
-    import access, artefacts, examples, exposition, kills, library, predictions, schema, triton
+    import access, artefacts, examples, exposition, kills, library, predictions, rpc, schema, triton
     stage("tritonclient", lambda _: triton.check(report, node, served, weights, rows, admin))
+    stage("grpc", lambda _: rpc.check(report, node, rows, options.work))
     stage("numpy", lambda _: predictions.check(report, node, weights, rows, labels))
     stage("examples", lambda _: examples.check(report, node, options.work))
     stage("artefacts", lambda _: artefacts.check(report, federation, node, options.work, rows, labels))
@@ -133,7 +135,7 @@ def main():
     print(f"seed {options.seed}")
     report = Report()
     try:
-        federation = Federation(options.murmur, options.work, options.grpc)
+        federation = Federation(options.murmur, options.node or options.murmur, options.work, options.grpc)
         stages(report, federation, options)
     finally:
         Process.end_all()

@@ -94,7 +94,8 @@ class Process:
 class Federation:
     """A coordinator, five workers and a serving node, in folders below one."""
 
-    def __init__(self, murmur, work, with_grpc):
+    def __init__(self, murmur, node_program, work, with_grpc):
+        self.node_program = os.path.abspath(node_program)
         self.murmur, self.home = os.path.abspath(murmur), Path(work) / "federation"
         self.logs = Path(work)
         self.coordinator, self.workers = None, []
@@ -155,7 +156,7 @@ class Federation:
 
     def node_process(self, folder, *words):
         """A node of which nobody waits for anything."""
-        return Process(self.logs / f"{folder}.log", self.murmur, "serve", "--home", self.home / folder, *words)
+        return Process(self.logs / f"{folder}.log", self.node_program, "serve", "--home", self.home / folder, *words)
 
     def copy_node(self, name):
         """The serving node's folder under another name: the same identity, keys and versions."""

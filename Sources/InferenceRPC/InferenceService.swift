@@ -77,13 +77,14 @@
       }
     }
 
-    /// False for a version that is there and does not answer, which clients ask about; over HTTP that is status 503.
+    /// False for a version that is there and does not answer, and for one that is not there: clients take any status for
+    /// a broken call. Over HTTP these are 503 and 404.
     private func isReady(_ model: String, _ version: String) throws(InferenceError) -> Bool {
       do throws(InferenceError) {
         _ = try gateway.host.find(model, version: version.orNil)
         return true
       } catch {
-        guard error.kind == .notReady else { throw error }
+        guard error.kind == .notReady || error.kind == .notFound else { throw error }
         return false
       }
     }

@@ -5,6 +5,7 @@
   import Logging
   import NIOCore
   import NIOPosix
+  import Synchronization
 
   /// A server of gRPC over HTTP/2 beside the one of HTTP/1.1 whose loops predict, with or without TLS.
   package final class RPCServer: Sendable {
@@ -19,7 +20,8 @@
 
     /// As clients write it: `127.0.0.1:8081`.
     package let address: String
-    private let server: GRPCServer<HTTP2ServerTransport.Posix>
+    /// Nil once it has ended: the library's transport has to be gone before its event loops are.
+    private let server: Mutex<GRPCServer<HTTP2ServerTransport.Posix>?>
     private let group: MultiThreadedEventLoopGroup
     private let serving: Task<Void, any Error>
 
@@ -41,25 +43,48 @@
         throw .bind(address: named, reason: "\(error)")
       }
       let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
+      let started = await Self.start(options, at: socket, gateway: gateway, lanes: lanes, group: group)
+      switch started {
+      case .success(let started):
+        server = Mutex(started.server)
+        serving = started.serving
+        address = started.address
+      case .failure(let cause):
+        try? await group.shutdownGracefully()
+        throw .bind(address: named, reason: cause.reason)
+      }
       self.group = group
+      logger.info("gRPC listens", metadata: ["address": "\(address)"])
+    }
+
+    private struct Started {
+      let server: GRPCServer<HTTP2ServerTransport.Posix>
+      let serving: Task<Void, any Error>
+      let address: String
+    }
+
+    private struct NotStarted: Error {
+      let reason: String
+    }
+
+    private static func start(
+      _ options: HTTPServer.Options, at socket: NIOCore.SocketAddress, gateway: ServingGateway, lanes: HTTPServer,
+      group: MultiThreadedEventLoopGroup
+    ) async -> Result<Started, NotStarted> {
       let server = GRPCServer(
         transport: HTTP2ServerTransport.Posix(
-          address: .init(socket), transportSecurity: Self.security(options.tls),
-          config: Self.configuration(options.limits, gateway), eventLoopGroup: group),
+          address: .init(socket), transportSecurity: security(options.tls),
+          config: configuration(options.limits, gateway), eventLoopGroup: group),
         services: [InferenceService(gateway: gateway, lanes: lanes), HealthService(host: gateway.host)])
-      self.server = server
       let serving = Task { try await server.serve() }
-      self.serving = serving
       do {
-        address = try await server.transport.listeningAddress.hostAndPort
+        let address = try await server.transport.listeningAddress.hostAndPort
+        return .success(Started(server: server, serving: serving, address: address))
       } catch {
         // What went wrong is known to who listens.
-        let result = await serving.result
-        try? await group.shutdownGracefully()
-        guard case .failure(let cause) = result else { throw .bind(address: named, reason: "\(error)") }
-        throw .bind(address: named, reason: (cause as? RuntimeError)?.cause.map { "\($0)" } ?? "\(cause)")
+        guard case .failure(let cause) = await serving.result else { return .failure(NotStarted(reason: "\(error)")) }
+        return .failure(NotStarted(reason: (cause as? RuntimeError)?.cause.map { "\($0)" } ?? "\(cause)"))
       }
-      logger.info("gRPC listens", metadata: ["address": "\(address)"])
     }
 
     private static func security(_ files: HTTPServer.TLSFiles?) -> HTTP2ServerTransport.Posix.TransportSecurity {
@@ -80,8 +105,10 @@
         // Answers are small and awaited: a delay that gathers them would only be waited for.
         config.connection.flushCoalescing = nil
         config.connection.maxIdleTime = limits.idle
-        // A guard in front of the library refuses earlier, and says why.
-        config.rpc.maxRequestPayloadSize = Int(UInt32.max)
+        // A guard in front of the library refuses what is longer earlier, and says why.
+        config.rpc.maxRequestPayloadSize = limits.bodyBytesMax
+        // What is longer than that once it is decompressed, the library refuses.
+        config.compression.enabledAlgorithms = [.gzip, .deflate]
         config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
           guard budget.open() else { return channel.close() }
           channel.closeFuture.whenComplete { _ in budget.close() }
@@ -90,7 +117,7 @@
         config.channelDebuggingCallbacks.onAcceptHTTP2Stream = { channel in
           channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandler(
-              CallGuard(messageBytesMax: limits.bodyBytesMax, budget: budget, metrics: metrics), position: .first)
+              CallGuard(limits: limits, budget: budget, metrics: metrics), position: .first)
           }
         }
       }
@@ -98,14 +125,22 @@
 
     /// Takes no more calls, lets those with an answer on its way finish for a time, and ends.
     package func stop() async {
-      server.beginGracefulShutdown()
+      await drain()
+      try? await group.shutdownGracefully()
+    }
+
+    private func drain() async {
+      let running = server.withLock { server in
+        defer { server = nil }
+        return server
+      }
+      running?.beginGracefulShutdown()
       let timeout = Task { [serving] in
         try await Task.sleep(for: Self.drainTime)
         serving.cancel()
       }
       _ = await serving.result
       timeout.cancel()
-      try? await group.shutdownGracefully()
     }
   }
 

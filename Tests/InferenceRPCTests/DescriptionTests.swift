@@ -88,9 +88,24 @@
       }
     }
 
+    @Test("A model, a version and an alias that are not here are not ready, which is no error")
+    func unknownIsNotReady() async throws {
+      try await TestNode.run { node async throws in
+        for (name, version) in [("n", ""), ("m", "9"), ("m", "nobody")] {
+          let answer: Inference_ModelReadyResponse = try await node.ask(
+            .modelReady,
+            Inference_ModelReadyRequest.with {
+              $0.name = name
+              $0.version = version
+            })
+          #expect(!answer.ready)
+        }
+      }
+    }
+
     @Test(
       "A model that is not here is NOT_FOUND to every call about one",
-      arguments: [.modelReady, .modelMetadata, .modelConfig, .modelStatistics, .modelInfer] as [RPCMethod])
+      arguments: [.modelMetadata, .modelConfig, .modelStatistics, .modelInfer] as [RPCMethod])
     func unknownModel(method: RPCMethod) async throws {
       // Field 1 is the model's name in all of them.
       let request = Inference_ModelReadyRequest.with { $0.name = "other" }

@@ -184,6 +184,33 @@
       }
     }
 
+    @Test("Compressed messages are read, up to the same length", arguments: [CompressionAlgorithm.gzip, .deflate])
+    func compressed(by algorithm: CompressionAlgorithm) async throws {
+      var setup = TestNode.Setup()
+      setup.limits.bodyBytesMax = 1 << 20
+      try await TestNode.run(setup) { node async throws in
+        let response = try await node.call(
+          RPCMethod.modelInfer.descriptor, Request.raw(rows: 50), as: Inference_ModelInferResponse.self,
+          compression: algorithm)
+        #expect(try response.message.outputs[0].shape == [50, 2])
+        // 1.2 MB, and a few kB on the wire.
+        #expect(
+          try await node.status(.modelInfer, Request.raw(rows: 100_000), compression: algorithm) == .resourceExhausted)
+        #expect(try await node.status(.modelInfer, Request.raw(), compression: algorithm) == nil)
+      }
+    }
+
+    @Test("A compressed message takes the room of what it may become")
+    func compressedRoom() async throws {
+      var setup = TestNode.Setup()
+      setup.limits.bodiesBytesMax = 64 << 10
+      try await TestNode.run(setup) { node async throws in
+        #expect(try await node.status(.modelInfer, Request.raw(rows: 500)) == nil)
+        #expect(try await node.status(.modelInfer, Request.raw(rows: 500), compression: .gzip) == .resourceExhausted)
+        #expect(try await node.status(.modelInfer, Request.raw(rows: 500)) == nil)
+      }
+    }
+
     @Test("A trace goes through, and the answer is counted as one of gRPC")
     func observed() async throws {
       try await TestNode.run { node async throws in

@@ -102,16 +102,19 @@
           }
         } ?? .plaintext
       return try HTTP2ClientTransport.Posix(
-        target: .ipv4(address: "127.0.0.1", port: port), transportSecurity: security)
+        target: .ipv4(address: "127.0.0.1", port: port), transportSecurity: security,
+        config: .defaults { $0.compression.enabledAlgorithms = [.gzip, .deflate] })
     }
 
     // MARK: Calls
 
     /// Calls, and gives the answer whole.
     func call<Input: SwiftProtobuf.Message, Output: SwiftProtobuf.Message>(
-      _ descriptor: MethodDescriptor, _ input: Input, as type: Output.Type, metadata: Metadata = [:]
+      _ descriptor: MethodDescriptor, _ input: Input, as type: Output.Type, metadata: Metadata = [:],
+      compression: CompressionAlgorithm? = nil
     ) async throws -> ClientResponse<Output> {
       var options = CallOptions.defaults
+      options.compression = compression
       options.waitForReady = true
       return try await client.unary(
         request: ClientRequest(message: input, metadata: metadata), descriptor: descriptor,
@@ -128,9 +131,11 @@
 
     /// The status that a call ends with; nil for an answer.
     func status(
-      _ method: RPCMethod, _ input: some SwiftProtobuf.Message, metadata: Metadata = [:]
+      _ method: RPCMethod, _ input: some SwiftProtobuf.Message, metadata: Metadata = [:],
+      compression: CompressionAlgorithm? = nil
     ) async throws -> RPCError.Code? {
-      let response = try await call(method.descriptor, input, as: Google_Protobuf_Empty.self, metadata: metadata)
+      let response = try await call(
+        method.descriptor, input, as: Google_Protobuf_Empty.self, metadata: metadata, compression: compression)
       do {
         _ = try response.message
         return nil
