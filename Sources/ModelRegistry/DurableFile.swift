@@ -90,6 +90,27 @@ package enum DurableFile {
     return out
   }
 
+  /// The bytes of a range, one piece after another in the same memory.
+  ///
+  /// - Throws: `FileError`; with code `EIO` if the file ends before the range does.
+  package static func read(
+    _ path: String, in range: Range<Int>, pieceBytes: Int, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .init(operation: .open, path: path, code: errno) }
+    defer { close(descriptor) }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(pieceBytes, max(1, range.count)), alignment: 64)
+    defer { buffer.deallocate() }
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let found = pread(descriptor, buffer.baseAddress, min(buffer.count, range.upperBound - position), position)
+      if found < 0, errno == EINTR { continue }
+      guard found > 0 else { throw .init(operation: .read, path: path, code: found < 0 ? errno : EIO) }
+      body(UnsafeRawBufferPointer(rebasing: buffer[..<found]))
+      position += found
+    }
+  }
+
   /// Flushes a folder, so that the names created or renamed in it last.
   package static func synchronise(directory: String) throws(FileError) {
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -173,14 +173,15 @@ package struct ModelPuller: Sendable {
 
   /// The digest of the file is right already: that its tensors are those of the manifest is checked here.
   private func check(_ file: PartialFile, against manifest: Manifest) throws(PullError) {
-    let bytes = try filed { () throws(FileError) in
-      try DurableFile.read(file.path, byteCountMax: DirectoryModelStore.blobByteCountMax)
-    }
-    do throws(VerificationError) {
-      _ = try manifest.verify(file: bytes)
+    do throws(TensorCheckFault) {
+      try TensorCheck(manifest, path: file.path).run()
     } catch {
-      try filed { () throws(FileError) in try file.cut(to: 0) }
-      throw PullError(.verificationFailed, error.description)
+      switch error {
+      case .file(let error): throw PullError(error)
+      case .wrong(let error):
+        try filed { () throws(FileError) in try file.cut(to: 0) }
+        throw PullError(.verificationFailed, error.description)
+      }
     }
   }
 

@@ -11,6 +11,8 @@ final class PartialFile {
   private let descriptor: Int32
   /// Bytes that are there.
   private(set) var byteCount: UInt64
+  /// Of what was written, as it came; nil where it did not come in order, from the first byte on.
+  private var running: (hash: SHA256, byteCount: UInt64)?
 
   /// Opens what an interrupted download left, or a new file.
   init(_ path: String) throws(PullError) {
@@ -19,6 +21,7 @@ final class PartialFile {
     self.path = path
     var status = stat()
     byteCount = fstat(descriptor, &status) == 0 ? UInt64(max(0, status.st_size)) : 0
+    running = byteCount == 0 ? (SHA256(), 0) : nil
   }
 
   /// Bytes of what stands at a path; 0 for nothing.
@@ -36,6 +39,12 @@ final class PartialFile {
   /// - Parameter offset: at most `byteCount`.
   func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) {
     precondition(offset <= byteCount, "a file grows without gaps")
+    if running?.byteCount == offset {
+      running?.hash.update(bytes)
+      running?.byteCount += UInt64(bytes.count)
+    } else {
+      running = nil
+    }
     var done = 0
     while done < bytes.count {
       let count = pwrite(
@@ -53,21 +62,14 @@ final class PartialFile {
       throw FileError(operation: .write, path: path, code: errno)
     }
     byteCount = count
+    running = count == 0 ? (SHA256(), 0) : nil
   }
 
   /// SHA-256 of all bytes.
   func digest() throws(FileError) -> Digest {
+    if var running, running.byteCount == byteCount { return Digest(unchecked: running.hash.finalize()) }
     var hash = SHA256()
-    var buffer = [UInt8](repeating: 0, count: 1 << 18)
-    var done: UInt64 = 0
-    while done < byteCount {
-      let wanted = Int(min(UInt64(buffer.count), byteCount - done))
-      let found = pread(descriptor, &buffer, wanted, off_t(done))
-      if found < 0 && errno == EINTR { continue }
-      guard found > 0 else { throw FileError(operation: .read, path: path, code: found == 0 ? EIO : errno) }
-      buffer.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<found])) }
-      done += UInt64(found)
-    }
+    try DurableFile.read(path, in: 0..<Int(byteCount), pieceBytes: 1 << 18) { hash.update($0) }
     return Digest(unchecked: hash.finalize())
   }
 

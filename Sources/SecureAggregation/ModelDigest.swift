@@ -24,17 +24,34 @@ package enum ModelDigest {
   ///
   /// - Precondition: at most 255 dimensions each, none negative.
   package static func of(tensors: [DigestedTensor]) -> Digest {
-    var hash = SHA256()
-    hash.update(CanonicalBytes(label: "model").bytes)
+    var incremental = IncrementalModelDigest()
     for tensor in tensors.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
-      var head = CanonicalBytes()
-      head.append(prefixed: tensor.name)
-      head.append(tensor.dtypeCode)
-      head.append(UInt8(tensor.dims.count))
-      for dim in tensor.dims { head.append(UInt64(dim)) }
-      hash.update(head.bytes)
-      hash.update(tensor.bytes)
+      incremental.begin(tensor.name, dtypeCode: tensor.dtypeCode, dims: tensor.dims)
+      tensor.bytes.withUnsafeBytes { incremental.update($0) }
     }
-    return Digest(unchecked: hash.finalize())
+    return incremental.finalize()
   }
+}
+
+/// `modelDigest` of tensors that come piece by piece, in the order of their names' UTF-8 bytes.
+package struct IncrementalModelDigest {
+  private var hash = SHA256()
+
+  package init() { hash.update(CanonicalBytes(label: "model").bytes) }
+
+  /// The next tensor; its bytes follow.
+  ///
+  /// - Precondition: at most 255 dimensions, none negative.
+  package mutating func begin(_ name: String, dtypeCode: UInt8, dims: [Int]) {
+    var head = CanonicalBytes()
+    head.append(prefixed: name)
+    head.append(dtypeCode)
+    head.append(UInt8(dims.count))
+    for dim in dims { head.append(UInt64(dim)) }
+    hash.update(head.bytes)
+  }
+
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
+
+  package mutating func finalize() -> Digest { Digest(unchecked: hash.finalize()) }
 }

@@ -59,3 +59,12 @@ package enum SafetensorsError: Error, Equatable, Sendable {
   /// The writer's: a negative dimension.
   case badShape(tensor: String)
 }
+
+/// Where a tensor stands in a safetensors file.
+package struct SafetensorsPlace: Hashable, Sendable {
+  package let name: String
+  package let dtype: DType
+  package let shape: [Int]
+  /// Its bytes, counted from the file's first.
+  package let range: Range<Int>
+}

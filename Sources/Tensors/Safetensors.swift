@@ -106,20 +106,38 @@ package enum Safetensors {
 
   /// Reads a file that may come from anyone. Nothing is allocated before its size is known to be in the file.
   package static func decode(_ file: [UInt8]) throws(SafetensorsError) -> SafetensorsFile {
-    guard file.count >= 8 else { throw .headerTooShort(found: file.count) }
-    let announced = file[0..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let bufferStart = 8 + (try headerByteCount(file.prefix(8), fileByteCount: file.count))
+    let index = try index(header: file[8..<bufferStart], fileByteCount: file.count)
+    let tensors = index.entries.map { entry in
+      NamedTensor(name: entry.name, dtype: entry.dtype, shape: entry.shape, bytes: Array(file[entry.range]))
+    }
+    return SafetensorsFile(metadata: index.metadata, tensors: tensors)
+  }
+
+  /// Bytes of the header, which stands behind the first eight bytes of a file.
+  ///
+  /// - Parameter first: those eight, or what there is of them.
+  package static func headerByteCount(
+    _ first: some Collection<UInt8>, fileByteCount: Int
+  ) throws(SafetensorsError) -> Int {
+    guard first.count == 8, fileByteCount >= 8 else { throw .headerTooShort(found: fileByteCount) }
+    let announced = first.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard announced <= UInt64(headerByteCountMax) else {
       throw .headerTooLarge(found: announced, max: headerByteCountMax)
     }
-    let headerByteCount = Int(announced)
-    let bufferStart = 8 + headerByteCount
-    guard bufferStart <= file.count else {
-      throw .headerPassesEnd(headerByteCount: headerByteCount, available: file.count - 8)
+    guard 8 + Int(announced) <= fileByteCount else {
+      throw .headerPassesEnd(headerByteCount: Int(announced), available: fileByteCount - 8)
     }
-    guard headerByteCount > 0, file[8] == UInt8(ascii: "{") else {
-      throw .headerDoesNotStartWithBrace(found: headerByteCount > 0 ? file[8] : nil)
-    }
-    var parser = SafetensorsHeaderParser(Array(file[8..<bufferStart]))
+    return Int(announced)
+  }
+
+  /// Where the tensors of a file are, in the order of their bytes, which cover all behind the header.
+  package static func index(
+    header: some Collection<UInt8>, fileByteCount: Int
+  ) throws(SafetensorsError) -> (metadata: [String: String], entries: [SafetensorsPlace]) {
+    let bufferStart = 8 + header.count
+    guard header.first == UInt8(ascii: "{") else { throw .headerDoesNotStartWithBrace(found: header.first) }
+    var parser = SafetensorsHeaderParser(Array(header))
     var (metadata, entries) = try parser.parse()
 
     // Contiguous from 0 to the end of the file, in the order of the offsets: no holes, no overlap.
@@ -135,15 +153,15 @@ package enum Safetensors {
       }
       expectedBegin = entry.end
     }
-    guard expectedBegin == file.count - bufferStart else {
-      throw .wrongBufferLength(expected: expectedBegin, found: file.count - bufferStart)
+    guard expectedBegin == fileByteCount - bufferStart else {
+      throw .wrongBufferLength(expected: expectedBegin, found: fileByteCount - bufferStart)
     }
-    let tensors = entries.map { entry in
-      NamedTensor(
+    let places = entries.map { entry in
+      SafetensorsPlace(
         name: entry.name, dtype: entry.dtype, shape: entry.shape,
-        bytes: Array(file[bufferStart + entry.begin..<bufferStart + entry.end]))
+        range: bufferStart + entry.begin..<bufferStart + entry.end)
     }
-    return SafetensorsFile(metadata: metadata, tensors: tensors)
+    return (metadata, places)
   }
 
   /// Bytes that a tensor takes in the file.

@@ -22,7 +22,10 @@ actor PullDesk {
   private let shelf: VersionShelf
   private let pulledBytes: Counter
   private let logger: Logger
+  /// Of tensors.
   private var blobs = BlobShelf()
+  /// The file that was asked for last.
+  private var weights: WeightsFile?
 
   init(
     thread: ComputeThread, server: Server, models: DirectoryModelStore, membership: MembershipList,
@@ -125,20 +128,47 @@ actor PullDesk {
   }
 
   private func blob(_ request: BlobRequest, for peer: String) -> [Server.Piece] {
+    if weights?.digest != request.digest || !shelf.hasFile(request.digest) { weights = shelf.weights(request.digest) }
+    if let weights { return pieces(of: weights, request, for: peer) }
     switch blobs.answer(request, at: .now, read: read) {
     case .send(let chunks):
       for chunk in chunks { pulledBytes.add(UInt64(chunk.payload.count)) }
       return chunks.map { Server.Piece(message: .chunk($0.chunk), payload: $0.payload) }
     case .unavailable(let unavailable): return [Server.Piece(message: .unavailable(unavailable))]
-    case .ignore(let fault):
-      logger.warning("blob request ignored", metadata: ["peer": "\(peer)", "fault": "\(fault)"])
-      return []
+    case .ignore(let fault): return ignored(fault, from: peer)
     }
+  }
+
+  private func ignored(_ fault: BlobService.RequestFault, from peer: String) -> [Server.Piece] {
+    logger.warning("blob request ignored", metadata: ["peer": "\(peer)", "fault": "\(fault)"])
+    return []
+  }
+
+  private func pieces(of file: WeightsFile, _ request: BlobRequest, for peer: String) -> [Server.Piece] {
+    let wanted: [BlobService.Piece]
+    switch BlobService.answer(request, blobBytes: file.byteCount) {
+    case .send(let pieces): wanted = pieces
+    case .unavailable(let unavailable): return [Server.Piece(message: .unavailable(unavailable))]
+    case .ignore(let fault): return ignored(fault, from: peer)
+    }
+    var out: [Server.Piece] = []
+    for piece in wanted {
+      let start = piece.chunk.offset
+      do throws(FileError) {
+        let bytes = try file.read(start..<start + UInt64(piece.byteCount))
+        out.append(Server.Piece(message: .chunk(piece.chunk), payload: Frame(copying: bytes)))
+      } catch {
+        logger.error("file unavailable", metadata: ["digest": "\(file.digest.short)", "error": "\(error)"])
+        return [Server.Piece(message: .unavailable(BlobUnavailable(digest: file.digest)))]
+      }
+    }
+    pulledBytes.add(UInt64(wanted.reduce(0) { $0 + $1.byteCount }))
+    return out
   }
 
   private func read(_ digest: Digest) -> [UInt8]? {
     do throws(RegistryError) {
-      return try shelf.read(digest)
+      return try shelf.tensor(digest)
     } catch {
       logger.error("blob unavailable", metadata: ["digest": "\(digest.short)", "error": "\(error)"])
       return nil

@@ -111,11 +111,19 @@ final class VersionShelf: Sendable {
     throw .unknownVersion(reference)
   }
 
-  /// The bytes of a file or a tensor of a version that is here; nil for what is nobody's.
-  func read(_ digest: Digest) throws(RegistryError) -> [UInt8]? {
-    let (file, isTensor) = state.withLock { ($0.files[digest], $0.tensors.contains(digest)) }
-    if let file { return try models.artifact(of: file).file }
-    return isTensor ? try models.blob(digest) : nil
+  /// The bytes of a tensor of a version that is here, verified; nil for what is nobody's.
+  func tensor(_ digest: Digest) throws(RegistryError) -> [UInt8]? {
+    try state.withLock { $0.tensors.contains(digest) } ? models.blob(digest) : nil
+  }
+
+  /// Whether it is the file of a version that is here.
+  func hasFile(_ digest: Digest) -> Bool { state.withLock { $0.files[digest] != nil } }
+
+  /// The file of a version that is here, to be read in pieces, which whoever gets all of them verifies; nil for what is
+  /// nobody's.
+  func weights(_ digest: Digest) -> WeightsFile? {
+    guard let version = state.withLock({ $0.files[digest] }) else { return nil }
+    return try? WeightsFile(version.manifest, blobs: models.root + "/blobs")
   }
 }
 
