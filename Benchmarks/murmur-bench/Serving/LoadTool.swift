@@ -19,7 +19,8 @@ struct LoadTool {
   }
 
   let url: String
-  let bodyPath: String
+  /// Nil for GET.
+  let bodyPath: String?
   let headers: [(String, String)]
   var transport = Transport.http1
 
@@ -47,9 +48,9 @@ struct LoadTool {
 
   private var lua: String {
     let fields = headers.map { "wrk.headers[\"\($0.0)\"]=\"\($0.1)\"\n" }.joined()
+    let body = bodyPath.map { "wrk.method=\"POST\"\nwrk.body=io.open(\"\($0)\",\"rb\"):read(\"*a\")\n" } ?? ""
     return """
-      wrk.method="POST"
-      \(fields)wrk.body=io.open("\(bodyPath)","rb"):read("*a")
+      \(fields)\(body)
       done=function(s,l,r)
         io.write(string.format("RESULT %f %f %f %d\\n", s.requests/(s.duration/1e6), l:percentile(50), l:percentile(99),
           s.errors.connect+s.errors.read+s.errors.write+s.errors.timeout+s.errors.status))
@@ -62,10 +63,22 @@ struct LoadTool {
     return try Self.result(answers[...], seconds: Double(seconds))
   }
 
+  /// The load of the fewest connections that bring so many requests a second: as busy as that, and no busier.
+  func atLeast(
+    _ rate: Double, seconds: Int, scratch: String
+  ) throws -> (connections: Int, result: Result) {
+    for connections in 1...16 {
+      let result = try peak(connections: connections, seconds: seconds, scratch: scratch)
+      if result.requestsPerSecond >= rate { return (connections, result) }
+    }
+    throw BenchmarkFailure.refused("\(url): 16 connections do not bring \(Int(rate)) requests a second")
+  }
+
   // MARK: A rate
 
   /// Most requests a second of one connection: h2load lets each connection send what is due every 10 ms, so that more of
-  /// them would come in bursts, and wait for each other.
+  /// them would come in bursts, and wait for each other. Its clock ticks every millisecond: what is due within one is sent
+  /// at once all the same.
   private static let connectionRateMax = 100
   /// Between one connection's beginning and the next one's: their moments to send are spread over those 10 ms.
   private static let spacingMilliseconds = 7
@@ -103,7 +116,9 @@ struct LoadTool {
     try? FileManager.default.removeItem(atPath: log)
     let fields = headers.flatMap { ["-H", "\($0.0): \($0.1)"] }
     let version = transport == .http1 ? ["--h1"] : []
-    _ = try Self.run("h2load", version + ["-t1"] + options + ["--log-file=\(log)", "-d", bodyPath] + fields + [url])
+    _ = try Self.run(
+      "h2load",
+      version + ["-t1"] + options + ["--log-file=\(log)"] + (bodyPath.map { ["-d", $0] } ?? []) + fields + [url])
     return try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").compactMap { line in
       // Start in µs since 1970, status, µs.
       let parts = line.split(separator: "\t")

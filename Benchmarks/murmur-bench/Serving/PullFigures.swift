@@ -18,16 +18,42 @@ struct PullFigures {
     guard let socket = node.endpoints["pull"], let web = node.endpoints["http"] else {
       throw BenchmarkFailure.refused("the node does not say where it listens")
     }
+    try Self.awaitReadiness(web)
     let bytes = Double(home.fileByteCount)
     let section = "pull of \(Int(bytes / 1e6)) MB, whole command with its start, verification and durable writes"
-    for (name, place, limit) in [
-      ("over ZeroMQ with CURVE", socket, links.transfer), ("over HTTP", web, try webLimit(web, home, bytes)),
-    ] {
+    func add(_ name: String, from place: String, limit: Double) throws {
       let seconds: Double = try (0..<turns).map { _ in try pull(from: place, home) }.median
       report.add(
         Figure(
           section: section, name: name, value: bytes / seconds / 1e9, unit: "GB/s", limit: limit / 1e9,
           budget: .ratioAtLeast(0.8)))
+    }
+    try add("over ZeroMQ, loopback, beside CURVE alone", from: socket, limit: links.transfer)
+    try add("over HTTP, loopback, beside curl", from: web, limit: try webLimit(web, home, bytes))
+    for (name, place) in [("ZeroMQ", socket), ("HTTP", web)] {
+      let link = try PacedLink(to: Self.port(of: place), bytesPerSecond: Self.gigabit)
+      try add(
+        "over \(name), a link of 1 Gbit/s", from: "\(name == "ZeroMQ" ? "tcp" : "http")://127.0.0.1:\(link.port)",
+        limit: Self.gigabit)
+    }
+  }
+
+  /// Bytes a second.
+  private static let gigabit = 125e6
+
+  private static func port(of place: String) throws -> UInt16 {
+    guard let port = place.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+      throw BenchmarkFailure.refused("found no port in \(place)")
+    }
+    return port
+  }
+
+  /// The node reads and verifies what is in its folder first.
+  private static func awaitReadiness(_ web: String) throws {
+    let end = ContinuousClock.now + .seconds(30)
+    while (try? LoadTool.run("curl", ["-sf", "--noproxy", "*", "\(web)/readyz"])) == nil {
+      guard ContinuousClock.now < end else { throw BenchmarkFailure.refused("\(web): the node is not ready") }
+      Thread.sleep(forTimeInterval: 0.1)
     }
   }
 

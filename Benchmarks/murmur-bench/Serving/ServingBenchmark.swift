@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GradientKernel
 import Wire
 
 /// What a serving node answers in a second, and how soon.
@@ -30,6 +31,13 @@ struct ServingBenchmark: ParsableCommand {
       valueName: "part"))
   var part: [Part] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Threads of the node that answer HTTP. Without it as many as there are cores, which the load shares.",
+      valueName: "N"))
+  var nodeThreads: Int?
+
+  private var threads: Int { nodeThreads ?? ThreadPool.coreCount }
   private var seconds: Int { measuring.quick ? 2 : 4 }
   private var turns: Int { measuring.quick ? 1 : 3 }
   /// Leaves the disk out.
@@ -48,7 +56,7 @@ struct ServingBenchmark: ParsableCommand {
     if parts.contains(where: { $0.request != nil }) { try overHTTP(parts, &report) }
     if parts.contains(.events) { try events(&report) }
     if parts.contains(.swaps) {
-      try SwapFigures(directory: Self.memory, seconds: seconds, turns: turns).report(to: &report)
+      try SwapFigures(directory: Self.memory, threads: threads, seconds: seconds, turns: turns).report(to: &report)
     }
     if parts.contains(.pull) {
       try PullFigures(directory: Self.memory, turns: turns, isQuick: measuring.quick).report(to: &report)
@@ -61,7 +69,7 @@ struct ServingBenchmark: ParsableCommand {
   private func overHTTP(_ parts: [Part], _ report: inout Report) throws {
     let home = try ServingHome(architecture: "mlp 784-200-200-10", versions: 1, in: NSTemporaryDirectory())
     let grpc = parts.contains(.grpc) ? "grpc: {bind: \"127.0.0.1:8001\"}\n" : ""
-    try home.configure("http: {bind: \"127.0.0.1:8080\"}\n" + grpc)
+    try home.configure("http: {bind: \"127.0.0.1:8080\", threads: \(threads)}\n" + grpc)
     let node = try home.startNode()
     guard let base = node.endpoints["http"] else { throw BenchmarkFailure.refused("the node has no HTTP") }
     for part in parts {
@@ -71,6 +79,7 @@ struct ServingBenchmark: ParsableCommand {
       try LatencyFigures(
         section: section,
         tool: request.loadTool(for: "\(ServingHome.model)", at: place, writing: "\(home.root)/body"),
+        floorTool: request == .grpc ? nil : LoadTool(url: "\(base)/healthz", bodyPath: nil, headers: []),
         scratch: home.root, seconds: seconds, turns: turns, reference: reference
       ).report(to: &report)
     }
