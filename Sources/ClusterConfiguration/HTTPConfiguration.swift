@@ -1,6 +1,8 @@
 /// How a party answers HTTP/1.1, or gRPC over HTTP/2.
 package struct HTTPConfiguration: Hashable, Sendable {
   static let keys = ["bind", "tls", "plaintext", "threads", "body-max", "connections", "log-requests"]
+  /// Where another section has the threads.
+  static let rpcKeys = keys.filter { $0 != "threads" }
 
   /// A name or an address of this machine.
   package var host: String

@@ -10,7 +10,7 @@ package struct ServingConfiguration: Hashable, Sendable {
   package var modelDirectory: String
   /// Nil for no HTTP.
   package var http: HTTPConfiguration?
-  /// With the keys of `http`; nil for no gRPC.
+  /// With the keys of `http` but its threads, which answer both; nil for no gRPC.
   package var grpc: HTTPConfiguration?
   package var inference: InferenceConfiguration
 
@@ -37,7 +37,7 @@ package struct ServingConfiguration: Hashable, Sendable {
       bindPull: address("pull"), bindEvents: address("events"),
       modelDirectory: top.folder("model-directory", default: "models"),
       http: top.has("http") ? HTTPConfiguration(top.section("http", keys: HTTPConfiguration.keys), port: 8080) : nil,
-      grpc: top.has("grpc") ? HTTPConfiguration(top.section("grpc", keys: HTTPConfiguration.keys), port: 8001) : nil,
+      grpc: top.has("grpc") ? HTTPConfiguration(top.section("grpc", keys: HTTPConfiguration.rpcKeys), port: 8001) : nil,
       inference: top.has("inference")
         ? InferenceConfiguration(top.section("inference", keys: InferenceConfiguration.keys)) : InferenceConfiguration()
     )

@@ -24,6 +24,8 @@ final class HTTPLoops: Sendable {
     self.loops = loops
   }
 
+  func has(_ eventLoop: any EventLoop) -> Bool { loops[ObjectIdentifier(eventLoop)] != nil }
+
   /// - Precondition: on that loop, which is one of the group's.
   func loop(of eventLoop: any EventLoop) -> HTTPLoop {
     guard let bound = loops[ObjectIdentifier(eventLoop)] else {

@@ -53,7 +53,8 @@ package final class HTTPServer: Sendable {
 
   /// As clients write it: `http://127.0.0.1:8080`.
   package let url: String
-  private let group: MultiThreadedEventLoopGroup
+  /// The loops, for whoever answers another protocol on them; they end with the server.
+  package let group: MultiThreadedEventLoopGroup
   private let pool: NIOThreadPool
   private let loops: HTTPLoops
   private let listener: any Channel
@@ -145,10 +146,13 @@ package final class HTTPServer: Sendable {
       }
   }
 
-  /// Predicts as a request of HTTP would, on one of the loops, for another protocol.
+  /// Predicts as a request of HTTP would, for another protocol: at once where this is one of the loops, else on the next.
   package func submit(
     _ body: @escaping @Sendable (HTTPLoop) -> Void
   ) {
+    if let current = MultiThreadedEventLoopGroup.currentEventLoop, loops.has(current) {
+      return body(loops.loop(of: current))
+    }
     let eventLoop = group.next()
     eventLoop.execute { [loops] in body(loops.loop(of: eventLoop)) }
   }

@@ -20,17 +20,16 @@
 
     /// As clients write it: `127.0.0.1:8081`.
     package let address: String
-    /// Nil once it has ended: the library's transport has to be gone before its event loops are.
+    /// Nil once it has ended: the library's transport has to be gone before the event loops are.
     private let server: Mutex<GRPCServer<HTTP2ServerTransport.Posix>?>
-    private let group: MultiThreadedEventLoopGroup
     private let serving: Task<Void, any Error>
 
     /// Binds and begins to answer.
     ///
     /// - Parameters:
-    ///   - options: of them host, port, threads, files of TLS, and of the limits bodies, connections and idle times.
+    ///   - options: of them host, port, files of TLS, and of the limits bodies, connections and idle times.
     ///   - gateway: what is answered, to whom, and how it is counted.
-    ///   - lanes: has to be stopped after this server.
+    ///   - lanes: whose loops answer; has to be stopped after this server.
     /// - Throws: `GatewayError`.
     package init(
       _ options: HTTPServer.Options, gateway: ServingGateway, lanes: HTTPServer, logger: Logger
@@ -42,18 +41,14 @@
       } catch {
         throw .bind(address: named, reason: "\(error)")
       }
-      let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
-      let started = await Self.start(options, at: socket, gateway: gateway, lanes: lanes, group: group)
+      let started = await Self.start(options, at: socket, gateway: gateway, lanes: lanes)
       switch started {
       case .success(let started):
         server = Mutex(started.server)
         serving = started.serving
         address = started.address
-      case .failure(let cause):
-        try? await group.shutdownGracefully()
-        throw .bind(address: named, reason: cause.reason)
+      case .failure(let cause): throw .bind(address: named, reason: cause.reason)
       }
-      self.group = group
       logger.info("gRPC listens", metadata: ["address": "\(address)"])
     }
 
@@ -68,15 +63,14 @@
     }
 
     private static func start(
-      _ options: HTTPServer.Options, at socket: NIOCore.SocketAddress, gateway: ServingGateway, lanes: HTTPServer,
-      group: MultiThreadedEventLoopGroup
+      _ options: HTTPServer.Options, at socket: NIOCore.SocketAddress, gateway: ServingGateway, lanes: HTTPServer
     ) async -> Result<Started, NotStarted> {
       let server = GRPCServer(
         transport: HTTP2ServerTransport.Posix(
           address: .init(socket), transportSecurity: security(options.tls),
-          config: configuration(options.limits, gateway), eventLoopGroup: group),
+          config: configuration(options.limits, gateway), eventLoopGroup: lanes.group),
         services: [InferenceService(gateway: gateway, lanes: lanes), HealthService(host: gateway.host)])
-      let serving = Task { try await server.serve() }
+      let serving = Task(executorPreference: LoopFollowingExecutor(lanes.group)) { try await server.serve() }
       do {
         let address = try await server.transport.listeningAddress.hostAndPort
         return .success(Started(server: server, serving: serving, address: address))
@@ -125,11 +119,6 @@
 
     /// Takes no more calls, lets those with an answer on its way finish for a time, and ends.
     package func stop() async {
-      await drain()
-      try? await group.shutdownGracefully()
-    }
-
-    private func drain() async {
       let running = server.withLock { server in
         defer { server = nil }
         return server

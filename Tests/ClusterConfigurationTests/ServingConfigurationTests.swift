@@ -28,6 +28,7 @@ struct ServingConfigurationTests {
     arguments: [
       ("grpc: {bind: \"127.0.0.1:8001\"}", 1, "grpc"), ("http: {}\ngrpc: {bind: \"0.0.0.0:8001\"}", 2, "grpc.bind"),
       ("http: {}\ngrpc: {bind: 8001}", 2, "grpc.bind"), ("http: {}\ngrpc: {port: 8001}", 2, "grpc.port"),
+      ("http: {}\ngrpc: {threads: 2}", 2, "grpc.threads"),
       ("http: {bind: \"node:80\"}", 1, "http.bind"),
     ])
   func refuses(text: String, line: Int, key: String) throws {
