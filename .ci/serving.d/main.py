@@ -78,6 +78,7 @@ def alone(report, federation, options, served, data):
     report.equal("grpc" in node.endpoints, options.grpc, "gRPC among the node's addresses")
     stage = stages_of(report, options)
     if options.kserve:
+        sys.argv = sys.argv[:1]  # It reads the arguments of whoever imports it.
         import kserve_client
         stage("kserve", lambda _: kserve_client.check(report, node, served, weights, rows))
         node.end()
