@@ -9,7 +9,7 @@ import Testing
 
 @testable import ClusterRuntime
 
-@Suite("Versions are swapped under load")
+@Suite("Versions are swapped under load", .timeLimit(.minutes(5)))
 struct SwapTests {
   private static let swaps: UInt64 = 100
   private static let clients = 4
@@ -65,7 +65,9 @@ struct SwapTests {
     #expect(result.answers > Int(Self.swaps))
     #expect(result.versions.count > Self.clients, "swaps happened between answers: \(result)")
     // The last is there, the one before it is kept for a way back, and all others have been let go.
-    #expect(node.hasDone { $0 == .unload(VersionName("digits", ModelVersion(Self.swaps - 2))) })
+    let unloaded = ServingAction.unload(VersionName("digits", ModelVersion(Self.swaps - 2)))
+    await node.did { $0 == unloaded }
+    #expect(node.hasDone { $0 == unloaded })
   }
 
   /// Asks on one connection until the swaps are over.
