@@ -27,6 +27,7 @@ WORKERS = 5
 ROUNDS_BEFORE = 5
 # Scrapes of each process before anything is asked: rates need two, means of a window some more.
 SCRAPES = 20
+SCRAPES_OF_ONE_VERSION = 5
 REQUESTS_PER_TURN = 20
 
 # Queries of dashboards that may have no answer in a federation where nothing goes wrong, and why.
@@ -324,12 +325,17 @@ def main(arguments):
         fail("usage: observability.py MURMUR WORK | --targets COORDINATOR SERVING WORK")
     prometheus = Prometheus(work, coordinator, serving)
 
-    def is_scraped():
+    def are_scraped(count):
         if load:
             load.turn()
-        return scrapes(prometheus) >= SCRAPES
+        return scrapes(prometheus) >= count
 
-    until(90, f"{SCRAPES} scrapes of both processes", is_scraped)
+    until(90, f"{SCRAPES} scrapes of both processes", lambda: are_scraped(SCRAPES))
+    if load:
+        # Versions of rounds that take a tenth of a second are gone before their predictions are in two scrapes.
+        run(murmur, "run", "pause", "digits", "--home", os.path.join(work, "federation", "coordinator"))
+        last = scrapes(prometheus) + SCRAPES_OF_ONE_VERSION
+        until(60, "scrapes of one version", lambda: are_scraped(last))
     problems = check_exposition("coordinator", coordinator) + check_exposition("serving node", serving)
     found, queries = check_dashboards(prometheus)
     problems += found
