@@ -133,7 +133,9 @@ class Federation:
     def start_coordinator(self):
         self.coordinator = Process(self.logs / "coordinator.log", self.murmur, "coordinator", "--home",
                                    self.home / "coordinator", "--local")
-        until(30, "the coordinator", lambda: "coordinator ready" in self.coordinator.log)
+        until(30, "the coordinator", lambda: "coordinator ready" in self.coordinator.log or not self.coordinator.is_running)
+        if not self.coordinator.is_running:
+            raise RuntimeError(f"the coordinator ended: {self.coordinator.log[-1000:]}")
 
     def start_workers(self):
         self.workers = [Process(self.logs / f"worker-{n}.log", self.murmur, "worker", "--home",
