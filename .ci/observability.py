@@ -27,6 +27,7 @@ WORKERS = 5
 ROUNDS_BEFORE = 5
 # Scrapes of each process before anything is asked: rates need two, means of a window some more.
 SCRAPES = 20
+# More of them while one version stays: its own rates need two.
 SCRAPES_OF_ONE_VERSION = 5
 REQUESTS_PER_TURN = 20
 
@@ -332,7 +333,7 @@ def main(arguments):
 
     until(90, f"{SCRAPES} scrapes of both processes", lambda: are_scraped(SCRAPES))
     if load:
-        # Versions of rounds that take a tenth of a second are gone before their predictions are in two scrapes.
+        # Where a round takes a tenth of a second, a version is gone before its predictions are in two scrapes.
         run(murmur, "run", "pause", "digits", "--home", os.path.join(work, "federation", "coordinator"))
         last = scrapes(prometheus) + SCRAPES_OF_ONE_VERSION
         until(60, "scrapes of one version", lambda: are_scraped(last))
