@@ -83,19 +83,33 @@ extension Manifest {
     return artifact
   }
 
+  /// Each tensor of the manifest with the one of its name, whatever stands for that.
+  ///
+  /// - Throws: `VerificationError` for one that is missing, too many, or of another type or shape.
+  func paired<Found>(
+    with found: [Found], _ describe: (Found) -> (name: String, dtype: DType, shape: [Int])
+  ) throws(VerificationError) -> [(tensor: Tensor, found: Found)] {
+    var rest: [String: Found] = [:]
+    for one in found { rest[describe(one).name] = one }
+    var pairs: [(tensor: Tensor, found: Found)] = []
+    for tensor in tensors {
+      guard let one = rest.removeValue(forKey: tensor.name) else { throw .missingTensor(tensor.name) }
+      let (_, dtype, shape) = describe(one)
+      guard dtype == tensor.dtype, shape == tensor.shape else { throw .tensorShape(tensor.name) }
+      pairs.append((tensor, one))
+    }
+    if let name = rest.keys.min() { throw .unexpectedTensor(name) }
+    return pairs
+  }
+
   /// Checks that these are the tensors of the manifest, each by its digest, and together by the model's.
   package func verify(tensors found: [NamedTensor]) throws(VerificationError) {
-    var rest: [String: NamedTensor] = [:]
-    for tensor in found { rest[tensor.name] = tensor }
-    for expected in tensors {
-      guard let tensor = rest.removeValue(forKey: expected.name) else { throw .missingTensor(expected.name) }
-      guard tensor.dtype == expected.dtype, tensor.shape == expected.shape else { throw .tensorShape(expected.name) }
+    for (expected, tensor) in try paired(with: found, { ($0.name, $0.dtype, $0.shape) }) {
       let digest = Digest.sha256(of: tensor.bytes)
       guard digest == expected.digest else {
         throw .tensorDigest(expected.name, found: digest, expected: expected.digest)
       }
     }
-    if let name = rest.keys.min() { throw .unexpectedTensor(name) }
     let digest = ModelArtifact.modelDigest(of: found)
     guard digest == modelDigest else { throw .modelDigest(found: digest, expected: modelDigest) }
   }

@@ -42,18 +42,15 @@ package struct TensorCheck {
 
   /// The manifest's tensors and where they are, in the order of their names' UTF-8 bytes.
   private func places() throws(TensorCheckFault) -> [(tensor: Manifest.Tensor, range: Range<Int>)] {
-    var rest: [String: SafetensorsPlace] = [:]
-    for entry in try entries() { rest[entry.name] = entry }
-    var out: [(tensor: Manifest.Tensor, range: Range<Int>)] = []
-    for expected in manifest.tensors {
-      guard let found = rest.removeValue(forKey: expected.name) else { throw .wrong(.missingTensor(expected.name)) }
-      guard found.dtype == expected.dtype, found.shape == expected.shape else {
-        throw .wrong(.tensorShape(expected.name))
-      }
-      out.append((expected, found.range))
+    let entries = try entries()
+    let pairs: [(tensor: Manifest.Tensor, found: SafetensorsPlace)]
+    do throws(VerificationError) {
+      pairs = try manifest.paired(with: entries) { ($0.name, $0.dtype, $0.shape) }
+    } catch {
+      throw .wrong(error)
     }
-    if let name = rest.keys.min() { throw .wrong(.unexpectedTensor(name)) }
-    return out.sorted { $0.tensor.name.utf8.lexicographicallyPrecedes($1.tensor.name.utf8) }
+    return pairs.map { ($0.tensor, $0.found.range) }
+      .sorted { $0.tensor.name.utf8.lexicographicallyPrecedes($1.tensor.name.utf8) }
   }
 
   private func entries() throws(TensorCheckFault) -> [SafetensorsPlace] {
